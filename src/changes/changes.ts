@@ -1,0 +1,87 @@
+/**
+ * The host's repositories: one per project, without working files, hooks or user configuration, one writer. What comes from a
+ * guest is hostile: it is read from one bundle into quarantine, checked, and only then taken. The user's own checkout is only
+ * read until an approval, and then only its branch is moved.
+ *
+ * All commits are 40 hexadecimal digits. Every call is idempotent and may be cut off at any point and made again.
+ */
+export interface Changes {
+  /** Looks at a checkout without changing anything: branch, tip, whether it is a repository, dirty, shallow, has odd names. */
+  inspect(path: string): Promise<CheckoutFacts>;
+  /** Makes the host repository if missing and fetches the branch's tip into it. Returns the tip. */
+  sync(project: ProjectRef): Promise<{ tip: string }>;
+  /** The content of a file at a commit, or null. */
+  readFile(project: string, commit: string, path: string): Promise<string | null>;
+  /** Hash over the named paths at a commit (key of a prepared disk). */
+  hashPaths(project: string, commit: string, paths: readonly string[]): Promise<string>;
+  /** Makes the task's one jj change on `base` if it has none. */
+  startChange(project: string, task: string, base: string, title: string): Promise<ChangeRef>;
+  /** A git bundle that seeds a workspace at `commit`; returns the file's path on the host (cached by commit). */
+  bundle(project: string, commit: string): Promise<string>;
+  /**
+   * Takes a bundle that a guest made (`ralph-save`): quarantine, size limit, object checks, then one commit with that tree, the
+   * task's base as parent and the task's change id; the agent's own commits are kept beside it. Unchanged tree: same head.
+   */
+  importSaved(project: string, task: string, base: string, bundleFile: string): Promise<SavedChange>;
+  diff(project: string, base: string, commit: string): Promise<string>;
+  files(project: string, base: string, commit: string): Promise<FileChange[]>;
+  /** A commit whose tree is `commit` with every path that matches `patterns` put back to `base`; the same commit when none differs. */
+  restoreProtected(project: string, base: string, commit: string, patterns: readonly string[]): Promise<string>;
+  /** The change moved onto `newBase`. `equalPatch` tells whether the patch is the same to the byte. */
+  rebase(
+    project: string,
+    task: string,
+    newBase: string,
+  ): Promise<{ head: string; equalPatch: boolean } | { conflict: string[] }>;
+  /**
+   * Puts the approved commit on the user's branch: one commit authored with the user's identity, the change id in its header,
+   * fast-forward only, never moving what is checked out dirty. Returns the commit on the branch; the same again when repeated.
+   */
+  integrate(
+    project: ProjectRef,
+    task: string,
+    approved: string,
+    base: string,
+    message: string,
+  ): Promise<{ commit: string }>;
+}
+
+export interface ProjectRef {
+  name: string;
+  path: string;
+  branch: string;
+}
+
+export interface CheckoutFacts {
+  isRepository: boolean;
+  branch: string | null;
+  tip: string | null;
+  dirty: boolean;
+  hasSubmodules: boolean;
+  usesLfs: boolean;
+  /** Paths that jj cannot hold (not UTF-8); at most ten. */
+  badNames: string[];
+  userName: string | null;
+  userEmail: string | null;
+}
+
+export interface ChangeRef {
+  changeId: string;
+  head: string;
+}
+
+export interface SavedChange {
+  head: string;
+  changed: boolean;
+  files: number;
+  /** What the guest said it left out (too large, embedded repositories). */
+  leftOut: string[];
+}
+
+export interface FileChange {
+  path: string;
+  status: 'added' | 'modified' | 'deleted' | 'renamed' | 'type-changed';
+  added: number | null;
+  deleted: number | null;
+  isProtected?: boolean;
+}

@@ -1,0 +1,81 @@
+import { z } from 'zod';
+
+/**
+ * What daemon and gateway say to each other over the gateway's unix socket (HTTP, JSON), version 1. The daemon grants; the
+ * gateway meters and reports. The gateway goes on without the daemon: grants it has stay valid until they end or expire.
+ *
+ *   GET    /v1/health                  -> healthSchema
+ *   PUT    /v1/tunnels/:vm             tunnelSchema: keep a reverse tunnel into this VM (idempotent; reconnects by itself)
+ *   DELETE /v1/tunnels/:vm
+ *   GET    /v1/tunnels                 -> {tunnels: [{vm, state: connected | connecting | failed, since, error}]}
+ *   PUT    /v1/grants/:id              grantSchema: lets one iteration's token spend (idempotent)
+ *   DELETE /v1/grants/:id              ends it at once, open streams included
+ *   PUT    /v1/limits/:task            taskLimitSchema: the task's plain token and USD limit
+ *   GET    /v1/settlements?after=SEQ&limit=N  -> {settlements: settlementSchema[], last: SEQ}   (append only, gap-free)
+ *   GET    /v1/spend?task=T            -> spendSchema
+ */
+export const gatewayVersion = 1;
+
+export const healthSchema = z.object({
+  version: z.literal(gatewayVersion),
+  pid: z.number().int(),
+  since: z.number(),
+  openStreams: z.number().int(),
+  /** Whether a credential for the upstream is there; never the credential. */
+  credential: z.enum(['present', 'missing']),
+});
+
+export const tunnelSchema = z.object({
+  endpoint: z.discriminatedUnion('kind', [
+    z.object({ kind: z.literal('unix'), path: z.string() }),
+    z.object({ kind: z.literal('tcp'), host: z.literal('127.0.0.1'), port: z.number().int() }),
+  ]),
+  hostKey: z.string().startsWith('ssh-ed25519 '),
+  /** Path of the private key on the host; the key itself never travels. */
+  privateKeyFile: z.string(),
+});
+
+export const grantSchema = z.object({
+  /** sha256 of the token in hexadecimal: the gateway never stores the token itself. */
+  tokenHash: z.string().regex(/^[0-9a-f]{64}$/),
+  vm: z.string(),
+  project: z.string(),
+  task: z.string(),
+  ralph: z.string(),
+  iteration: z.string(),
+  expiresAt: z.number(),
+});
+
+export const taskLimitSchema = z.object({
+  maxTokens: z.number().int().positive().nullable(),
+  maxUsd: z.number().positive().nullable(),
+});
+
+export const settlementSchema = z.object({
+  seq: z.number().int(),
+  at: z.number(),
+  grant: z.string(),
+  project: z.string(),
+  task: z.string(),
+  ralph: z.string(),
+  iteration: z.string(),
+  model: z.string(),
+  inputTokens: z.number().int(),
+  cacheWriteTokens: z.number().int(),
+  cacheReadTokens: z.number().int(),
+  outputTokens: z.number().int(),
+  usd: z.number(),
+  /** HTTP status the upstream gave; 0 when the connection broke; 402 when the gateway refused for a limit. */
+  status: z.number().int(),
+  refused: z.enum(['tokens', 'usd', 'token-unknown', 'token-expired', 'upstream']).nullable(),
+  /** For a usage limit or 429: when it resets, ms since the epoch. */
+  retryAt: z.number().nullable(),
+});
+
+export const spendSchema = z.object({ tokens: z.number(), usd: z.number(), calls: z.number() });
+
+export type Health = z.infer<typeof healthSchema>;
+export type Tunnel = z.infer<typeof tunnelSchema>;
+export type Grant = z.infer<typeof grantSchema>;
+export type TaskLimit = z.infer<typeof taskLimitSchema>;
+export type Settlement = z.infer<typeof settlementSchema>;

@@ -1,0 +1,51 @@
+/** A check = an acceptance command that runs inside a guest; exit 0 passes. */
+export interface Check {
+  id: string;
+  description: string;
+  /** A shell command line, run by `sh -c` in the guest's workspace, never on the host. */
+  run: string;
+  timeoutSeconds: number;
+}
+
+export interface CheckResult {
+  id: string;
+  passed: boolean;
+  /** null when it was ended by the time limit or a signal. */
+  exitCode: number | null;
+  timedOut: boolean;
+  ms: number;
+  /** The last part of stdout and stderr together, cleaned of control characters, at most `checkTailBytes`. */
+  tail: string;
+}
+
+export const checkTailBytes = 4096;
+
+/**
+ * One run of all checks of a task on one commit in one VM.
+ * `baseline`: on the base, before the first token is spent. `loop`: in the implementer's VM after an iteration (feedback,
+ * proves nothing). `verify`: by the controller in a clean VM (evidence).
+ */
+export type CheckRunKind = 'baseline' | 'loop' | 'verify';
+export type CheckRunPhase = 'wanted' | 'running' | 'passed' | 'failed' | 'infra';
+/** `restored`: with the protected paths put back to the base. */
+export type CheckVariant = 'as-committed' | 'restored';
+
+export interface CheckRun {
+  /** `ck-<8 hex>`; also the id of the guest job. */
+  id: string;
+  task: string;
+  kind: CheckRunKind;
+  variant: CheckVariant;
+  commit: string;
+  base: string;
+  vm: string | null;
+  phase: CheckRunPhase;
+  results: CheckResult[];
+  startedAt: number;
+  endedAt: number | null;
+  failure: string | null;
+}
+
+export function allPassed(results: readonly CheckResult[]): boolean {
+  return results.length > 0 && results.every((r) => r.passed);
+}

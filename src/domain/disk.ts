@@ -1,0 +1,21 @@
+/**
+ * A disk VMs start from: an `image` (any project) or a `prepared` one (image + a project's setup). `key` is the hash of its
+ * inputs, so that an unchanged input is a cache hit. wanted -> building -> ready | failed.
+ */
+export interface Disk {
+  key: string;
+  kind: 'image' | 'prepared';
+  project: string | null;
+  phase: 'wanted' | 'building' | 'ready' | 'failed';
+  /** Absolute path of the read-only QCOW2 file; null until ready. */
+  path: string | null;
+  /** For `prepared`: the image's key. */
+  backing: string | null;
+  /** For `prepared`: the base commit the setup runs on. */
+  commit: string | null;
+  /** What it is doing now, for progress lines. */
+  progress: string | null;
+  failure: string | null;
+  attempts: number;
+  since: number;
+}

@@ -1,0 +1,58 @@
+import type { VmSize } from './vm.ts';
+
+export type Wall = 'device' | 'process' | 'guest';
+
+/** fleet.yaml after defaults: what the whole fleet is asked to be. */
+export interface FleetConfig {
+  name: string;
+  driver: string;
+  wall: Wall;
+  image: { builder: 'auto' | 'nix' | 'debian'; agents: string[]; debianMirror: string | null };
+  vms: { count: number | 'auto'; size: VmSize; warm: number };
+  roles: { implementer: number; reviewer: number };
+  agent: { cli: string; model: string | null; maxTurns: number; iterationTimeoutMs: number };
+  budget: { per: 'run' | 'day' | 'month' | 'total'; usd: number; tokens: number; calls: number; warnAt: number };
+  limits: {
+    iterationsPerTask: number;
+    uncountedPerTask: number;
+    stagnationAfter: number;
+    reviewsWaiting: number;
+    reviewRounds: number;
+  };
+  /** Where a provider's credential comes from on the host; never its value. */
+  credentials: Record<string, { from: 'env' | 'file'; name: string }>;
+  review: { required: boolean; allowNonInteractive: boolean };
+  integrate: { mode: 'branch' | 'pr' };
+  notify: NotifyChannel[];
+  upstream: { anthropic: string };
+}
+
+export type NotifyChannel = { kind: 'terminal' } | { kind: 'desktop' } | { kind: 'webhook'; url: string };
+
+/** What the user wants of the fleet as a whole. `deleted` = down with its VMs removed. */
+export type FleetDesire = 'up' | 'down' | 'deleted';
+
+/** One agent loop in one tmux session: `implementer-1`, `reviewer-1`, … */
+export interface Ralph {
+  name: string;
+  role: 'implementer' | 'reviewer';
+  task: string | null;
+  vm: string | null;
+  since: number;
+}
+
+/** Something that happened, for people. Append only; `seq` never has a gap. */
+export interface FleetEvent {
+  seq: number;
+  at: number;
+  kind: string;
+  subject: string;
+  text: string;
+}
+
+/** Spend settled by the gateway, per task and iteration. Tokens = input + cache writes + output. */
+export interface Spend {
+  tokens: number;
+  usd: number;
+  calls: number;
+}

@@ -1,0 +1,135 @@
+import type { Check } from './check.ts';
+import type { Transitions } from './phase-table.ts';
+
+/**
+ * A task's life:
+ *
+ *   draft -> waiting -> ready -> claimed -> implementing -> verifying -> reviewing -> awaiting_approval -> integrating -> merged
+ *                                              ^   ^            |            |               |                |
+ *                                              |   +--- notes --+------------+---------------+----------------+
+ *                                              v
+ *   parked: paused · needs_input · rate_limited(until) · over_budget · stalled · blocked(reason); each goes back to `ready`
+ *   ends:   merged · closed · failed(reason) · cancelled
+ *
+ * Completion is looked at before limits. A parked task keeps its saved work (`head`) and its counters.
+ */
+export const taskPhases = [
+  'draft',
+  'waiting',
+  'ready',
+  'claimed',
+  'implementing',
+  'verifying',
+  'reviewing',
+  'awaiting_approval',
+  'integrating',
+  'merged',
+  'pr_open',
+  'closed',
+  'paused',
+  'needs_input',
+  'rate_limited',
+  'over_budget',
+  'stalled',
+  'blocked',
+  'failed',
+  'cancelled',
+] as const;
+export type TaskPhase = (typeof taskPhases)[number];
+
+export const parkedPhases = ['paused', 'needs_input', 'rate_limited', 'over_budget', 'stalled', 'blocked'] as const;
+export const endedPhases = ['merged', 'closed', 'failed', 'cancelled'] as const;
+export const workingPhases = ['claimed', 'implementing', 'verifying', 'reviewing'] as const;
+
+const parks = parkedPhases;
+export const taskTransitions: Transitions<TaskPhase> = {
+  draft: ['waiting', 'ready', 'cancelled'],
+  waiting: ['ready', 'paused', 'cancelled', 'failed'],
+  ready: ['waiting', 'claimed', 'paused', 'cancelled', 'failed', 'blocked'],
+  claimed: ['ready', 'implementing', 'paused', 'cancelled', 'failed', 'blocked'],
+  implementing: ['ready', 'verifying', ...parks, 'cancelled', 'failed'],
+  verifying: ['ready', 'implementing', 'reviewing', 'awaiting_approval', ...parks, 'cancelled', 'failed'],
+  reviewing: ['ready', 'implementing', 'verifying', 'awaiting_approval', ...parks, 'cancelled', 'failed'],
+  awaiting_approval: ['ready', 'integrating', 'verifying', 'cancelled', 'paused'],
+  integrating: ['merged', 'pr_open', 'verifying', 'ready', 'awaiting_approval', 'blocked', 'cancelled'],
+  pr_open: ['merged', 'closed', 'ready'],
+  merged: [],
+  closed: [],
+  paused: ['ready', 'waiting', 'awaiting_approval', 'cancelled'],
+  needs_input: ['ready', 'cancelled', 'paused'],
+  rate_limited: ['ready', 'cancelled', 'paused'],
+  over_budget: ['ready', 'cancelled', 'paused'],
+  stalled: ['ready', 'cancelled', 'paused'],
+  blocked: ['ready', 'cancelled', 'paused'],
+  failed: ['ready', 'cancelled'],
+  cancelled: [],
+};
+
+export type NoteFrom = 'checks' | 'verifier' | 'reviewer' | 'human' | 'integration';
+
+/** What the implementer is told when it starts again. */
+export interface Note {
+  from: NoteFrom;
+  text: string;
+  at: number;
+}
+
+export interface TaskLimits {
+  /** Iterations that count, before the task is parked as stalled or failed. Never 0. */
+  iterations: number;
+  /** Iterations that do not count (infrastructure, rate limit). */
+  uncounted: number;
+  reviewRounds: number;
+  /** Iterations without a change of tree and check results. */
+  stagnationAfter: number;
+  iterationTimeoutMs: number;
+  /** Spend limits of the whole task, enforced by the gateway; null = the fleet's own limit only. */
+  maxTokens: number | null;
+  maxUsd: number | null;
+}
+
+export interface Task {
+  /** `T<number>`, never reused. */
+  id: string;
+  project: string;
+  title: string;
+  description: string;
+  checks: Check[];
+  dependsOn: string[];
+  contextFiles: string[];
+  agent: string;
+  model: string | null;
+  phase: TaskPhase;
+  since: number;
+  /** Why it is in this phase, in a person's words; null when the phase says it all. */
+  reason: string | null;
+  /** For `rate_limited`: when it goes on. */
+  until: number | null;
+  /** The commit the change is made from; null until claimed. */
+  base: string | null;
+  /** The newest commit of the change that is stored on the host; null until work was saved. */
+  head: string | null;
+  changeId: string | null;
+  ralph: string | null;
+  iterations: number;
+  uncounted: number;
+  reviewRound: number;
+  /** Digest of (tree, check results) after the last iteration, and how many iterations in a row it has not moved. */
+  progressDigest: string | null;
+  stagnant: number;
+  notes: Note[];
+  limits: TaskLimits;
+  createdAt: number;
+}
+
+export function isParked(phase: TaskPhase): boolean {
+  return (parkedPhases as readonly TaskPhase[]).includes(phase);
+}
+
+export function isEnded(phase: TaskPhase): boolean {
+  return (endedPhases as readonly TaskPhase[]).includes(phase);
+}
+
+export function isWorking(phase: TaskPhase): boolean {
+  return (workingPhases as readonly TaskPhase[]).includes(phase);
+}

@@ -1,0 +1,68 @@
+import type { ChannelUse, GuestEndpoint } from '../domain/endpoint.ts';
+import type { Wall } from '../domain/fleet.ts';
+import type { VmSize } from '../domain/vm.ts';
+
+/**
+ * A driver turns VM rows into virtual machines of one hypervisor. Every implementation passes `test/conformance`.
+ *
+ * Invariants:
+ * - Every call is idempotent: `create` of what exists, `start` of what runs, `stop` of what is off and `remove` of what is
+ *   gone succeed without effect. A call may be cut off at any point and made again.
+ * - `list` returns only VMs that carry this fleet's mark, running or not, and half-made ones too (a disk without a domain).
+ *   When the hypervisor cannot say, it throws `driver_unavailable`: unavailable is never empty.
+ * - Nothing that does not carry our mark is ever changed.
+ * - Order: create -> start -> (pause <-> resume) -> stop -> remove.
+ * - No argument or file a guest can see holds a secret; nothing secret stands in an argv.
+ */
+export interface Driver {
+  readonly name: string;
+  /** The wall this driver really gives, proved by the wall test. */
+  readonly wall: Wall;
+  /** What is there, and whether it would work. Never throws. */
+  probe(): Promise<DriverProbe>;
+  list(): Promise<ObservedVm[]>;
+  /** Makes the overlay disk on the read-only base and defines the VM, switched off. */
+  create(spec: VmSpec): Promise<void>;
+  start(id: string): Promise<void>;
+  /** Graceful first; forced after `graceMs` (0 = at once). Returns when it is off. */
+  stop(id: string, graceMs: number): Promise<void>;
+  pause(id: string): Promise<void>;
+  resume(id: string): Promise<void>;
+  /** Off, undefined, its disk and sockets deleted. */
+  remove(id: string): Promise<void>;
+  /** Where on the host ssh to the guest is found, one address per use. Pure: does not ask the hypervisor. */
+  endpoint(id: string, use: ChannelUse): GuestEndpoint;
+  /** True when the guest's agent answers over the trusted channel. */
+  agentAnswers(id: string): Promise<boolean>;
+  /** The guest's ssh host key (`ssh-ed25519 AAAA…`) over the trusted channel, or null while there is none. */
+  hostKey(id: string): Promise<string | null>;
+  /** Sets the guest's clock, milliseconds since the epoch. */
+  setTime(id: string, ms: number): Promise<void>;
+  /** The end of the guest's console, at most `maxBytes`; empty when there is none yet. */
+  consoleTail(id: string, maxBytes: number): Promise<string>;
+  /** Copies a stopped VM's overlay to `target`, a QCOW2 file that still has the same backing file. Atomic by rename. */
+  exportDisk(id: string, target: string): Promise<void>;
+}
+
+export interface VmSpec {
+  id: string;
+  /** Absolute path of the read-only base disk. */
+  base: string;
+  size: VmSize;
+  /** Public half of the key the host logs in with, `ssh-ed25519 AAAA… comment`. Public data only. */
+  authorizedKey: string;
+}
+
+export interface ObservedVm {
+  id: string;
+  state: 'running' | 'paused' | 'off' | 'crashed' | 'partial' | 'unknown';
+}
+
+export interface DriverProbe {
+  available: boolean;
+  version: string | null;
+  /** `kvm`, `hvf` or `tcg` (software emulation), proved by starting something, not by looking for a device file. */
+  accel: 'kvm' | 'hvf' | 'tcg' | null;
+  /** For people: what is missing, and the command that mends it. */
+  problems: { what: string; remedy: string }[];
+}

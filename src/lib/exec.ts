@@ -1,0 +1,151 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { execa } from 'execa';
+import { FleetError } from './errors.ts';
+
+/**
+ * The only place that starts processes. argv arrays, never a shell string; a child gets only the environment it is given;
+ * each has a deadline; at the deadline or on abort it is asked to end (SIGTERM), then forced (SIGKILL) 5 s later.
+ */
+export interface ExecOptions {
+  cwd?: string;
+  /** The whole environment of the child; default: PATH, HOME, LANG, TMPDIR and the XDG variables of this process. */
+  env?: Record<string, string>;
+  input?: string | Uint8Array;
+  timeoutMs?: number;
+  signal?: AbortSignal;
+  /** Exit codes that are no failure; default [0]. */
+  okExitCodes?: readonly number[];
+  /** More output than this ends the child and fails with `too_large`; default 64 MiB. */
+  maxBytes?: number;
+  /** Also hand each piece of stdout and stderr over as it comes. */
+  onOutput?: (chunk: Uint8Array) => void;
+}
+
+export interface ExecResult {
+  exitCode: number;
+  stdout: string;
+  stderr: string;
+}
+
+export type Exec = (argv: readonly string[], options?: ExecOptions) => Promise<ExecResult>;
+
+const keptVariables = [
+  'PATH',
+  'HOME',
+  'LANG',
+  'TMPDIR',
+  'USER',
+  'LOGNAME',
+  'XDG_RUNTIME_DIR',
+  'XDG_CONFIG_HOME',
+  'XDG_CACHE_HOME',
+  'XDG_STATE_HOME',
+];
+
+export function baseEnvironment(from: NodeJS.ProcessEnv = process.env): Record<string, string> {
+  const kept: Record<string, string> = {};
+  for (const name of keptVariables) {
+    const value = from[name];
+    if (value !== undefined) kept[name] = value;
+  }
+  return kept;
+}
+
+export function createExec(): Exec {
+  return async (argv, options = {}) => {
+    const [file, ...args] = argv;
+    if (file === undefined) throw new FleetError('bug', 'exec was called without a command');
+    const maxBytes = options.maxBytes ?? 64 * 1024 * 1024;
+    const child = execa(file, args, {
+      env: options.env ?? baseEnvironment(),
+      extendEnv: false,
+      reject: false,
+      stdin: options.input === undefined ? 'ignore' : 'pipe',
+      stripFinalNewline: false,
+      maxBuffer: maxBytes,
+      forceKillAfterDelay: 5000,
+      ...(options.input === undefined ? {} : { input: options.input }),
+      ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+      ...(options.timeoutMs === undefined ? {} : { timeout: options.timeoutMs }),
+      ...(options.signal === undefined ? {} : { cancelSignal: options.signal }),
+    });
+    if (options.onOutput) {
+      child.stdout?.on('data', options.onOutput);
+      child.stderr?.on('data', options.onOutput);
+    }
+    const result = await child;
+    const shown = describe(argv);
+    if (result.isCanceled) throw new DOMException('called off', 'AbortError');
+    if (result.code === 'ENOENT' && result.exitCode === undefined) {
+      throw new FleetError(
+        'command_missing',
+        `Cannot run \`${file}\`: no such command, or no such folder \`${options.cwd ?? '.'}\`.`,
+        { remedy: 'ralph-fleet doctor', details: { argv: [...argv] } },
+      );
+    }
+    if (result.timedOut) {
+      throw new FleetError('command_timed_out', `\`${shown}\` did not end within ${options.timeoutMs} ms.`, {
+        details: { argv: [...argv], stderr: tail(result.stderr) },
+      });
+    }
+    if (result.isMaxBuffer)
+      throw new FleetError('too_large', `\`${shown}\` printed more than ${maxBytes} bytes.`, {
+        details: { argv: [...argv] },
+      });
+    if (result.exitCode === undefined || !(options.okExitCodes ?? [0]).includes(result.exitCode)) {
+      const how =
+        result.exitCode === undefined ? `was ended by ${result.signal ?? 'an error'}` : `ended with ${result.exitCode}`;
+      throw new FleetError(
+        'command_failed',
+        `\`${shown}\` ${how}: ${tail(result.stderr) || tail(result.stdout) || 'no output'}`,
+        {
+          details: { argv: [...argv], exitCode: result.exitCode, stderr: tail(result.stderr) },
+          cause: result.exitCode === undefined ? result.cause : undefined,
+        },
+      );
+    }
+    return { exitCode: result.exitCode, stdout: result.stdout, stderr: result.stderr };
+  };
+}
+
+/**
+ * Starts a process that outlives this one (own session, output to the given open file) and lets go of it.
+ * Returns its pid.
+ */
+export function spawnDetached(
+  argv: readonly string[],
+  options: { env: Record<string, string>; logFd: number; cwd?: string },
+): number {
+  const [file, ...args] = argv;
+  if (file === undefined) throw new FleetError('bug', 'spawnDetached was called without a command');
+  const child: ChildProcess = spawn(file, args, {
+    detached: true,
+    env: options.env,
+    stdio: ['ignore', options.logFd, options.logFd],
+    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+  });
+  child.on('error', () => {}); // a missing file shows as "did not answer" to whoever waits for the process
+  child.unref();
+  if (child.pid === undefined) throw new FleetError('command_missing', `Cannot start \`${file}\`.`);
+  return child.pid;
+}
+
+/** Runs a child with this process's terminal (attach, editor); resolves with its exit code. */
+export function runInTerminal(argv: readonly string[], env: Record<string, string>): Promise<number> {
+  const [file, ...args] = argv;
+  if (file === undefined) throw new FleetError('bug', 'runInTerminal was called without a command');
+  return new Promise((resolve, reject) => {
+    const child = spawn(file, args, { stdio: 'inherit', env });
+    child.on('error', (cause) => reject(new FleetError('command_missing', `Cannot run \`${file}\`.`, { cause })));
+    child.on('exit', (code) => resolve(code ?? 1));
+  });
+}
+
+function describe(argv: readonly string[]): string {
+  const text = argv.join(' ');
+  return text.length > 160 ? `${text.slice(0, 157)}...` : text;
+}
+
+function tail(text: string): string {
+  return text.trim().slice(-2000);
+}

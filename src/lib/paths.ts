@@ -1,0 +1,63 @@
+import { createHash } from 'node:crypto';
+import { homedir, tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+/** Every place of ours on the host. Nothing else in the code joins a state path by itself. */
+export interface Paths {
+  config: string;
+  fleetYaml: string;
+  state: string;
+  fleetDb: string;
+  gasDb: string;
+  runs: string;
+  repos: string;
+  keys: string;
+  vms: string;
+  logs: string;
+  cache: string;
+  images: string;
+  tools: string;
+  runtime: string;
+  daemonSocket: string;
+  gatewaySocket: string;
+  daemonLock: string;
+  gatewayLock: string;
+}
+
+/** Longest path of a unix socket that both Linux (108) and macOS (104) take, with the closing zero. */
+const maxSocketPath = 103;
+
+/** Pure: computes the places from an environment. XDG variables first, then the usual defaults. */
+export function resolvePaths(env: Record<string, string | undefined> = process.env): Paths {
+  const home = env['HOME'] ?? homedir();
+  const config = join(env['XDG_CONFIG_HOME'] || join(home, '.config'), 'ralph-fleet');
+  const state = join(env['XDG_STATE_HOME'] || join(home, '.local/state'), 'ralph-fleet');
+  const cache = join(env['XDG_CACHE_HOME'] || join(home, '.cache'), 'ralph-fleet');
+  const wanted = env['XDG_RUNTIME_DIR'] ? join(env['XDG_RUNTIME_DIR'], 'ralph-fleet') : join(state, 'run');
+  const runtime = join(wanted, 'vm-00000000-gateway.sock').length <= maxSocketPath ? wanted : shortRuntime(state);
+  return {
+    config,
+    fleetYaml: env['RALPH_FLEET_CONFIG'] || join(config, 'fleet.yaml'),
+    state,
+    fleetDb: join(state, 'fleet.db'),
+    gasDb: join(state, 'gas.db'),
+    runs: join(state, 'runs'),
+    repos: join(state, 'repos'),
+    keys: join(state, 'keys'),
+    vms: join(state, 'vms'),
+    logs: join(state, 'logs'),
+    cache,
+    images: join(cache, 'images'),
+    tools: join(cache, 'tools'),
+    runtime,
+    daemonSocket: join(runtime, 'daemon.sock'),
+    gatewaySocket: join(runtime, 'gateway.sock'),
+    daemonLock: join(state, 'daemon.lock'),
+    gatewayLock: join(state, 'gateway.lock'),
+  };
+}
+
+/** A state folder too deep for a socket gets a short folder of its own, named by the hash of its path. */
+function shortRuntime(state: string): string {
+  return join(tmpdir(), `rf-${createHash('sha256').update(state).digest('hex').slice(0, 12)}`);
+}
