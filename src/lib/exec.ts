@@ -51,61 +51,78 @@ export function baseEnvironment(from: NodeJS.ProcessEnv = process.env): Record<s
   return kept;
 }
 
+const defaultMaxBytes = 64 * 1024 * 1024;
+
 export function createExec(): Exec {
   return async (argv, options = {}) => {
     const [file, ...args] = argv;
     if (file === undefined) throw new FleetError('bug', 'exec was called without a command');
-    const maxBytes = options.maxBytes ?? 64 * 1024 * 1024;
-    const child = execa(file, args, {
-      env: options.env ?? baseEnvironment(),
-      extendEnv: false,
-      reject: false,
-      stdin: options.input === undefined ? 'ignore' : 'pipe',
-      stripFinalNewline: false,
-      maxBuffer: maxBytes,
-      forceKillAfterDelay: 5000,
-      ...(options.input === undefined ? {} : { input: options.input }),
-      ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
-      ...(options.timeoutMs === undefined ? {} : { timeout: options.timeoutMs }),
-      ...(options.signal === undefined ? {} : { cancelSignal: options.signal }),
-    });
+    const child = execa(file, args, toExecaOptions(options));
     if (options.onOutput) {
       child.stdout?.on('data', options.onOutput);
       child.stderr?.on('data', options.onOutput);
     }
     const result = await child;
-    const shown = describe(argv);
-    if (result.isCanceled) throw new DOMException('called off', 'AbortError');
-    if (result.code === 'ENOENT' && result.exitCode === undefined) {
-      throw new FleetError(
-        'command_missing',
-        `Cannot run \`${file}\`: no such command, or no such folder \`${options.cwd ?? '.'}\`.`,
-        { remedy: 'ralph-fleet doctor', details: { argv: [...argv] } },
-      );
-    }
-    if (result.timedOut) {
-      throw new FleetError('command_timed_out', `\`${shown}\` did not end within ${options.timeoutMs} ms.`, {
-        details: { argv: [...argv], stderr: tail(result.stderr) },
-      });
-    }
-    if (result.isMaxBuffer)
-      throw new FleetError('too_large', `\`${shown}\` printed more than ${maxBytes} bytes.`, {
-        details: { argv: [...argv] },
-      });
-    if (result.exitCode === undefined || !(options.okExitCodes ?? [0]).includes(result.exitCode)) {
-      const how =
-        result.exitCode === undefined ? `was ended by ${result.signal ?? 'an error'}` : `ended with ${result.exitCode}`;
-      throw new FleetError(
-        'command_failed',
-        `\`${shown}\` ${how}: ${tail(result.stderr) || tail(result.stdout) || 'no output'}`,
-        {
-          details: { argv: [...argv], exitCode: result.exitCode, stderr: tail(result.stderr) },
-          cause: result.exitCode === undefined ? result.cause : undefined,
-        },
-      );
-    }
-    return { exitCode: result.exitCode, stdout: result.stdout, stderr: result.stderr };
+    refuseFailure(argv, options, { ...result, stdout: String(result.stdout), stderr: String(result.stderr) });
+    return { exitCode: result.exitCode ?? 0, stdout: String(result.stdout), stderr: String(result.stderr) };
   };
+}
+
+function toExecaOptions(options: ExecOptions) {
+  return {
+    env: options.env ?? baseEnvironment(),
+    extendEnv: false,
+    reject: false,
+    stdin: options.input === undefined ? 'ignore' : 'pipe',
+    stripFinalNewline: false,
+    maxBuffer: options.maxBytes ?? defaultMaxBytes,
+    forceKillAfterDelay: 5000,
+    ...(options.input === undefined ? {} : { input: options.input }),
+    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+    ...(options.timeoutMs === undefined ? {} : { timeout: options.timeoutMs }),
+    ...(options.signal === undefined ? {} : { cancelSignal: options.signal }),
+  } as const;
+}
+
+interface Outcome {
+  exitCode?: number | undefined;
+  stdout: string;
+  stderr: string;
+  code?: string | undefined;
+  signal?: string | undefined;
+  cause?: unknown;
+  isCanceled?: boolean;
+  timedOut?: boolean;
+  isMaxBuffer?: boolean;
+}
+
+function refuseFailure(argv: readonly string[], options: ExecOptions, result: Outcome): void {
+  const shown = describe(argv);
+  const details = { argv: [...argv], exitCode: result.exitCode, stderr: tail(result.stderr) };
+  if (result.isCanceled) throw new DOMException('called off', 'AbortError');
+  if (result.code === 'ENOENT' && result.exitCode === undefined) {
+    const where = options.cwd === undefined ? '' : `, or no such folder \`${options.cwd}\``;
+    throw new FleetError('command_missing', `Cannot run \`${argv[0]}\`: no such command${where}.`, {
+      remedy: 'ralph-fleet doctor',
+      details,
+    });
+  }
+  if (result.timedOut) {
+    throw new FleetError('command_timed_out', `\`${shown}\` did not end within ${options.timeoutMs} ms.`, { details });
+  }
+  if (result.isMaxBuffer) {
+    throw new FleetError('too_large', `\`${shown}\` printed more than ${options.maxBytes ?? defaultMaxBytes} bytes.`, {
+      details,
+    });
+  }
+  if (result.exitCode === undefined) {
+    const how = result.signal ?? 'an error';
+    throw new FleetError('command_failed', `\`${shown}\` was ended by ${how}.`, { details, cause: result.cause });
+  }
+  if (!(options.okExitCodes ?? [0]).includes(result.exitCode)) {
+    const said = tail(result.stderr) || tail(result.stdout) || 'no output';
+    throw new FleetError('command_failed', `\`${shown}\` ended with ${result.exitCode}: ${said}`, { details });
+  }
 }
 
 /**

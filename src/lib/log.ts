@@ -14,7 +14,7 @@ export function redact(text: string): string {
 export function createLog(options: { level?: string; destination?: { write(line: string): void } } = {}): Log {
   const out = options.destination ?? process.stdout;
   return pino(
-    { level: options.level ?? 'info', base: undefined, timestamp: pino.stdTimeFunctions.isoTime },
+    { level: options.level ?? 'info', base: null, timestamp: pino.stdTimeFunctions.isoTime },
     { write: (line: string) => void out.write(redact(line)) },
   ) as unknown as Log;
 }
