@@ -9,6 +9,8 @@ export interface Disk {
   phase: 'wanted' | 'building' | 'ready' | 'failed';
   /** Absolute path of the read-only QCOW2 file; null until ready. */
   path: string | null;
+  /** How VMs on it boot; a prepared disk boots as its image does. */
+  boot: BootFiles | null;
   /** For `prepared`: the image's key. */
   backing: string | null;
   /** For `prepared`: the base commit the setup runs on. */
@@ -18,4 +20,11 @@ export interface Disk {
   failure: string | null;
   attempts: number;
   since: number;
+}
+
+/** Absolute paths on the host of kernel and initial ramdisk, and the kernel's command line. */
+export interface BootFiles {
+  kernel: string;
+  initrd: string;
+  cmdline: string;
 }

@@ -1,3 +1,4 @@
+import type { BootFiles } from '../domain/disk.ts';
 import type { ChannelUse, GuestEndpoint } from '../domain/endpoint.ts';
 import type { Wall } from '../domain/fleet.ts';
 import type { VmSize } from '../domain/vm.ts';
@@ -48,6 +49,8 @@ export interface VmSpec {
   id: string;
   /** Absolute path of the read-only base disk. */
   base: string;
+  /** Direct kernel boot; null boots the disk by its own loader. */
+  boot: BootFiles | null;
   size: VmSize;
   /** Public half of the key the host logs in with, `ssh-ed25519 AAAA… comment`. Public data only. */
   authorizedKey: string;

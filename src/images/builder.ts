@@ -1,3 +1,5 @@
+import type { BootFiles } from '../domain/disk.ts';
+
 /**
  * An image builder makes the disk every VM starts from. The same guest contract from each (docs/formats.md); cached by the hash
  * of its inputs; no identity, host key, random seed or secret in it.
@@ -15,6 +17,7 @@ export interface ImageBuilder {
 export interface BuiltImage {
   key: string;
   path: string;
+  boot: BootFiles | null;
   /** Contents of /etc/ralph/guest.json. */
   contract: GuestContract;
 }
