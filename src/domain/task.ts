@@ -99,6 +99,8 @@ export interface Task {
   contextFiles: string[];
   agent: string;
   model: string | null;
+  /** What the scripted agent plays; null for other agent CLIs. */
+  scenario: unknown;
   phase: TaskPhase;
   since: number;
   /** Why it is in this phase, in a person's words; null when the phase says it all. */
@@ -110,9 +112,13 @@ export interface Task {
   /** The newest commit of the change that is stored on the host; null until work was saved. */
   head: string | null;
   changeId: string | null;
+  /** Key of the disk its VMs start from; null until claimed. */
+  disk: string | null;
   ralph: string | null;
   iterations: number;
   uncounted: number;
+  /** The last iteration whose result was acted upon. */
+  judged: string | null;
   reviewRound: number;
   /** Digest of (tree, check results) after the last iteration, and how many iterations in a row it has not moved. */
   progressDigest: string | null;
