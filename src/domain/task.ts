@@ -1,4 +1,5 @@
 import type { Check } from './check.ts';
+import type { TaskPriority } from './task-draft.ts';
 import type { Transitions } from './phase-table.ts';
 
 /**
@@ -117,6 +118,11 @@ export interface Task {
   ralph: string | null;
   iterations: number;
   uncounted: number;
+  priority: TaskPriority;
+  /** A person has looked at how it ended or where it stands; it no longer asks for attention. */
+  seen: boolean;
+  /** Protected files its change touches, and files left out of it; known once verified. */
+  calledOut: number | null;
   /** The last iteration whose result was acted upon. */
   judged: string | null;
   reviewRound: number;

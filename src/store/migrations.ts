@@ -5,7 +5,7 @@
 export const migrations: readonly string[] = [
   `
   CREATE TABLE fleet (
-    id INTEGER PRIMARY KEY CHECK (id = 1), desire TEXT NOT NULL, since INTEGER NOT NULL, nextTask INTEGER NOT NULL
+    id INTEGER PRIMARY KEY CHECK (id = 1), desire TEXT NOT NULL, paused INTEGER NOT NULL, since INTEGER NOT NULL, nextTask INTEGER NOT NULL
   ) STRICT;
   CREATE TABLE projects (
     name TEXT PRIMARY KEY, path TEXT NOT NULL, branch TEXT NOT NULL, settings TEXT NOT NULL, settingsFrom TEXT NOT NULL,
@@ -15,7 +15,8 @@ export const migrations: readonly string[] = [
     id TEXT PRIMARY KEY, project TEXT NOT NULL REFERENCES projects(name), title TEXT NOT NULL, description TEXT NOT NULL,
     checks TEXT NOT NULL, dependsOn TEXT NOT NULL, contextFiles TEXT NOT NULL, agent TEXT NOT NULL, model TEXT, scenario TEXT,
     phase TEXT NOT NULL, since INTEGER NOT NULL, reason TEXT, until INTEGER, base TEXT, head TEXT, changeId TEXT, disk TEXT,
-    ralph TEXT, iterations INTEGER NOT NULL, uncounted INTEGER NOT NULL, judged TEXT, reviewRound INTEGER NOT NULL, progressDigest TEXT,
+    ralph TEXT, iterations INTEGER NOT NULL, uncounted INTEGER NOT NULL, priority TEXT NOT NULL,
+    seen INTEGER NOT NULL, calledOut INTEGER, judged TEXT, reviewRound INTEGER NOT NULL, progressDigest TEXT,
     stagnant INTEGER NOT NULL, notes TEXT NOT NULL, limits TEXT NOT NULL, createdAt INTEGER NOT NULL
   ) STRICT;
   CREATE INDEX tasks_phase ON tasks(phase);

@@ -21,8 +21,10 @@ import { createTable, type Table } from './table.ts';
  */
 export interface Store {
   tx<T>(work: () => T): T;
-  fleet(): { desire: FleetDesire; since: number };
+  fleet(): { desire: FleetDesire; paused: boolean; since: number };
   setDesire(desire: FleetDesire): void;
+  /** Frozen: nothing new is started, what runs goes on. */
+  setPaused(paused: boolean): void;
   /** The next task id, `T1`, `T2`, …; never reused, also when the transaction that took it is rolled back and made again. */
   nextTaskId(): string;
   projects: Table<Project>;
@@ -61,11 +63,11 @@ export function createStore(deps: { db: DatabaseSync; clock: Clock }): Store {
     approvals: createTable<Approval>(db, 'approvals', columns.approvals, 'id'),
   };
   const events = createEvents(db, clock);
-  db.prepare('INSERT OR IGNORE INTO fleet (id, desire, since, nextTask) VALUES (1, ?, ?, 1)').run('down', clock.now());
+  db.prepare('INSERT OR IGNORE INTO fleet (id, desire, paused, since, nextTask) VALUES (1, ?, 0, ?, 1)').run('down', clock.now());
   const pingInsert = db.prepare('INSERT OR IGNORE INTO pings (item, at) VALUES (?, ?)');
   const pingGet = db.prepare('SELECT 1 FROM pings WHERE item = ?');
   const pingAll = db.prepare('SELECT item FROM pings');
-  const fleetGet = db.prepare('SELECT desire, since FROM fleet WHERE id = 1');
+  const fleetGet = db.prepare('SELECT desire, paused, since FROM fleet WHERE id = 1');
   const begin = db.prepare('BEGIN IMMEDIATE');
   const commit = db.prepare('COMMIT');
   const rollback = db.prepare('ROLLBACK');
@@ -125,7 +127,16 @@ export function createStore(deps: { db: DatabaseSync; clock: Clock }): Store {
     tx,
     moveTask,
     moveVm,
-    fleet: () => fleetGet.get() as unknown as { desire: FleetDesire; since: number },
+    fleet() {
+      const row = fleetGet.get() as unknown as { desire: FleetDesire; paused: number; since: number };
+      return { desire: row.desire, paused: row.paused === 1, since: row.since };
+    },
+    setPaused(paused) {
+      tx(() => {
+        db.prepare('UPDATE fleet SET paused = ? WHERE id = 1').run(paused ? 1 : 0);
+        events.add(paused ? 'fleet.paused' : 'fleet.resumed', 'fleet', paused ? 'Nothing new is started.' : 'The fleet goes on.');
+      });
+    },
     setDesire(desire) {
       tx(() => {
         db.prepare('UPDATE fleet SET desire = ?, since = ? WHERE id = 1').run(desire, clock.now());

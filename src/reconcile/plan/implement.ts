@@ -30,12 +30,12 @@ export function planClaimed(pass: Pass, task: Task): void {
   if (vm === null || task.base === null) return;
   if (!needWorkspace(pass, task, vm, 'work', task.head ?? task.base)) return;
   const baseline = findRun(pass.world, { task: task.id, kind: 'baseline', base: task.base });
-  if (baseline === null || baseline.phase === 'infra') {
+  if (baseline === null || baseline.phase === 'infra' || baseline.phase === 'wanted') {
     if (task.head === null) {
       startChecks(pass, task, vm, 'baseline', task.base, null);
       return;
     }
-  } else if (baseline.phase === 'running' || baseline.phase === 'wanted') return;
+  } else if (baseline.phase === 'running') return;
   pass.to.step('move_task', `task:${task.id}`, 'its VM and workspace are ready', {
     task: task.id,
     from: 'claimed',
@@ -57,6 +57,10 @@ export function planImplementing(pass: Pass, task: Task): void {
   if (task.base === null || task.ralph === null) return;
   const vm = needVm(pass, task, 'implementer', task.ralph);
   if (vm === null) return;
+  if (pass.world.paused) {
+    pass.to.wait(task.id, 'the fleet is paused; `ralph-fleet resume` goes on');
+    return;
+  }
   if (Object.keys(vm.seeded).length === 0 && !needWorkspace(pass, task, vm, 'work', task.head ?? task.base)) return;
   pass.to.step('start_iteration', `task:${task.id}`, `iteration ${task.iterations + 1} of ${task.limits.iterations}`, {
     task: task.id,
@@ -72,8 +76,8 @@ function checksAfter(pass: Pass, task: Task, iteration: string, outcome: string 
   if (outcome === 'infra' || outcome === 'over_budget' || outcome === 'rate_limited') return null;
   const vm = findVm(pass.world, task.id, 'implementer');
   const run = findRun(pass.world, { task: task.id, kind: 'loop', iteration });
-  if (run !== null && run.phase !== 'running' && run.phase !== 'wanted') return run;
-  if (run !== null) return 'not yet' as const;
+  if (run?.phase === 'running') return 'not yet' as const;
+  if (run !== null && run.phase !== 'wanted') return run;
   if (vm === null || vm.phase === 'stopped' || task.head === null) return null;
   if (vm.phase !== 'ready') {
     pass.to.wait(task.id, `waits for rf-${vm.id}, which is ${vm.phase}`);

@@ -4,6 +4,7 @@ import { planDisks } from './disks.ts';
 import { planClaimed, planImplementing } from './implement.ts';
 import { planIterations } from './iterations.ts';
 import type { Pass } from './need-vm.ts';
+import { planPings } from './pings.ts';
 import { planQueue } from './queue.ts';
 import { planRelease, planWarm } from './release.ts';
 import { planReviewing } from './review.ts';
@@ -32,6 +33,7 @@ export function plan(world: World): Plan {
   planQueue(pass);
   planRelease(pass);
   planWarm(pass);
+  planPings(pass);
   return to.plan;
 }
 

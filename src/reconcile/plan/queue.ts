@@ -1,4 +1,5 @@
 import type { Task } from '../../domain/task.ts';
+import { taskPriorities } from '../../domain/task-draft.ts';
 import type { Pass } from './need-vm.ts';
 import { createRoom } from './room.ts';
 
@@ -6,6 +7,10 @@ import { createRoom } from './room.ts';
 export function planQueue(pass: Pass): void {
   const { world, to } = pass;
   if (world.desire !== 'up') return;
+  if (world.paused) {
+    to.wait('fleet', 'the fleet is paused; `ralph-fleet resume` goes on');
+    return;
+  }
   const inQueue = world.tasks.filter((t) => t.phase === 'waiting' || t.phase === 'ready').sort(byAge);
   const busy = new Set(world.iterations.filter((it) => it.phase !== 'ended').map((it) => it.ralph));
   const free = world.ralphs.filter((r) => r.role === 'implementer' && r.task === null && !busy.has(r.name));
@@ -58,6 +63,8 @@ function move(pass: Pass, task: Task, to: Task['phase'], reason: string | null):
   });
 }
 
+/** By priority, then oldest first: a clean change never waits behind newer ones. */
 function byAge(a: Task, b: Task): number {
-  return a.createdAt - b.createdAt || a.id.localeCompare(b.id, 'en', { numeric: true });
+  const urgency = taskPriorities.indexOf(b.priority) - taskPriorities.indexOf(a.priority);
+  return urgency || a.createdAt - b.createdAt || a.id.localeCompare(b.id, 'en', { numeric: true });
 }

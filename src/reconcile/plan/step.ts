@@ -1,4 +1,5 @@
 import type { CheckRunKind, CheckVariant } from '../../domain/check.ts';
+import type { InboxItem } from '../../domain/inbox-item.ts';
 import type { RalphRole } from '../../domain/iteration.ts';
 import type { Note, Task, TaskPhase } from '../../domain/task.ts';
 import type { VmPurpose } from '../../domain/vm.ts';
@@ -71,7 +72,7 @@ export interface StepMap {
 
   request_review: { task: string };
   integrate: { task: string };
-  ping: { item: string };
+  ping: { item: InboxItem };
 }
 
 export type StepKind = keyof StepMap;

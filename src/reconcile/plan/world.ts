@@ -16,6 +16,8 @@ export interface World {
   now: number;
   config: FleetConfig;
   desire: FleetDesire;
+  /** Nothing new is claimed or started; what runs goes on. */
+  paused: boolean;
   /** How many VMs may hold room on this host at once. */
   capacity: number;
   projects: readonly Project[];
@@ -32,6 +34,8 @@ export interface World {
   reviews: readonly Review[];
   /** Active ones. */
   approvals: readonly Approval[];
+  /** Ids of inbox items a person was pinged for. */
+  pinged: ReadonlySet<string>;
   observed: Observed;
 }
 
@@ -41,7 +45,6 @@ export interface Observed {
   guests: ReadonlyMap<string, GuestSeen>;
   /** The key of the image VMs should start from; null while the builder cannot say. */
   imageKey: string | null;
-  /** VM folders or domains that carry our mark but that no row knows. */
   accel: 'kvm' | 'hvf' | 'tcg' | null;
 }
 
