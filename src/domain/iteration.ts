@@ -42,6 +42,8 @@ export interface Iteration {
   summary: string | null;
   /** A question it asked. */
   ask: Ask | null;
+  /** For `rate_limited`: when the limit is reset, ms since the epoch. */
+  retryAt: number | null;
   /** For a reviewer's: the review it works on. */
   review: string | null;
   /** The commit it started from, and the one its work was saved as. */

@@ -99,6 +99,7 @@ export const columns = {
     reason: 'text',
     summary: 'text',
     ask: 'json',
+    retryAt: 'int',
     review: 'text',
     fromCommit: 'text',
     savedCommit: 'text',

@@ -35,7 +35,7 @@ export const migrations: readonly string[] = [
   ) STRICT;
   CREATE TABLE iterations (
     id TEXT PRIMARY KEY, task TEXT NOT NULL REFERENCES tasks(id), ralph TEXT NOT NULL, vm TEXT NOT NULL, role TEXT NOT NULL,
-    n INTEGER NOT NULL, nonce TEXT NOT NULL, phase TEXT NOT NULL, outcome TEXT, reason TEXT, summary TEXT, ask TEXT, review TEXT,
+    n INTEGER NOT NULL, nonce TEXT NOT NULL, phase TEXT NOT NULL, outcome TEXT, reason TEXT, summary TEXT, ask TEXT, retryAt INTEGER, review TEXT,
     fromCommit TEXT NOT NULL, savedCommit TEXT, startedAt INTEGER NOT NULL, endedAt INTEGER, deadline INTEGER NOT NULL,
     streamBytes INTEGER NOT NULL, lastOutputAt INTEGER, savedAt INTEGER
   ) STRICT;

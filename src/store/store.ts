@@ -46,6 +46,8 @@ export interface Store {
   pinged(): Set<string>;
   markPinged(item: string): void;
   removeProject(name: string): void;
+  /** Drops idle slots of a role beyond `wanted`. */
+  dropIdleRalphs(role: Ralph['role'], wanted: number): void;
   close(): void;
 }
 
@@ -158,6 +160,12 @@ export function createStore(deps: { db: DatabaseSync; clock: Clock }): Store {
     wasPinged: (item) => pingGet.get(item) !== undefined,
     pinged: () => new Set(pingAll.all().map((row) => String(row['item']))),
     markPinged: (item) => void pingInsert.run(item, clock.now()),
+    dropIdleRalphs(role, wanted) {
+      for (const ralph of tables.ralphs.list('WHERE role = ? AND task IS NULL', role)) {
+        const n = Number(ralph.name.slice(role.length + 1));
+        if (n > wanted) db.prepare('DELETE FROM ralphs WHERE name = ?').run(ralph.name);
+      }
+    },
     removeProject: (name) => void db.prepare('DELETE FROM projects WHERE name = ?').run(name),
     close: () => db.close(),
   };

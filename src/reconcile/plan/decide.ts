@@ -29,7 +29,7 @@ export function decideAfterIteration(task: Task, iteration: Iteration, checks: C
   if (checks?.phase === 'passed' && iteration.outcome !== 'partial') return stay('verifying', null);
   switch (iteration.outcome) {
     case 'rate_limited':
-      return stay('rate_limited', why, { until: Number(/until (\d+)/.exec(why ?? '')?.[1] ?? now + 300_000) });
+      return stay('rate_limited', why, { until: iteration.retryAt ?? now + 300_000 });
     case 'over_budget':
       return stay('over_budget', why);
     case 'infra':

@@ -1,0 +1,74 @@
+import type { Vm } from '../../domain/vm.ts';
+import type { Driver } from '../../drivers/driver.ts';
+import type { Guests, JobState } from '../../guest/guest.ts';
+import type { ImageBuilder } from '../../images/builder.ts';
+import type { Clock } from '../../lib/clock.ts';
+import { formatError } from '../../lib/errors.ts';
+import type { Store } from '../../store/store.ts';
+import { addressOf } from '../execute/address.ts';
+import type { GuestSeen, Observed, VmSeen } from '../plan/world.ts';
+
+export interface ObserveDeps {
+  store: Store;
+  driver: Driver;
+  guests: Guests;
+  images: ImageBuilder;
+  clock: Clock;
+  /** How VMs are sped up on this host, as the driver's probe proved. */
+  accel: () => Observed['accel'];
+}
+
+export interface Observer {
+  observe(): Promise<Observed>;
+}
+
+/** Asks the world what is true now. What cannot be asked is unknown, with since when; it is never taken for absent. */
+export function createObserver(deps: ObserveDeps): Observer {
+  const silentSince = new Map<string, number>();
+  return {
+    async observe() {
+      const [driver, guests, imageKey] = await Promise.all([seeDriver(deps), seeGuests(deps, silentSince), seeImage(deps)]);
+      return { driver, guests, imageKey, accel: deps.accel() };
+    },
+  };
+}
+
+async function seeDriver({ driver }: ObserveDeps): Promise<Observed['driver']> {
+  try {
+    const list = await driver.list();
+    return { ok: true, vms: new Map<string, VmSeen>(list.map((vm) => [vm.id, vm.state])) };
+  } catch (error) {
+    return { ok: false, reason: formatError(error) };
+  }
+}
+
+async function seeImage({ images }: ObserveDeps): Promise<string | null> {
+  return images.key().catch(() => null);
+}
+
+async function seeGuests(deps: ObserveDeps, silentSince: Map<string, number>): Promise<Map<string, GuestSeen>> {
+  const seen = new Map<string, GuestSeen>();
+  const asked = deps.store.vms.list("WHERE phase = 'ready'").filter((vm) => hasJobs(deps.store, vm));
+  await Promise.all(asked.map(async (vm) => seen.set(vm.id, await seeGuest(deps, vm, silentSince))));
+  for (const id of silentSince.keys()) if (!seen.has(id)) silentSince.delete(id);
+  return seen;
+}
+
+async function seeGuest(deps: ObserveDeps, vm: Vm, silentSince: Map<string, number>): Promise<GuestSeen> {
+  try {
+    const jobs = await deps.guests.jobs(addressOf(deps, vm));
+    silentSince.delete(vm.id);
+    return { ok: true, jobs: new Map(jobs.map((job: JobState) => [job.id, { state: job.state, streamBytes: job.streamBytes }])) };
+  } catch (error) {
+    const since = silentSince.get(vm.id) ?? deps.clock.now();
+    silentSince.set(vm.id, since);
+    return { ok: false, reason: formatError(error), since };
+  }
+}
+
+/** Only guests with something under way are asked: an idle fleet costs nothing. */
+function hasJobs(store: Store, vm: Vm): boolean {
+  if (vm.purpose === 'setup') return true;
+  const open = store.iterations.list("WHERE vm = ? AND phase <> 'ended' LIMIT 1", vm.id).length;
+  return open > 0 || store.checkRuns.list("WHERE vm = ? AND phase = 'running' LIMIT 1", vm.id).length > 0;
+}
