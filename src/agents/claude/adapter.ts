@@ -38,7 +38,7 @@ function command(run: AgentRun): AgentCommand {
       ANTHROPIC_BASE_URL: run.gatewayUrl,
       // As a bearer token, and not as an API key: a key asks for confirmation where someone types in the session.
       ANTHROPIC_AUTH_TOKEN: run.token,
-      CLAUDE_CODE_TMPDIR: `${run.jobDir}/tmp`,
+      CLAUDE_CODE_TMPDIR: `${run.home}/.claude-tmp`,
       ...constantEnv,
     },
     files: [{ path: `${run.home}/.claude.json`, content: seededState(run.workspace), mode: 0o600 }],

@@ -1,7 +1,13 @@
 import type { z } from 'zod';
 import { cleanLine, cleanText } from '../../lib/clean-text.ts';
 import type { StreamItem, StreamParser } from '../agent.ts';
-import { createJsonLineParser, doingText, type LineMeaning, maxDetailChars, maxItemChars } from '../json-line-parser.ts';
+import {
+  createJsonLineParser,
+  doingText,
+  type LineMeaning,
+  maxDetailChars,
+  maxItemChars,
+} from '../json-line-parser.ts';
 import { assistantSchema, type Block, rateLimitSchema, resultSchema, systemSchema, userSchema } from './events.ts';
 
 export function createClaudeParser(): StreamParser {

@@ -1,7 +1,13 @@
 import { z } from 'zod';
 import { cleanLine, cleanText } from '../../lib/clean-text.ts';
 import type { StreamParser } from '../agent.ts';
-import { createJsonLineParser, doingText, type LineMeaning, maxDetailChars, maxItemChars } from '../json-line-parser.ts';
+import {
+  createJsonLineParser,
+  doingText,
+  type LineMeaning,
+  maxDetailChars,
+  maxItemChars,
+} from '../json-line-parser.ts';
 
 /** What `ralph-scripted` prints, one JSON object a line. */
 const lineSchema = z.discriminatedUnion('type', [

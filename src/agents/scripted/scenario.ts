@@ -21,7 +21,9 @@ const seconds = z.number().min(0).max(86_400);
 const bytes = z.number().int().min(1).max(1_000_000_000);
 
 /** The signal's fields without its nonce, as `src/loop/signals.ts` reads them; not checked here, so that bad ones can be sent. */
-const signalFields = z.record(z.string(), z.unknown()).refine((s) => !('nonce' in s), 'leave `nonce` out: set it beside');
+const signalFields = z
+  .record(z.string(), z.unknown())
+  .refine((s) => !('nonce' in s), 'leave `nonce` out: set it beside');
 
 export const stepSchema = z.discriminatedUnion('do', [
   /** What an agent does. */
