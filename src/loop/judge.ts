@@ -23,7 +23,7 @@ export interface Judgement {
  *
  *   1. infra               nothing can be judged, nothing is counted
  *   2. done, or a verdict  completion before limits and before how the process ended: it only asks for verification
- *   3. over budget, limit  they explain every other end; not counted
+ *   3. over budget, limit  they explain every other end; not counted. (A limit that the CLI sat out does not undo `partial`.)
  *   4. timed out, killed, crashed
  *   5. partial, stuck      as signalled; out of turns is partial; a reviewer without a verdict, or no signal, is stuck
  */
@@ -47,7 +47,8 @@ export function judgeIteration(input: {
   }
   if (['timed_out', 'killed', 'crashed'].includes(agent.outcome)) return judged(agent.outcome, agent.reason);
   if (ask?.blocking) return judged('stuck', `the agent asks: ${ask.question}`);
-  if (role === 'implementer' && closing) return judged(closing.verb, `the agent says it is ${closing.verb}`);
+  if (role === 'reviewer' && closing) return judged('stuck', `no verdict: the reviewer says it is ${closing.verb}`);
+  if (closing) return judged(closing.verb, `the agent says it is ${closing.verb}`);
   if (agent.outcome === 'partial') return judged('partial', agent.reason);
   return judged('stuck', silence(role, signals));
 }

@@ -9,6 +9,7 @@ import { cleanLine, cleanText } from '../lib/clean-text.ts';
  * - A line without the nonce, of another form, or too long is refused and counted; it never changes what others say.
  * - Of several closing verbs the last one counts: an agent that says `partial`, goes on and says `done` means `done`, and one
  *   that says `done`, looks again and says `stuck` means `stuck`. The same for `ask` and `verdict`.
+ * - A verdict that contradicts itself (a no without a finding that weighs, a yes with a blocking one) is refused: inconclusive.
  * - A closing verb needs a text of its own, so that a copied example (`<what you changed>`) is refused too.
  */
 const maxFileBytes = 1024 * 1024;
@@ -39,6 +40,12 @@ const finding = z.object({
   why: paragraph(2000),
 });
 
+/** A no needs a reason that is more than minor; a yes cannot stand beside a blocking finding. */
+function isCoherent(verdict: { decision: string; findings: { severity: string }[] }): boolean {
+  const severities = verdict.findings.map((each) => each.severity);
+  return verdict.decision === 'approve' ? !severities.includes('blocking') : severities.some((s) => s !== 'minor');
+}
+
 export const signalSchema = z.discriminatedUnion('verb', [
   z.object({ verb: z.literal('done'), summary: paragraph(4000) }),
   z.object({ verb: z.literal('partial'), summary: paragraph(4000), remaining: paragraph(4000).optional() }),
@@ -49,12 +56,14 @@ export const signalSchema = z.discriminatedUnion('verb', [
     blocking: z.boolean().default(true),
     options: z.array(line(200)).max(10).default([]),
   }),
-  z.object({
-    verb: z.literal('verdict'),
-    decision: z.enum(['approve', 'request_changes']),
-    findings: z.array(finding).max(maxFindings).default([]),
-    summary: paragraph(4000),
-  }),
+  z
+    .object({
+      verb: z.literal('verdict'),
+      decision: z.enum(['approve', 'request_changes']),
+      findings: z.array(finding).max(maxFindings).default([]),
+      summary: paragraph(4000),
+    })
+    .refine(isCoherent, 'the findings contradict the decision'),
 ]);
 export type Signal = z.infer<typeof signalSchema>;
 
