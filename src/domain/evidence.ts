@@ -31,7 +31,8 @@ export function evidenceDigest(rows: EvidenceRows): string {
 export function verifyRuns(rows: EvidenceRows): CheckRun[] {
   const newest = new Map<string, CheckRun>();
   for (const run of rows.checkRuns) {
-    if (run.kind !== 'verify' || run.commit !== rows.commit || run.base !== rows.base || run.phase === 'infra') continue;
+    if (run.kind !== 'verify' || run.commit !== rows.commit || run.base !== rows.base || run.phase === 'infra')
+      continue;
     const known = newest.get(run.variant);
     if (known === undefined || run.startedAt >= known.startedAt) newest.set(run.variant, run);
   }

@@ -33,11 +33,15 @@ export function toInboxSnapshot(rows: InboxRows): InboxSnapshot {
           ? null
           : {
               commit: task.head,
-              reviewed: rows.reviews.some((r) => r.task === task.id && r.commit === task.head && r.phase === 'approved'),
+              reviewed: rows.reviews.some(
+                (r) => r.task === task.id && r.commit === task.head && r.phase === 'approved',
+              ),
               calledOut: task.calledOut ?? 0,
             },
       question: questionOf(rows, task),
-      dependents: rows.tasks.filter((other) => other.dependsOn.includes(task.id) && other.phase === 'waiting').map((other) => other.id),
+      dependents: rows.tasks
+        .filter((other) => other.dependsOn.includes(task.id) && other.phase === 'waiting')
+        .map((other) => other.id),
     })),
   };
 }

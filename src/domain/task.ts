@@ -1,6 +1,6 @@
 import type { Check } from './check.ts';
-import type { TaskPriority } from './task-draft.ts';
 import type { Transitions } from './phase-table.ts';
+import type { TaskPriority } from './task-draft.ts';
 
 /**
  * A task's life:

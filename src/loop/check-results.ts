@@ -19,7 +19,14 @@ export function parseCheckResults(bytes: Uint8Array, asked: readonly Pick<Check,
     const result = resultSchema.safeParse(parseJson(line));
     if (!result.success || found.has(result.data.id)) continue;
     const { id, exitCode, timedOut, ms, tail } = result.data;
-    found.set(id, { id, exitCode, timedOut, ms, passed: exitCode === 0 && !timedOut, tail: clean(tail).slice(-checkTailBytes) });
+    found.set(id, {
+      id,
+      exitCode,
+      timedOut,
+      ms,
+      passed: exitCode === 0 && !timedOut,
+      tail: clean(tail).slice(-checkTailBytes),
+    });
   }
   return asked.flatMap((check) => found.get(check.id) ?? []);
 }

@@ -65,7 +65,10 @@ export function createStore(deps: { db: DatabaseSync; clock: Clock }): Store {
     approvals: createTable<Approval>(db, 'approvals', columns.approvals, 'id'),
   };
   const events = createEvents(db, clock);
-  db.prepare('INSERT OR IGNORE INTO fleet (id, desire, paused, since, nextTask) VALUES (1, ?, 0, ?, 1)').run('down', clock.now());
+  db.prepare('INSERT OR IGNORE INTO fleet (id, desire, paused, since, nextTask) VALUES (1, ?, 0, ?, 1)').run(
+    'down',
+    clock.now(),
+  );
   const pingInsert = db.prepare('INSERT OR IGNORE INTO pings (item, at) VALUES (?, ?)');
   const pingGet = db.prepare('SELECT 1 FROM pings WHERE item = ?');
   const pingAll = db.prepare('SELECT item FROM pings');
@@ -136,7 +139,11 @@ export function createStore(deps: { db: DatabaseSync; clock: Clock }): Store {
     setPaused(paused) {
       tx(() => {
         db.prepare('UPDATE fleet SET paused = ? WHERE id = 1').run(paused ? 1 : 0);
-        events.add(paused ? 'fleet.paused' : 'fleet.resumed', 'fleet', paused ? 'Nothing new is started.' : 'The fleet goes on.');
+        events.add(
+          paused ? 'fleet.paused' : 'fleet.resumed',
+          'fleet',
+          paused ? 'Nothing new is started.' : 'The fleet goes on.',
+        );
       });
     },
     setDesire(desire) {

@@ -16,7 +16,10 @@ export function addressOf(deps: Pick<ExecuteDeps, 'driver' | 'store'>, vm: Vm): 
 }
 
 /** The VM's row and address, or null when it is not ready any more. */
-export function readyVm(deps: Pick<ExecuteDeps, 'driver' | 'store'>, id: string): { vm: Vm; address: GuestAddress } | null {
+export function readyVm(
+  deps: Pick<ExecuteDeps, 'driver' | 'store'>,
+  id: string,
+): { vm: Vm; address: GuestAddress } | null {
   const vm = deps.store.vms.get(id);
   if (vm === null || vm.phase !== 'ready') return null;
   return { vm, address: addressOf(deps, vm) };

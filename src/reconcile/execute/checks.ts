@@ -30,7 +30,11 @@ export const startChecks: Executor<'start_checks'> = async (deps, data) => {
   store.tx(() => {
     if (store.checkRuns.mustGet(run.id).phase !== 'wanted') return;
     store.checkRuns.update(run.id, { phase: 'running' });
-    store.events.add(`checks.${data.kind}`, data.task, `${task.checks.length} checks (${data.kind}) run on ${data.commit.slice(0, 10)}.`);
+    store.events.add(
+      `checks.${data.kind}`,
+      data.task,
+      `${task.checks.length} checks (${data.kind}) run on ${data.commit.slice(0, 10)}.`,
+    );
   });
 };
 
@@ -40,7 +44,11 @@ function restored(deps: ExecuteDeps, task: Task, data: StepMap['start_checks']):
 }
 
 /** The row for this run: a new one, or the one a crash left at `wanted`; null when it runs or ended already. */
-function wantedRun({ store, random, clock }: ExecuteDeps, data: StepMap['start_checks'], tested: string): CheckRun | null {
+function wantedRun(
+  { store, random, clock }: ExecuteDeps,
+  data: StepMap['start_checks'],
+  tested: string,
+): CheckRun | null {
   return store.tx(() => {
     const same = store.checkRuns.list(
       'WHERE task = ? AND kind = ? AND variant = ? AND "commit" = ? AND base = ? AND iteration IS ? ORDER BY startedAt DESC, rowid DESC LIMIT 1',
@@ -120,7 +128,10 @@ export const endChecks: Executor<'end_checks'> = async (deps, { checkRun: id, lo
   let failure: string | null = why;
   if (at !== null) {
     results = parseCheckResults(await guests.readJobFile(at.address, id, 'checks.jsonl', 1024 * 1024), task.checks);
-    failure = results.length === task.checks.length ? null : `${results.length} of ${task.checks.length} checks reported a result`;
+    failure =
+      results.length === task.checks.length
+        ? null
+        : `${results.length} of ${task.checks.length} checks reported a result`;
   } else if (!lost) return;
   const phase = failure !== null ? 'infra' : allPassed(results) ? 'passed' : 'failed';
   const calledOut = run.kind === 'verify' && phase !== 'infra' ? await countCalledOut(deps, task, run) : task.calledOut;
@@ -129,11 +140,20 @@ export const endChecks: Executor<'end_checks'> = async (deps, { checkRun: id, lo
     store.checkRuns.update(id, { phase, results, endedAt: clock.now(), failure });
     if (calledOut !== task.calledOut) store.tasks.update(task.id, { calledOut });
     const passed = results.filter((r) => r.passed).length;
-    store.events.add(`checks.${phase}`, run.task, failure ?? `${passed} of ${results.length} checks passed (${run.kind}, ${run.variant}).`);
+    store.events.add(
+      `checks.${phase}`,
+      run.task,
+      failure ?? `${passed} of ${results.length} checks passed (${run.kind}, ${run.variant}).`,
+    );
   });
 };
 
 async function countCalledOut(deps: ExecuteDeps, task: Task, run: CheckRun): Promise<number> {
-  const files = await deps.changes.files(task.project, run.base, run.commit, deps.store.projects.mustGet(task.project).settings.protected);
+  const files = await deps.changes.files(
+    task.project,
+    run.base,
+    run.commit,
+    deps.store.projects.mustGet(task.project).settings.protected,
+  );
   return files.filter((file) => file.isProtected).length;
 }

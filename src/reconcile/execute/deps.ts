@@ -2,7 +2,6 @@ import type { AgentAdapter } from '../../agents/agent.ts';
 import type { Changes } from '../../changes/changes.ts';
 import type { FleetConfig } from '../../domain/fleet.ts';
 import type { InboxItem } from '../../domain/inbox-item.ts';
-import type { RalphRole } from '../../domain/iteration.ts';
 import type { Driver } from '../../drivers/driver.ts';
 import type { Guests } from '../../guest/guest.ts';
 import type { ImageBuilder } from '../../images/builder.ts';
@@ -10,6 +9,7 @@ import type { Clock } from '../../lib/clock.ts';
 import type { Log } from '../../lib/log.ts';
 import type { Random } from '../../lib/random.ts';
 import type { GatewayPort, RunFiles } from '../../loop/ports.ts';
+import type { Prompts } from '../../prompts/prompts.ts';
 import type { Store } from '../../store/store.ts';
 import type { Step, StepKind, StepMap } from '../plan/step.ts';
 
@@ -27,7 +27,7 @@ export interface ExecuteDeps {
   gateway: GatewayPort;
   runs: RunFiles;
   agent: (name: string) => AgentAdapter;
-  renderPrompt: (role: RalphRole, values: Record<string, string>) => string;
+  prompts: Prompts;
   /** Public half of the key the host logs in with. */
   authorizedKey: string;
   /** The iteration's token: the same each time it is asked for, stored nowhere. */

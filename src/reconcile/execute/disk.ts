@@ -13,7 +13,13 @@ export const buildImage: Executor<'build_image'> = async ({ store, images, clock
   try {
     const built = await images.build((progress) => store.disks.update(key, { progress }));
     store.tx(() => {
-      store.disks.update(key, { phase: 'ready', path: built.path, boot: built.boot, progress: null, since: clock.now() });
+      store.disks.update(key, {
+        phase: 'ready',
+        path: built.path,
+        boot: built.boot,
+        progress: null,
+        since: clock.now(),
+      });
       store.events.add('image.ready', key, `The ${images.name} image is there.`);
     });
   } catch (error) {
@@ -59,7 +65,11 @@ export const sealDisk: Executor<'seal_disk'> = async (deps, { disk: key, vm: id 
     if (job.end?.exitCode !== 0) {
       const from = Math.max(0, job.streamBytes - 2000);
       const tail = await guests.readStream(at.address, job.id, from, 2000);
-      failDiskRow(deps, disk, `the project's setup failed (${describeEnd(job.end)}):\n${new TextDecoder().decode(tail)}`);
+      failDiskRow(
+        deps,
+        disk,
+        `the project's setup failed (${describeEnd(job.end)}):\n${new TextDecoder().decode(tail)}`,
+      );
       return;
     }
     store.moveVm(id, 'stopping');

@@ -2,7 +2,7 @@ import type { AgentExit } from '../../agents/agent.ts';
 import { countsAsAttempt, type Iteration, type Signals } from '../../domain/iteration.ts';
 import type { Note, Task } from '../../domain/task.ts';
 import type { GuestAddress, JobState } from '../../guest/guest.ts';
-import { judgeIteration, type Judgement } from '../../loop/judge.ts';
+import { type Judgement, judgeIteration } from '../../loop/judge.ts';
 import { parseSignals } from '../../loop/signals.ts';
 import { readyVm } from './address.ts';
 import type { ExecuteDeps, Executor } from './deps.ts';
@@ -40,12 +40,18 @@ function nothing(): Gathered {
   return { job: null, signals: noSignals, saved: { head: null, note: null } };
 }
 
-async function gather(deps: ExecuteDeps, iteration: Iteration, address: GuestAddress, stop: boolean): Promise<Gathered> {
+async function gather(
+  deps: ExecuteDeps,
+  iteration: Iteration,
+  address: GuestAddress,
+  stop: boolean,
+): Promise<Gathered> {
   const { guests, runs } = deps;
   if (stop) await guests.stopJob(address, iteration.id, 10_000);
   const job = (await guests.jobs(address)).find((each) => each.id === iteration.id) ?? null;
   if (job !== null) await pull(deps, iteration, Number.POSITIVE_INFINITY);
-  const saved = iteration.role === 'implementer' ? await saveWork(deps, iteration, address) : { head: null, note: null };
+  const saved =
+    iteration.role === 'implementer' ? await saveWork(deps, iteration, address) : { head: null, note: null };
   if (job === null) return { job, signals: noSignals, saved };
   const bytes = await guests.readJobFile(address, iteration.id, 'signals.jsonl', 1024 * 1024);
   await runs.writeFile(iteration.id, 'signals.jsonl', bytes);
@@ -113,9 +119,14 @@ function close(
     ...(saved.head === null ? {} : { savedCommit: saved.head, savedAt: now }),
   });
   const task = store.tasks.mustGet(iteration.task);
-  if (iteration.role === 'implementer') store.tasks.update(task.id, afterIteration(task, saved, judgement, { isCalledOff, now, iteration: iteration.id }));
+  if (iteration.role === 'implementer')
+    store.tasks.update(task.id, afterIteration(task, saved, judgement, { isCalledOff, now, iteration: iteration.id }));
   else if (iteration.review !== null) closeReview(deps, iteration, signals, judgement, isCalledOff);
-  store.events.add('iteration.ended', task.id, `${iteration.ralph}, iteration ${iteration.n}: ${judgement.outcome}, ${judgement.reason}`);
+  store.events.add(
+    'iteration.ended',
+    task.id,
+    `${iteration.ralph}, iteration ${iteration.n}: ${judgement.outcome}, ${judgement.reason}`,
+  );
 }
 
 /** What an iteration leaves on its task. One that was called off from outside counts nowhere and needs no judging. */
@@ -134,14 +145,25 @@ function afterIteration(
   return { ...counters, notes: [...task.notes, ...notes], ...(saved.head === null ? {} : { head: saved.head }) };
 }
 
-function closeReview(deps: ExecuteDeps, iteration: Iteration, signals: Signals, judgement: Judgement, isCalledOff: boolean): void {
+function closeReview(
+  deps: ExecuteDeps,
+  iteration: Iteration,
+  signals: Signals,
+  judgement: Judgement,
+  isCalledOff: boolean,
+): void {
   const { store, clock } = deps;
   const review = iteration.review === null ? null : store.reviews.get(iteration.review);
   if (review === null || review.iteration !== iteration.id) return;
   const { verdict } = signals;
   if (isCalledOff || verdict === null || judgement.outcome === 'infra') {
     const attempts = review.attempts + (isCalledOff ? 0 : 1);
-    store.reviews.update(review.id, { phase: isCalledOff ? 'requested' : 'inconclusive', attempts, summary: judgement.reason, at: clock.now() });
+    store.reviews.update(review.id, {
+      phase: isCalledOff ? 'requested' : 'inconclusive',
+      attempts,
+      summary: judgement.reason,
+      at: clock.now(),
+    });
     return;
   }
   const phase = verdict.decision === 'approve' ? 'approved' : 'changes_requested';

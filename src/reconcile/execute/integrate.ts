@@ -51,17 +51,30 @@ async function moveOntoTip(deps: ExecuteDeps, task: Task, approval: Approval): P
     };
     store.tx(() => {
       store.approvals.update(approval.id, { state: 'void' });
-      store.moveTask(task.id, 'ready', { reason: 'the branch moved and the change conflicts', base: tip, head: null, disk, ralph: null, notes: [note] });
+      store.moveTask(task.id, 'ready', {
+        reason: 'the branch moved and the change conflicts',
+        base: tip,
+        head: null,
+        disk,
+        ralph: null,
+        notes: [note],
+      });
     });
     return;
   }
   store.tx(() => {
     if (store.tasks.get(task.id)?.phase !== 'integrating') return;
     if (moved.equalPatch) {
-      store.approvals.update(approval.id, { commit: moved.head, base: tip, carriedFrom: approval.carriedFrom ?? `${approval.commit} on ${approval.base}` });
+      store.approvals.update(approval.id, {
+        commit: moved.head,
+        base: tip,
+        carriedFrom: approval.carriedFrom ?? `${approval.commit} on ${approval.base}`,
+      });
     } else store.approvals.update(approval.id, { state: 'void' });
     store.moveTask(task.id, 'verifying', {
-      reason: moved.equalPatch ? 'the branch moved; the same patch is verified again' : 'the branch moved and the patch changed with it',
+      reason: moved.equalPatch
+        ? 'the branch moved; the same patch is verified again'
+        : 'the branch moved and the patch changed with it',
       base: tip,
       head: moved.head,
       disk,

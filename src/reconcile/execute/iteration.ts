@@ -1,9 +1,9 @@
 import type { Iteration } from '../../domain/iteration.ts';
 import type { Task } from '../../domain/task.ts';
 import { guestGatewayUrl, ralphUser, workspaceFolder } from '../../guest/guest.ts';
-import { promptValues } from '../../loop/prompt-values.ts';
 import { addressOf, readyVm } from './address.ts';
 import type { ExecuteDeps, Executor } from './deps.ts';
+import { promptOf } from './prompt.ts';
 import { saveWork } from './save.ts';
 
 const maxStreamBytes = 256 * 1024 * 1024;
@@ -66,7 +66,11 @@ async function launch(deps: ExecuteDeps, iteration: Iteration): Promise<void> {
   if (at === null) return;
   const task = store.tasks.mustGet(iteration.task);
   const token = deps.tokenOf(iteration.id);
-  await gateway.openTunnel({ id: at.vm.id, endpoint: driver.endpoint(at.vm.id, 'gateway'), hostKey: at.address.hostKey });
+  await gateway.openTunnel({
+    id: at.vm.id,
+    endpoint: driver.endpoint(at.vm.id, 'gateway'),
+    hostKey: at.address.hostKey,
+  });
   await gateway.limitTask(task.id, { maxTokens: task.limits.maxTokens, maxUsd: task.limits.maxUsd });
   await gateway.grant({
     token,
@@ -81,24 +85,17 @@ async function launch(deps: ExecuteDeps, iteration: Iteration): Promise<void> {
   store.vms.update(iteration.vm, { touched: true });
   await guests.startJob(at.address, job);
   store.tx(() => {
-    if (store.iterations.mustGet(iteration.id).phase === 'started') store.iterations.update(iteration.id, { phase: 'running' });
+    if (store.iterations.mustGet(iteration.id).phase === 'started')
+      store.iterations.update(iteration.id, { phase: 'running' });
   });
 }
 
 async function agentJob(deps: ExecuteDeps, task: Task, iteration: Iteration, token: string) {
-  const { store, config } = deps;
+  const { config } = deps;
   const jobDir = `/var/lib/ralph/jobs/${iteration.id}`;
   const home = `/home/${ralphUser}`;
   const workspace = `${home}/${workspaceFolder}`;
-  const project = store.projects.mustGet(task.project);
-  const values = promptValues({
-    task,
-    project,
-    iteration,
-    checkRuns: store.checkRuns.list('WHERE task = ?', task.id),
-    diff: iteration.role === 'reviewer' && task.base !== null ? await deps.changes.diff(task.project, task.base, iteration.fromCommit) : '',
-  });
-  const prompt = deps.renderPrompt(iteration.role, values);
+  const prompt = await promptOf(deps, task, iteration);
   await deps.runs.writeFile(iteration.id, 'prompt.md', prompt);
   const promptFile = `${jobDir}/prompt.md`;
   const command = deps.agent(task.agent).command({

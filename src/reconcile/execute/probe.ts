@@ -31,13 +31,15 @@ async function tryStage(deps: ExecuteDeps, vm: Vm, stage: ReadinessStage): Promi
 }
 
 const stages: Record<ReadinessStage, (deps: ExecuteDeps, vm: Vm) => Promise<boolean>> = {
-  process: async ({ driver }, vm) => (await driver.list()).some((seen) => seen.id === vm.id && seen.state === 'running'),
+  process: async ({ driver }, vm) =>
+    (await driver.list()).some((seen) => seen.id === vm.id && seen.state === 'running'),
   'guest-agent': ({ driver }, vm) => driver.agentAnswers(vm.id),
   'host-key': async ({ driver, store }, vm) => {
     const hostKey = await driver.hostKey(vm.id);
     if (hostKey === null) return false;
     const twin = store.vms.list("WHERE hostKey = ? AND id <> ? AND phase <> 'gone'", hostKey, vm.id)[0];
-    if (twin !== undefined) throw new FleetError('guest_untrusted', `VM \`rf-${vm.id}\` has the host key of \`rf-${twin.id}\`.`);
+    if (twin !== undefined)
+      throw new FleetError('guest_untrusted', `VM \`rf-${vm.id}\` has the host key of \`rf-${twin.id}\`.`);
     store.vms.update(vm.id, { hostKey });
     return true;
   },
@@ -52,6 +54,9 @@ const stages: Record<ReadinessStage, (deps: ExecuteDeps, vm: Vm) => Promise<bool
   tools: async (deps, vm) => {
     const report = await deps.guests.verify(addressOf(deps, vm));
     if (report.ok) return true;
-    throw new FleetError('image_failed', `The image breaks the guest contract in \`rf-${vm.id}\`: ${report.problems.join('; ')}`);
+    throw new FleetError(
+      'image_failed',
+      `The image breaks the guest contract in \`rf-${vm.id}\`: ${report.problems.join('; ')}`,
+    );
   },
 };

@@ -30,7 +30,10 @@ export async function saveWork(deps: ExecuteDeps, iteration: Iteration, address:
     });
     const saved = await deps.changes.importSaved(task.project, task.id, task.base, targetFile);
     const leftOut = [...new Set([...report.leftOut, ...saved.leftOut])];
-    const note = leftOut.length === 0 ? null : `These files were left out of the change (too large, or a repository of their own): ${leftOut.slice(0, 20).join(', ')}`;
+    const note =
+      leftOut.length === 0
+        ? null
+        : `These files were left out of the change (too large, or a repository of their own): ${leftOut.slice(0, 20).join(', ')}`;
     return { head: saved.head, note };
   } catch (error) {
     if (error instanceof FleetError && takenAsGuestFault.includes(error.code)) {

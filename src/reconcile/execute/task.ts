@@ -1,6 +1,8 @@
-import type { Task } from '../../domain/task.ts';
+import type { Note, Task } from '../../domain/task.ts';
 import { preparedKey } from '../../images/prepared.ts';
 import type { ExecuteDeps, Executor } from './deps.ts';
+
+const maxNotes = 20;
 
 /** A Ralph takes the task: the base is fetched, the one change made, the disk named. */
 export const claimTask: Executor<'claim_task'> = async (deps, { task: id, ralph }) => {
@@ -25,14 +27,30 @@ export async function nameDisk(deps: ExecuteDeps, projectName: string, base: str
   const image = await images.key();
   const project = store.projects.mustGet(projectName);
   const { setup } = project.settings;
-  const row = { path: null, boot: null, progress: null, failure: null, attempts: 0, since: clock.now(), phase: 'wanted' } as const;
-  const prepared = setup === null ? null : preparedKey(image, setup, await changes.hashPaths(projectName, base, setup.inputs));
+  const row = {
+    path: null,
+    boot: null,
+    progress: null,
+    failure: null,
+    attempts: 0,
+    since: clock.now(),
+    phase: 'wanted',
+  } as const;
+  const prepared =
+    setup === null ? null : preparedKey(image, setup, await changes.hashPaths(projectName, base, setup.inputs));
   store.tx(() => {
     if (store.disks.get(image) === null) {
       store.disks.insert({ ...row, key: image, kind: 'image', project: null, backing: null, commit: null });
     }
     if (prepared !== null && store.disks.get(prepared) === null) {
-      store.disks.insert({ ...row, key: prepared, kind: 'prepared', project: projectName, backing: image, commit: base });
+      store.disks.insert({
+        ...row,
+        key: prepared,
+        kind: 'prepared',
+        project: projectName,
+        backing: image,
+        commit: base,
+      });
     }
   });
   return prepared ?? image;
@@ -44,7 +62,7 @@ export const moveTask: Executor<'move_task'> = async ({ store }, data) => {
     const task = store.tasks.get(data.task);
     if (task === null || task.phase !== data.from) return;
     const patch: Partial<Task> = { ...data.patch };
-    if (data.notes !== undefined) patch.notes = data.notes;
+    if (data.notes !== undefined) patch.notes = keptNotes(task.notes, data.notes);
     if (data.to !== 'claimed' && data.to !== 'implementing') patch.ralph = null;
     store.moveTask(data.task, data.to, {
       ...patch,
@@ -54,6 +72,12 @@ export const moveTask: Executor<'move_task'> = async ({ store }, data) => {
     });
   });
 };
+
+/** What checks said is replaced by what they say now; what a reviewer or a person said stays. */
+function keptNotes(before: readonly Note[], now: readonly Note[]): Note[] {
+  const kept = before.filter((note) => note.from !== 'checks' && note.from !== 'verifier');
+  return [...kept, ...now].slice(-maxNotes);
+}
 
 export const syncRalphs: Executor<'sync_ralphs'> = async ({ store, config, clock }) => {
   store.tx(() => {

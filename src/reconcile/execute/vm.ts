@@ -45,7 +45,10 @@ export const createVm: Executor<'create_vm'> = async (deps, { vm: id }) => {
   if (vm === null) return;
   const disk = store.disks.get(vm.disk);
   if (disk?.path === null || disk === null) {
-    throw new FleetError('vm_not_ready', `Cannot create VM \`rf-${id}\`: its disk \`${vm.disk}\` is ${disk?.phase ?? 'missing'}.`);
+    throw new FleetError(
+      'vm_not_ready',
+      `Cannot create VM \`rf-${id}\`: its disk \`${vm.disk}\` is ${disk?.phase ?? 'missing'}.`,
+    );
   }
   if (vm.phase === 'wanted') store.moveVm(id, 'preparing');
   await driver.create({ id, base: disk.path, boot: disk.boot, size: vm.size, authorizedKey });
@@ -84,7 +87,12 @@ export const failVm: Executor<'fail_vm'> = async (deps, { vm: id, reason }) => {
     if (task !== null) store.tasks.update(task.id, { uncounted: task.uncounted + 1 });
     const disk = vm.prepares === null ? null : store.disks.get(vm.prepares);
     if (disk !== null && disk.phase !== 'ready') {
-      store.disks.update(disk.key, { phase: 'failed', failure: reason, attempts: disk.attempts + 1, since: deps.clock.now() });
+      store.disks.update(disk.key, {
+        phase: 'failed',
+        failure: reason,
+        attempts: disk.attempts + 1,
+        since: deps.clock.now(),
+      });
     }
   });
 };

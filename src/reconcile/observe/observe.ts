@@ -27,7 +27,11 @@ export function createObserver(deps: ObserveDeps): Observer {
   const silentSince = new Map<string, number>();
   return {
     async observe() {
-      const [driver, guests, imageKey] = await Promise.all([seeDriver(deps), seeGuests(deps, silentSince), seeImage(deps)]);
+      const [driver, guests, imageKey] = await Promise.all([
+        seeDriver(deps),
+        seeGuests(deps, silentSince),
+        seeImage(deps),
+      ]);
       return { driver, guests, imageKey, accel: deps.accel() };
     },
   };
@@ -58,7 +62,10 @@ async function seeGuest(deps: ObserveDeps, vm: Vm, silentSince: Map<string, numb
   try {
     const jobs = await deps.guests.jobs(addressOf(deps, vm));
     silentSince.delete(vm.id);
-    return { ok: true, jobs: new Map(jobs.map((job: JobState) => [job.id, { state: job.state, streamBytes: job.streamBytes }])) };
+    return {
+      ok: true,
+      jobs: new Map(jobs.map((job: JobState) => [job.id, { state: job.state, streamBytes: job.streamBytes }])),
+    };
   } catch (error) {
     const since = silentSince.get(vm.id) ?? deps.clock.now();
     silentSince.set(vm.id, since);

@@ -7,7 +7,10 @@ const ended = "('merged', 'closed', 'failed', 'cancelled')";
 const live = `task IN (SELECT id FROM tasks WHERE phase NOT IN ${ended})`;
 
 /** The desired half of the world: the rows the planner needs, and no more. */
-export function readWorld(store: Store, more: { now: number; config: FleetConfig; capacity: number; observed: Observed }): World {
+export function readWorld(
+  store: Store,
+  more: { now: number; config: FleetConfig; capacity: number; observed: Observed },
+): World {
   const fleet = store.fleet();
   return {
     ...more,

@@ -1,5 +1,7 @@
-import type { CheckResult, CheckRun } from '../../domain/check.ts';
+import type { CheckRun } from '../../domain/check.ts';
+import { checksNote, findingsNote } from '../../domain/feedback.ts';
 import type { Iteration } from '../../domain/iteration.ts';
+import { progressDigest, stagnantAfter } from '../../domain/progress.ts';
 import type { Review } from '../../domain/review.ts';
 import type { Note, Task, TaskPhase } from '../../domain/task.ts';
 
@@ -45,10 +47,10 @@ export function decideAfterIteration(task: Task, iteration: Iteration, checks: C
 }
 
 function afterAttempt(task: Task, iteration: Iteration, checks: CheckRun | null, now: number): Decision {
-  const digest = progressDigest(task.head, checks?.results ?? []);
-  const stagnant = digest === task.progressDigest ? task.stagnant + 1 : 0;
+  const digest = progressDigest(task.head ?? task.base ?? '', checks?.results ?? []);
+  const stagnant = stagnantAfter(task, digest);
   const patch: Partial<Task> = { judged: iteration.id, progressDigest: digest, stagnant };
-  const notes = notesFromChecks(checks, now);
+  const notes = notesFromChecks(task, checks, now);
   if (iteration.ask?.blocking) return { to: 'needs_input', reason: iteration.ask.question, notes, patch };
   if (task.iterations >= task.limits.iterations) {
     const reason = checks?.phase === 'passed' ? 'the agent says work remains' : 'its checks do not pass';
@@ -65,21 +67,14 @@ function afterAttempt(task: Task, iteration: Iteration, checks: CheckRun | null,
   return { to: 'implementing', reason: null, notes, patch };
 }
 
-/** Measured on the code and the check results, never on logs. */
-export function progressDigest(head: string | null, results: readonly CheckResult[]): string {
-  return `${head ?? '-'} ${results.map((r) => `${r.id}${r.passed ? '+' : '-'}`).join(' ')}`;
-}
-
-export function notesFromChecks(run: CheckRun | null, now: number): Note[] {
-  if (run === null) return [];
-  const from = run.kind === 'verify' ? 'verifier' : 'checks';
-  return run.results
-    .filter((result) => !result.passed)
-    .map((result) => {
-      const how = result.timedOut ? 'did not end in time' : `ended with ${result.exitCode ?? 'a signal'}`;
-      const variant = run.variant === 'restored' ? ', with the protected files put back as they were' : '';
-      return { from, at: now, text: `check \`${result.id}\` ${how}${variant}. The end of its output:\n${result.tail}` };
-    });
+export function notesFromChecks(task: Task, run: CheckRun | null, now: number): Note[] {
+  if (run === null || run.phase === 'infra') return [];
+  const where =
+    run.kind === 'loop'
+      ? 'in your workspace'
+      : `in a fresh VM on the exact commit${run.variant === 'restored' ? ', with the protected files put back as they were' : ''}`;
+  const text = checksNote(task.checks, run.results, where);
+  return text === null ? [] : [{ from: run.kind === 'verify' ? 'verifier' : 'checks', at: now, text }];
 }
 
 /** After a reviewer's verdict on the current commit. */
@@ -93,11 +88,7 @@ export function decideAfterReview(task: Task, review: Review, now: number): Deci
       patch: {},
     };
   }
-  const notes: Note[] = review.findings.map((finding) => ({
-    from: 'reviewer',
-    at: now,
-    text: `${finding.severity}${finding.file === null ? '' : ` ${finding.file}${finding.line === null ? '' : `:${finding.line}`}`}: ${finding.what}\nWhy: ${finding.why}`,
-  }));
+  const notes: Note[] = [{ from: 'reviewer', at: now, text: findingsNote(review.summary, review.findings) }];
   if (review.round >= task.limits.reviewRounds) {
     return {
       to: 'blocked',

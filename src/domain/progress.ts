@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto';
 import type { CheckResult } from '../domain/check.ts';
+import { sha256 } from '../lib/digest.ts';
 
 /**
  * Digest of what an iteration achieved: the tree of its saved work and which checks pass. Not the logs and not the checks'
@@ -9,9 +9,7 @@ export function progressDigest(tree: string, results: readonly CheckResult[]): s
   const checks = results
     .map((result) => [result.id, result.passed, result.timedOut ? 'time limit' : result.exitCode] as const)
     .sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
-  return createHash('sha256')
-    .update(JSON.stringify([tree, checks]))
-    .digest('hex');
+  return sha256(JSON.stringify([tree, checks]));
 }
 
 /** How many iterations in a row have not moved the digest; 0 when this one did. */
