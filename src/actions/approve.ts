@@ -18,19 +18,32 @@ export function approve(deps: ActionDeps, id: string, word: Word & { commit: str
   return store.tx(() => {
     const task = findTask(deps, id);
     const { head, base } = task;
-    const again = store.approvals.list("WHERE task = ? AND \"commit\" = ? AND decision = 'approve' AND state <> 'void'", id, word.commit);
+    const again = store.approvals.list(
+      "WHERE task = ? AND \"commit\" = ? AND decision = 'approve' AND state <> 'void'",
+      id,
+      word.commit,
+    );
     if (again.length > 0) return done(`\`${id}\` was approved already.`, id, false);
-    if (task.phase !== 'awaiting_approval' || head === null || base === null) refuse(task, 'approve', `ralph-fleet why ${id}`);
+    if (task.phase !== 'awaiting_approval' || head === null || base === null)
+      refuse(task, 'approve', `ralph-fleet why ${id}`);
     if (word.channel !== 'terminal' && !config().review.allowNonInteractive) {
-      throw new FleetError('refused', `Cannot approve \`${id}\` without a terminal: \`review.allowNonInteractive\` is off.`, {
-        remedy: `Run ralph-fleet approve ${id} in a terminal, or allow it in fleet.yaml.`,
-      });
+      throw new FleetError(
+        'refused',
+        `Cannot approve \`${id}\` without a terminal: \`review.allowNonInteractive\` is off.`,
+        {
+          remedy: `Run ralph-fleet approve ${id} in a terminal, or allow it in fleet.yaml.`,
+        },
+      );
     }
     const evidence = digestOf(deps, task, head, base);
     if (head !== word.commit || (word.evidence !== null && word.evidence !== evidence)) {
-      throw new FleetError('stale_commit', `Cannot approve \`${word.commit.slice(0, 10)}\` of \`${id}\`: what waits now is \`${head.slice(0, 10)}\` with evidence ${evidence.slice(0, 8)}.`, {
-        remedy: `Look again: ralph-fleet approve ${id}`,
-      });
+      throw new FleetError(
+        'stale_commit',
+        `Cannot approve \`${word.commit.slice(0, 10)}\` of \`${id}\`: what waits now is \`${head.slice(0, 10)}\` with evidence ${evidence.slice(0, 8)}.`,
+        {
+          remedy: `Look again: ralph-fleet approve ${id}`,
+        },
+      );
     }
     store.addApproval({
       task: id,
@@ -56,10 +69,9 @@ export function reject(deps: ActionDeps, id: string, word: Word & { notes: strin
   return store.tx(() => {
     const task = findTask(deps, id);
     const { head, base } = task;
-    if (task.phase !== 'awaiting_approval' || head === null || base === null) refuse(task, 'reject', `ralph-fleet why ${id}`);
-    for (const approval of store.approvals.list("WHERE task = ? AND state = 'active'", id)) {
-      store.approvals.update(approval.id, { state: 'void' });
-    }
+    if (task.phase !== 'awaiting_approval' || head === null || base === null)
+      refuse(task, 'reject', `ralph-fleet why ${id}`);
+    store.voidApprovals(id);
     const evidence = digestOf(deps, task, head, base);
     store.addApproval({
       task: id,
@@ -81,7 +93,14 @@ export function reject(deps: ActionDeps, id: string, word: Word & { notes: strin
 }
 
 /** A person's word opens a new stretch of iterations: what was used up or stuck before does not end it at once. */
-export const freshStart = { iterations: 0, uncounted: 0, stagnant: 0, progressDigest: null, reviewRound: 0, seen: false } satisfies Partial<Task>;
+export const freshStart = {
+  iterations: 0,
+  uncounted: 0,
+  stagnant: 0,
+  progressDigest: null,
+  reviewRound: 0,
+  seen: false,
+} satisfies Partial<Task>;
 
 function digestOf({ store }: ActionDeps, task: Task, commit: string, base: string): string {
   return evidenceDigest({

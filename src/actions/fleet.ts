@@ -11,7 +11,11 @@ export function fleetDown({ store }: ActionDeps, deleteVms: boolean): Done {
   const wanted = deleteVms ? 'deleted' : 'down';
   const was = store.fleet().desire;
   if (was !== wanted) store.setDesire(wanted);
-  return done(deleteVms ? 'The fleet goes down and its VMs are removed.' : 'The fleet goes down; its work is saved first.', null, was !== wanted);
+  return done(
+    deleteVms ? 'The fleet goes down and its VMs are removed.' : 'The fleet goes down; its work is saved first.',
+    null,
+    was !== wanted,
+  );
 }
 
 export function fleetPause({ store }: ActionDeps): Done {

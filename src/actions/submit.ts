@@ -11,7 +11,10 @@ export interface Submission {
 }
 
 /** Drafts become tasks, all or none. Checks are the task's own and the project's; a task with none is refused. */
-export function submit(deps: ActionDeps, { project: name, drafts, scenario = null }: Submission): { id: string; ref: string | null; title: string }[] {
+export function submit(
+  deps: ActionDeps,
+  { project: name, drafts, scenario = null }: Submission,
+): { id: string; ref: string | null; title: string }[] {
   const { store, clock } = deps;
   return store.tx(() => {
     const project = findProject(deps, name);
@@ -22,11 +25,19 @@ export function submit(deps: ActionDeps, { project: name, drafts, scenario = nul
       return { id, draft };
     });
     return rows.map(({ id, draft }) => {
-      const checks = [...draft.checks, ...project.settings.checks.filter((c) => !draft.checks.some((own) => own.id === c.id))];
+      const checks = [
+        ...draft.checks,
+        ...project.settings.checks.filter((c) => !draft.checks.some((own) => own.id === c.id)),
+      ];
       if (checks.length === 0) {
-        throw new FleetError('invalid_file', `Task \`${draft.title}\` has no acceptance check, so nothing could tell when it is done.`, {
-          remedy: 'Give it one (a command that ends with 0 when it passes), or put `checks:` into .ralph/project.yaml.',
-        });
+        throw new FleetError(
+          'invalid_file',
+          `Task \`${draft.title}\` has no acceptance check, so nothing could tell when it is done.`,
+          {
+            remedy:
+              'Give it one (a command that ends with 0 when it passes), or put `checks:` into .ralph/project.yaml.',
+          },
+        );
       }
       const dependsOn = draft.dependsOn.map((ref) => ids.get(ref) ?? existing(deps, ref, draft.title));
       const task: Task = {
@@ -73,19 +84,28 @@ function findProject({ store }: ActionDeps, name: string | null) {
   if (name !== null) {
     const project = store.projects.get(name);
     if (project === null) {
-      throw new FleetError('not_found', `There is no project \`${name.slice(0, 60)}\`.`, { remedy: 'ralph-fleet project add PATH, or see ralph-fleet project list' });
+      throw new FleetError('not_found', `There is no project \`${name.slice(0, 60)}\`.`, {
+        remedy: 'ralph-fleet project add PATH, or see ralph-fleet project list',
+      });
     }
     return project;
   }
   const [only, second] = store.projects.list('ORDER BY name LIMIT 2');
-  if (only === undefined) throw new FleetError('not_found', 'There is no project yet.', { remedy: 'ralph-fleet project add PATH' });
-  if (second !== undefined) throw new FleetError('usage', 'There are several projects; say which.', { remedy: 'ralph-fleet submit --project NAME' });
+  if (only === undefined)
+    throw new FleetError('not_found', 'There is no project yet.', { remedy: 'ralph-fleet project add PATH' });
+  if (second !== undefined)
+    throw new FleetError('usage', 'There are several projects; say which.', {
+      remedy: 'ralph-fleet submit --project NAME',
+    });
   return only;
 }
 
 function existing({ store }: ActionDeps, id: string, title: string): string {
   if (store.tasks.get(id) !== null) return id;
-  throw new FleetError('invalid_file', `Task \`${title}\` depends on \`${id}\`, which is neither in this submission nor a task.`);
+  throw new FleetError(
+    'invalid_file',
+    `Task \`${title}\` depends on \`${id}\`, which is neither in this submission nor a task.`,
+  );
 }
 
 function limitsOf({ config }: ActionDeps, draft: TaskDraft): TaskLimits {

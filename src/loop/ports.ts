@@ -4,6 +4,8 @@ import type { GuestEndpoint } from '../domain/endpoint.ts';
 export interface GatewayPort {
   openTunnel(vm: { id: string; endpoint: GuestEndpoint; hostKey: string }): Promise<void>;
   closeTunnel(vmId: string): Promise<void>;
+  /** Ids of the VMs it keeps a tunnel to. */
+  tunnels(): Promise<string[]>;
   /** Lets one iteration's token spend until `expiresAt`; idempotent. */
   grant(grant: {
     token: string;

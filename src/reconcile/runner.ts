@@ -27,7 +27,9 @@ export interface Runner {
 export interface RunnerDeps {
   world: () => Promise<World>;
   plan: (world: World) => Plan;
-  execute: (step: Step) => Promise<void>;
+  /** 'waits' when it found nothing to change yet. */
+  // biome-ignore lint/suspicious/noConfusingVoidType: most executors simply return
+  execute: (step: Step) => Promise<'waits' | void>;
   clock: Clock;
   log: Log;
   /** Milliseconds until the next pass when nothing nudges, given the last plan. */
@@ -61,10 +63,12 @@ export function createRunner(deps: RunnerDeps): Runner {
 
   async function run(step: Step): Promise<void> {
     const id = `${step.key} ${step.kind}`;
+    let isNews = true;
     try {
-      await deps.execute(step);
+      isNews = (await deps.execute(step)) !== 'waits';
       failed.delete(id);
     } catch (error) {
+      isNews = false;
       if (isAbort(error)) return;
       const before = failed.get(id);
       const count = (before?.count ?? 0) + 1;
@@ -74,7 +78,7 @@ export function createRunner(deps: RunnerDeps): Runner {
       log.warn({ step: step.kind, key: step.key, count, err: error }, 'a step failed');
     } finally {
       running.delete(step.key);
-      nudge();
+      if (isNews) nudge();
     }
   }
 

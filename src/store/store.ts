@@ -42,6 +42,8 @@ export interface Store {
   moveTask(id: string, to: TaskPhase, more?: Partial<Task>): Task;
   moveVm(id: string, to: VmPhase, more?: Partial<Vm>): Vm;
   addApproval(approval: Omit<Approval, 'id'>): Approval;
+  /** The change they were given for is no more. */
+  voidApprovals(task: string): void;
   wasPinged(item: string): boolean;
   pinged(): Set<string>;
   markPinged(item: string): void;
@@ -164,6 +166,8 @@ export function createStore(deps: { db: DatabaseSync; clock: Clock }): Store {
       tables.approvals.insert(row);
       return row;
     },
+    voidApprovals: (task) =>
+      void db.prepare("UPDATE approvals SET state = 'void' WHERE task = ? AND state = 'active'").run(task),
     wasPinged: (item) => pingGet.get(item) !== undefined,
     pinged: () => new Set(pingAll.all().map((row) => String(row['item']))),
     markPinged: (item) => void pingInsert.run(item, clock.now()),

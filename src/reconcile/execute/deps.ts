@@ -38,7 +38,11 @@ export interface ExecuteDeps {
   notify: (item: InboxItem) => Promise<void>;
 }
 
+/** `waits`: it looked and found nothing to change yet, so that its end is no reason for another pass at once. */
+// biome-ignore lint/suspicious/noConfusingVoidType: most executors simply return
+export type StepEnd = 'waits' | void;
+
 /** Carries out one kind of step. Looks at the rows again first: the plan may be older than they are. */
-export type Executor<K extends StepKind> = (deps: ExecuteDeps, data: StepMap[K]) => Promise<void>;
+export type Executor<K extends StepKind> = (deps: ExecuteDeps, data: StepMap[K]) => Promise<StepEnd>;
 export type ExecutorTable = { [K in StepKind]: Executor<K> };
 export type AnyStep = Step;

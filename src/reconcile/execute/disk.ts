@@ -37,7 +37,7 @@ export const startSetup: Executor<'start_setup'> = async (deps, { disk: key, vm:
   if (disk === null || at === null || !setup) return;
   store.disks.update(key, { phase: 'building', progress: `setup: ${setup.run}` });
   await guests.startJob(at.address, {
-    id: setupJobId(key),
+    id: setupJobId(id),
     kind: 'setup',
     user: ralphUser,
     title: 'setup',
@@ -60,7 +60,7 @@ export const sealDisk: Executor<'seal_disk'> = async (deps, { disk: key, vm: id 
   if (disk === null || vm === null || disk.phase === 'ready') return;
   const at = readyVm(deps, id);
   if (at !== null) {
-    const job = (await guests.jobs(at.address)).find((each) => each.id === setupJobId(key));
+    const job = (await guests.jobs(at.address)).find((each) => each.id === setupJobId(id));
     if (job === undefined || job.state === 'running') return;
     if (job.end?.exitCode !== 0) {
       const from = Math.max(0, job.streamBytes - 2000);

@@ -83,7 +83,8 @@ async function judge(
     timedOut: job?.end?.timedOut === true || (end.stopped && overTime),
   };
   const spent = deps.store.spend.ofIteration(iteration.id);
-  const limitedUntil = Math.max(spent?.retryAt ?? 0, seen.rateLimitedUntil ?? 0);
+  // Only what the gateway saw: a guest cannot claim an iteration that does not count.
+  const limitedUntil = spent?.retryAt ?? 0;
   const calledOff = end.stopped && !overTime;
   const judgement = judgeIteration({
     role: iteration.role,

@@ -1,6 +1,6 @@
 import type { Step } from '../plan/step.ts';
 import { endChecks, startChecks } from './checks.ts';
-import type { ExecuteDeps, Executor, ExecutorTable } from './deps.ts';
+import type { ExecuteDeps, Executor, ExecutorTable, StepEnd } from './deps.ts';
 import { buildImage, failDisk, sealDisk, startSetup } from './disk.ts';
 import { endIteration } from './end-iteration.ts';
 import { integrate } from './integrate.ts';
@@ -9,7 +9,7 @@ import { ping } from './ping.ts';
 import { probeVm } from './probe.ts';
 import { requestReview } from './review.ts';
 import { claimTask, freeRalph, moveTask, syncRalphs } from './task.ts';
-import { createVm, deleteVm, failVm, reclaimVm, releaseVm, requestVm, startVm, stopVm } from './vm.ts';
+import { closeTunnelStep, createVm, deleteVm, failVm, reclaimVm, releaseVm, requestVm, startVm, stopVm } from './vm.ts';
 import { seedWorkspace } from './workspace.ts';
 
 /** One executor per kind of step; the compiler sees to it that none is missing. No executor chooses: the planner did. */
@@ -29,6 +29,7 @@ const table = {
   release_vm: releaseVm,
   delete_vm: deleteVm,
   reclaim_vm: reclaimVm,
+  close_tunnel: closeTunnelStep,
   seed_workspace: seedWorkspace,
   claim_task: claimTask,
   move_task: moveTask,
@@ -44,7 +45,7 @@ const table = {
   ping,
 } satisfies ExecutorTable;
 
-export function execute(deps: ExecuteDeps, step: Step): Promise<void> {
+export function execute(deps: ExecuteDeps, step: Step): Promise<StepEnd> {
   const executor = table[step.kind] as Executor<typeof step.kind>;
   return executor(deps, step.data as never);
 }

@@ -97,7 +97,7 @@ async function agentJob(deps: ExecuteDeps, task: Task, iteration: Iteration, tok
   const workspace = `${home}/${workspaceFolder}`;
   const prompt = await promptOf(deps, task, iteration);
   await deps.runs.writeFile(iteration.id, 'prompt.md', prompt);
-  const promptFile = `${jobDir}/prompt.md`;
+  const promptFile = `${home}/.ralph-prompt.md`;
   const command = deps.agent(task.agent).command({
     role: iteration.role,
     home,
@@ -130,6 +130,7 @@ async function agentJob(deps: ExecuteDeps, task: Task, iteration: Iteration, tok
 export const pullStream: Executor<'pull_stream'> = async (deps, { iteration: id }) => {
   const iteration = deps.store.iterations.get(id);
   if (iteration !== null && iteration.phase !== 'ended') await pull(deps, iteration, pullBytes);
+  return 'waits';
 };
 
 /**

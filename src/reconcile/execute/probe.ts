@@ -11,7 +11,8 @@ export const probeVm: Executor<'probe_vm'> = async (deps, { vm: id }) => {
     if (vm === null) return;
     const stage = vm.stage ?? 'process';
     const passed = await tryStage(deps, vm, stage);
-    if (!passed || current(deps, id, ['identifying']) === null) return;
+    if (!passed) return 'waits';
+    if (current(deps, id, ['identifying']) === null) return;
     const next = readinessStages[readinessStages.indexOf(stage) + 1];
     if (next === undefined) {
       deps.store.moveVm(id, 'ready', { stage: null });

@@ -113,10 +113,15 @@ export const deleteVm: Executor<'delete_vm'> = async (deps, { vm: id }) => {
   store.moveVm(id, 'gone');
 };
 
+export const closeTunnelStep: Executor<'close_tunnel'> = async ({ gateway }, { vm }) => gateway.closeTunnel(vm);
+
+/** A list of VMs may be a moment older than the rows. */
+const settledMs = 60_000;
+
 /** What carries our mark and no intent: a row rolled back, or a store restored from a copy. Reported, then removed. */
 export const reclaimVm: Executor<'reclaim_vm'> = async (deps, { vm: id }) => {
   const known = deps.store.vms.get(id);
-  if (known !== null && known.phase !== 'gone') return;
+  if (known !== null && (known.phase !== 'gone' || deps.clock.now() - known.since < settledMs)) return 'waits';
   deps.log.warn({ vm: id }, 'a VM with our mark that nothing asked for is removed');
   await deps.driver.stop(id, 0);
   await deps.driver.remove(id);

@@ -4,6 +4,7 @@ import type { Guests, JobState } from '../../guest/guest.ts';
 import type { ImageBuilder } from '../../images/builder.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { formatError } from '../../lib/errors.ts';
+import type { GatewayPort } from '../../loop/ports.ts';
 import type { Store } from '../../store/store.ts';
 import { addressOf } from '../execute/address.ts';
 import type { GuestSeen, Observed, VmSeen } from '../plan/world.ts';
@@ -13,6 +14,7 @@ export interface ObserveDeps {
   driver: Driver;
   guests: Guests;
   images: ImageBuilder;
+  gateway: Pick<GatewayPort, 'tunnels'>;
   clock: Clock;
   /** How VMs are sped up on this host, as the driver's probe proved. */
   accel: () => Observed['accel'];
@@ -27,12 +29,13 @@ export function createObserver(deps: ObserveDeps): Observer {
   const silentSince = new Map<string, number>();
   return {
     async observe() {
-      const [driver, guests, imageKey] = await Promise.all([
+      const [driver, guests, imageKey, tunnels] = await Promise.all([
         seeDriver(deps),
         seeGuests(deps, silentSince),
-        seeImage(deps),
+        deps.images.key().catch(() => null),
+        deps.gateway.tunnels().catch(() => null),
       ]);
-      return { driver, guests, imageKey, accel: deps.accel() };
+      return { driver, guests, imageKey, tunnels, accel: deps.accel() };
     },
   };
 }
@@ -44,10 +47,6 @@ async function seeDriver({ driver }: ObserveDeps): Promise<Observed['driver']> {
   } catch (error) {
     return { ok: false, reason: formatError(error) };
   }
-}
-
-async function seeImage({ images }: ObserveDeps): Promise<string | null> {
-  return images.key().catch(() => null);
 }
 
 async function seeGuests(deps: ObserveDeps, silentSince: Map<string, number>): Promise<Map<string, GuestSeen>> {

@@ -89,7 +89,7 @@ function planSetupJob(pass: Pass, disk: Disk, vm: Vm): void {
     to.wait(disk.key, 'waits for the setup VM to answer');
     return;
   }
-  const job = guest.jobs.get(setupJobId(disk.key));
+  const job = guest.jobs.get(setupJobId(vm.id));
   if (job === undefined)
     to.step('start_setup', `disk:${disk.key}`, 'the workspace is in place', { disk: disk.key, vm: vm.id });
   else if (job.state === 'running') to.wait(disk.key, 'its setup runs');
@@ -100,6 +100,6 @@ function setupVm(pass: Pass, disk: Disk): Vm | null {
   return pass.world.vms.find((v) => v.purpose === 'setup' && v.prepares === disk.key && isUsable(v)) ?? null;
 }
 
-export function setupJobId(diskKey: string): string {
-  return `su-${diskKey.slice(0, 8)}`;
+export function setupJobId(vm: string): string {
+  return `su-${vm}`;
 }

@@ -40,6 +40,8 @@ export interface StepMap {
   delete_vm: { vm: string };
   /** Carries our mark, no row knows it. */
   reclaim_vm: { vm: string };
+  /** The gateway keeps one to a VM that is no more. */
+  close_tunnel: { vm: string };
   seed_workspace: { vm: string; project: string; commit: string; folder: string };
 
   claim_task: { task: string; ralph: string };

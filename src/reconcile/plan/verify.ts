@@ -75,7 +75,7 @@ function onward(pass: Pass, task: Task): void {
   const carried = world.approvals.find((a) => a.task === task.id && a.state === 'active' && a.decision === 'approve');
   if (carried !== undefined && carried.commit === task.head) {
     decide(pass, task, {
-      to: 'awaiting_approval',
+      to: 'integrating',
       reason: 'the same patch passed again on the new base',
       notes: [],
       patch: {},

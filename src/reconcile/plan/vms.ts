@@ -18,6 +18,9 @@ export function planVms(pass: Pass): void {
   }
   for (const vm of world.vms) planVm(pass, vm, driver.vms.get(vm.id) ?? null);
   const known = new Set(world.vms.map((vm) => vm.id));
+  for (const id of world.observed.tunnels ?? []) {
+    if (!known.has(id)) to.step('close_tunnel', `tunnel:${id}`, 'its VM is gone', { vm: id });
+  }
   for (const id of driver.vms.keys()) {
     if (!known.has(id)) to.step('reclaim_vm', `vm:${id}`, 'it carries our mark but nothing asked for it', { vm: id });
   }

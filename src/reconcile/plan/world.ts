@@ -45,6 +45,8 @@ export interface Observed {
   guests: ReadonlyMap<string, GuestSeen>;
   /** The key of the image VMs should start from; null while the builder cannot say. */
   imageKey: string | null;
+  /** VMs the gateway keeps a tunnel to; null while it cannot be asked. */
+  tunnels: readonly string[] | null;
   accel: 'kvm' | 'hvf' | 'tcg' | null;
 }
 
