@@ -10,14 +10,14 @@ import { parseSignals } from '../../src/loop/signals.ts';
 import { loadPrompts } from '../../src/prompts/prompts.ts';
 import { sampleRun } from '../conformance/agent-suite.ts';
 import { installClaudeCode } from '../fixtures/claude-code.ts';
-import { type ModelReply, type ModelRequest, startScriptedModel } from '../fixtures/scripted-model.ts';
+import { type ModelApi, type ModelReply, type ModelRequest, startModelApi } from '../fixtures/model-api.ts';
 
 /** The real Claude Code CLI, with exactly the adapter's command, environment and files, against a local model API. */
 const bin = installClaudeCode();
 const adapter = createAgent('claude');
 const nonce = '0123456789abcdef0123456789abcdef';
 let root = '';
-let model: Awaited<ReturnType<typeof startScriptedModel>> | null = null;
+let model: ModelApi | null = null;
 let child: ChildProcess | null = null;
 
 beforeEach(() => {
@@ -49,12 +49,16 @@ interface Play {
 }
 
 async function play({ reply, prompt = 'hi', maxTurns = 10, onItem }: Play) {
-  model = await startScriptedModel(reply);
+  const api = await startModelApi({
+    // Each request gets an answer of its own, made from what it says.
+    onRequest: (request) => api.setRules([{ reply: reply(request, api.requests.length) }]),
+  });
+  model = api;
   const home = join(root, 'home');
   const promptFile = join(home, 'prompt.md');
   writeFileSync(promptFile, prompt);
   const run = { ...sampleRun, home, workspace: join(home, 'work'), jobDir: join(root, 'job'), promptFile, maxTurns };
-  const command = adapter.command({ ...run, model: 'claude-sonnet-4-5', gatewayUrl: model.url });
+  const command = adapter.command({ ...run, model: 'claude-sonnet-4-5', gatewayUrl: api.url });
   for (const file of command.files) writeFileSync(file.path, file.content, { mode: file.mode });
   const [program = '', ...args] = command.argv;
   const agent = spawn(program, args, {
@@ -89,7 +93,7 @@ async function play({ reply, prompt = 'hi', maxTurns = 10, onItem }: Play) {
     seen,
     stderr,
     judged: adapter.judge({ exitCode, signal, timedOut: false }, seen),
-    requests: model.requests,
+    requests: api.requests,
   };
 }
 
@@ -98,16 +102,18 @@ const bash = (command: string) => ({ name: 'Bash', input: { command, description
 it('works through a task without a dialog and signals with the nonce of its prompt', async () => {
   const description = `Make a.txt. $(touch ${root}/injected) \`touch ${root}/injected\` "; touch ${root}/injected`;
   const prompt = await promptWith(description);
+  let firstPrompt = '';
   const { items, seen, judged, requests, stderr } = await play({
     prompt,
     reply: (request, n) => {
       if (n === 1) {
+        firstPrompt = request.lastUser;
         const write = { name: 'Write', input: { file_path: join(root, 'home/work/a.txt'), content: 'made\n' } };
         return { text: 'I make the file.', tools: [write] };
       }
       if (n > 2) return { text: 'All done.' };
       // As a model would: takes the prompt's own line and puts words in.
-      const line = /printf [^\n]*"done"[^\n]*/.exec(promptIn(request))?.[0] ?? 'false';
+      const line = /printf [^\n]*"done"[^\n]*/.exec(firstPrompt)?.[0] ?? 'false';
       return { tools: [bash(line.replace('<what you changed and why>', 'made a.txt'))] };
     },
   });
@@ -131,24 +137,17 @@ it('works through a task without a dialog and signals with the nonce of its prom
     'tool-result',
     'text',
   ]);
-  expect(promptIn(requests[0])).toContain(description);
-  expect(new Set(requests.map((request) => request.authorization))).toEqual(new Set([`Bearer ${sampleRun.token}`]));
-  // A background task would keep the run alive.
-  expect(JSON.stringify(requests[0]?.body['tools'])).not.toContain('run_in_background');
+  expect(requests[0]?.lastUser).toContain(description);
+  expect(new Set(requests.map((request) => request.headers['authorization']))).toEqual(
+    new Set([`Bearer ${sampleRun.token}`]),
+  );
 });
-
-/** The first user message, as text. */
-function promptIn(request: ModelRequest | undefined): string {
-  const messages = request?.body['messages'] as { content: string | { text?: string }[] }[] | undefined;
-  const content = messages?.[0]?.content ?? '';
-  return typeof content === 'string' ? content : content.map((block) => block.text ?? '').join('\n');
-}
 
 it('takes a prompt larger than an argument may be', async () => {
   const prompt = `${'x'.repeat(300_000)} the end`;
   const { judged, requests } = await play({ prompt, reply: () => ({ text: 'ok' }) });
   expect(judged.outcome).toBe('done');
-  expect(promptIn(requests[0])).toContain('x the end');
+  expect(requests[0]?.lastUser).toContain('x the end');
 });
 
 it('is partial when its turns are used up', async () => {
@@ -157,7 +156,7 @@ it('is partial when its turns are used up', async () => {
 });
 
 it('says what the model API refused', async () => {
-  const { judged, seen } = await play({ reply: () => ({ status: 403, message: 'not for you' }) });
+  const { judged, seen } = await play({ reply: () => ({ status: 403, error: { message: 'not for you' } }) });
   expect(judged.outcome).toBe('crashed');
   expect(judged.reason).toMatch(/^the model API answered 403: .*not for you/);
   expect(seen.result?.subtype).toBe('success');
@@ -165,7 +164,7 @@ it('says what the model API refused', async () => {
 
 it.each(['SIGTERM', 'SIGINT'] as const)('is killed by %s in the middle of an answer', async (signal) => {
   const { judged } = await play({
-    reply: (_, n) => (n === 1 ? { text: 'wait', tools: [bash('echo started')] } : { stall: true }),
+    reply: (_, n) => (n === 1 ? { text: 'wait', tools: [bash('echo started')] } : { stall: 'start' }),
     onItem: (item, agent) => {
       if (item.kind === 'tool-result') agent.kill(signal);
     },
