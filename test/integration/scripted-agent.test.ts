@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -6,7 +6,7 @@ import { join, resolve } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { StreamItem } from '../../src/agents/agent.ts';
 import { createAgent } from '../../src/agents/registry.ts';
-import type { Step } from '../../src/agents/scripted/scenario.ts';
+import { parseScenario, type Step, stepsOf } from '../../src/agents/scripted/scenario.ts';
 import { parseSignals } from '../../src/loop/signals.ts';
 import { loadPrompts } from '../../src/prompts/prompts.ts';
 import { sampleRun } from '../conformance/agent-suite.ts';
@@ -156,6 +156,63 @@ describe('what an agent does', () => {
     expect(items.at(-1)).toEqual({ kind: 'tool-result', ok: true, text: 'two' });
   });
 });
+
+describe('the scenario of the demo', () => {
+  const scenario = parseScenario(JSON.parse(readFileSync('demo/scenario.json', 'utf8')));
+
+  it('says done in both of the implementer’s iterations, and shows movement', () => {
+    expect(scenario.implementer).toHaveLength(2);
+    for (const steps of scenario.implementer) {
+      expect(steps.at(-1)).toMatchObject({ do: 'signal', signal: { verb: 'done' }, nonce: 'right' });
+      expect(steps.filter((step) => step.do === 'sleep').length).toBeGreaterThan(1);
+    }
+  });
+
+  it('is wrong at first and right the second time, by the tests of its project', async () => {
+    writeDemoProject();
+    const check = () => spawnSync('node', ['--test'], { cwd: join(root, 'home/work') }).status;
+    const played: (number | null)[] = [check()];
+    for (const steps of scenario.implementer) {
+      const { judged, signals } = await play(steps.filter((step) => step.do !== 'sleep'));
+      expect({ outcome: judged.outcome, says: signals.closing?.verb }).toEqual({ outcome: 'done', says: 'done' });
+      played.push(check());
+    }
+    expect(played).toEqual([1, 1, 0]);
+    const review = await play(
+      scenario.reviewer.flat().filter((step) => step.do !== 'sleep'),
+      'reviewer',
+    );
+    expect(review.items).toContainEqual({ kind: 'tool-result', ok: true, text: "[ '0 s', '59 min 59 s', '24 h' ]" });
+  });
+
+  it('approves as the reviewer, with a verdict that is accepted', async () => {
+    const steps = stepsOf(scenario, 'reviewer', 1).filter((step) => step.do === 'signal');
+    expect((await play(steps, 'reviewer')).signals).toMatchObject({ verdict: { decision: 'approve' }, refused: 0 });
+  });
+});
+
+function writeDemoProject(): void {
+  const work = join(root, 'home/work');
+  mkdirSync(join(work, 'src'));
+  mkdirSync(join(work, 'test'));
+  writeFileSync(join(work, 'package.json'), '{"type":"module"}');
+  writeFileSync(join(work, 'src/duration.js'), 'export const formatDuration = (seconds) => seconds + " s";\n');
+  const cases = [
+    [0, '0 s'],
+    [65, '1 min 5 s'],
+    [120, '2 min'],
+    [3661, '1 h 1 min 1 s'],
+  ];
+  writeFileSync(
+    join(work, 'test/duration.test.js'),
+    `import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { formatDuration } from '../src/duration.js';
+for (const [seconds, text] of ${JSON.stringify(cases)}) test(text, () => assert.equal(formatDuration(seconds), text));
+`,
+  );
+  spawnSync('git', ['init', '-q', work]);
+}
 
 describe('how it misbehaves', () => {
   it('an echoed prompt, even into the signals file, says nothing', async () => {
