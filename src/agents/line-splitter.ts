@@ -11,25 +11,35 @@ export interface LineSplitter {
 }
 
 export const maxLineBytes = 4 * 1024 * 1024;
+const keptBetweenLines = 64 * 1024;
 
 export function createLineSplitter(max: number = maxLineBytes): LineSplitter {
   // A line is decoded when whole, so that a character cut by two chunks is never broken; bad UTF-8 becomes U+FFFD.
   const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
-  let parts: Uint8Array[] = [];
+  let kept = Buffer.alloc(0);
   let length = 0;
 
   function take(piece: Uint8Array): void {
+    const from = length;
     length += piece.length;
-    if (length > max) parts = [];
-    else if (piece.length > 0) parts.push(piece.slice());
+    if (length > max) {
+      kept = Buffer.alloc(0);
+      return;
+    }
+    if (length > kept.length) {
+      const larger = Buffer.alloc(Math.min(max, Math.max(length, kept.length * 2)));
+      kept.copy(larger, 0, 0, from);
+      kept = larger;
+    }
+    kept.set(piece, from);
   }
 
   function finish(): SplitLine {
     const line: SplitLine =
       length > max
         ? { kind: 'too-long', bytes: length }
-        : { kind: 'line', text: decoder.decode(Buffer.concat(parts)), bytes: length };
-    parts = [];
+        : { kind: 'line', text: decoder.decode(kept.subarray(0, length)), bytes: length };
+    if (kept.length > keptBetweenLines) kept = Buffer.alloc(0);
     length = 0;
     return line;
   }
