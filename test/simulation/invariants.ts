@@ -44,15 +44,18 @@ function checkWork({ store, violations }: SimWorld): void {
 
 function checkLeftovers({ store, hypervisor, gateway, violations }: SimWorld): void {
   for (const vm of hypervisor.vms.values()) if (vm.fleet === fleetName) violations.push(`VM ${vm.id} was left behind`);
-  for (const vm of store.vms.list("WHERE phase <> 'gone'")) violations.push(`the row of VM ${vm.id} was left at ${vm.phase}`);
-  for (const ralph of store.ralphs.list('WHERE task IS NOT NULL')) violations.push(`${ralph.name} still holds ${ralph.task}`);
+  for (const vm of store.vms.list("WHERE phase <> 'gone'"))
+    violations.push(`the row of VM ${vm.id} was left at ${vm.phase}`);
+  for (const ralph of store.ralphs.list('WHERE task IS NOT NULL'))
+    violations.push(`${ralph.name} still holds ${ralph.task}`);
   for (const tunnel of gateway.openTunnels) violations.push(`the tunnel to ${tunnel} was left open`);
 }
 
 function checkSpend({ store, gateway, violations }: SimWorld): void {
   const counted = store.spend.total().calls;
   const ended = gateway.ledger.filter((call) => store.iterations.get(call.iteration)?.phase === 'ended').length;
-  if (counted > gateway.ledger.length || counted < ended) violations.push(`${counted} calls counted, ${gateway.ledger.length} metered`);
+  if (counted > gateway.ledger.length || counted < ended)
+    violations.push(`${counted} calls counted, ${gateway.ledger.length} metered`);
 }
 
 /** Merged means: approved by a person for exactly that commit, on evidence of checks that passed in VMs no agent touched. */
