@@ -71,7 +71,6 @@ export function reject(deps: ActionDeps, id: string, word: Word & { notes: strin
     const { head, base } = task;
     if (task.phase !== 'awaiting_approval' || head === null || base === null)
       refuse(task, 'reject', `ralph-fleet why ${id}`);
-    store.voidApprovals(id);
     const evidence = digestOf(deps, task, head, base);
     store.addApproval({
       task: id,

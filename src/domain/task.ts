@@ -45,7 +45,7 @@ export const workingPhases = ['claimed', 'implementing', 'verifying', 'reviewing
 const parks = parkedPhases;
 export const taskTransitions: Transitions<TaskPhase> = {
   draft: ['waiting', 'ready', 'cancelled'],
-  waiting: ['ready', 'paused', 'cancelled', 'failed'],
+  waiting: ['ready', 'paused', 'blocked', 'cancelled', 'failed'],
   ready: ['waiting', 'claimed', 'paused', 'cancelled', 'failed', 'blocked'],
   claimed: ['ready', 'implementing', 'paused', 'cancelled', 'failed', 'blocked'],
   implementing: ['ready', 'verifying', ...parks, 'cancelled', 'failed'],

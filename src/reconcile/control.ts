@@ -1,8 +1,9 @@
+import type { Iteration } from '../domain/iteration.ts';
 import type { ExecuteDeps } from './execute/deps.ts';
 import { execute } from './execute/execute.ts';
 import { settle } from './execute/settle.ts';
 import { createObserver } from './observe/observe.ts';
-import { readWorld } from './observe/rows.ts';
+import { createRowsReader, type Rows } from './observe/rows.ts';
 import { plan } from './plan/plan.ts';
 import type { Plan } from './plan/step.ts';
 import type { Observed, World } from './plan/world.ts';
@@ -17,28 +18,28 @@ export interface Control {
 export interface ControlDeps extends ExecuteDeps {
   capacity: () => number;
   accel: () => Observed['accel'];
+  /** How long to wait for the next look when nothing nudges: with something under way, and without. */
+  pause: { busyMs: number; idleMs: number };
 }
-
-const busyPauseMs = 1_000;
-const idlePauseMs = 10_000;
 
 /** The control plane over its ports: the same for the daemon and for the simulation. */
 export function createControl(deps: ControlDeps): Control {
-  const observer = createObserver(deps);
+  const rows = createRowsReader(deps.store);
+  const observer = createObserver({ ...deps, rows });
   async function world(): Promise<World> {
     const observed = await observer.observe();
-    return readWorld(deps.store, { now: deps.clock.now(), config: deps.config(), capacity: deps.capacity(), observed });
+    return { ...rows(), now: deps.clock.now(), config: deps.config(), capacity: deps.capacity(), observed };
   }
   const runner = createRunner({
     world: async () => {
-      if (hasOpenIterations(deps)) await settle(deps);
+      if (rows().iterations.some(isOpen)) await settle(deps);
       return world();
     },
     plan,
     execute: (step) => execute(deps, step),
     clock: deps.clock,
     log: deps.log,
-    pauseMs: (last) => (isBusy(deps, last) ? busyPauseMs : idlePauseMs),
+    pauseMs: (last) => (isBusy(rows(), last) ? deps.pause.busyMs : deps.pause.idleMs),
   });
   return {
     runner,
@@ -49,14 +50,12 @@ export function createControl(deps: ControlDeps): Control {
   };
 }
 
-function hasOpenIterations({ store }: ControlDeps): boolean {
-  return store.iterations.list("WHERE phase <> 'ended' LIMIT 1").length > 0;
+function isOpen(iteration: Iteration): boolean {
+  return iteration.phase !== 'ended';
 }
 
 /** Something is under way that only a look can tell the end of. */
-function isBusy(deps: ControlDeps, last: Plan): boolean {
-  if (last.steps.length > 0 || hasOpenIterations(deps)) return true;
-  const { store } = deps;
-  if (store.checkRuns.list("WHERE phase = 'running' LIMIT 1").length > 0) return true;
-  return store.disks.list("WHERE phase = 'building' LIMIT 1").length > 0;
+function isBusy(rows: Rows, last: Plan): boolean {
+  if (last.steps.length > 0 || rows.iterations.some(isOpen)) return true;
+  return rows.checkRuns.some((run) => run.phase === 'running') || rows.disks.some((disk) => disk.phase === 'building');
 }

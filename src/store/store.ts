@@ -21,6 +21,8 @@ import { createTable, type Table } from './table.ts';
  */
 export interface Store {
   tx<T>(work: () => T): T;
+  /** Moves with every change of a row: what was read at the same version is still true. */
+  version(): number;
   fleet(): { desire: FleetDesire; paused: boolean; since: number };
   setDesire(desire: FleetDesire): void;
   /** Frozen: nothing new is started, what runs goes on. */
@@ -42,8 +44,6 @@ export interface Store {
   moveTask(id: string, to: TaskPhase, more?: Partial<Task>): Task;
   moveVm(id: string, to: VmPhase, more?: Partial<Vm>): Vm;
   addApproval(approval: Omit<Approval, 'id'>): Approval;
-  /** The change they were given for is no more. */
-  voidApprovals(task: string): void;
   wasPinged(item: string): boolean;
   pinged(): Set<string>;
   markPinged(item: string): void;
@@ -55,16 +55,21 @@ export interface Store {
 
 export function createStore(deps: { db: DatabaseSync; clock: Clock }): Store {
   const { db, clock } = deps;
+  let version = 0;
+  const touch = () => {
+    version++;
+  };
+  const at = { db, onChange: touch };
   const tables = {
-    projects: createTable<Project>(db, 'projects', columns.projects, 'name'),
-    tasks: createTable<Task>(db, 'tasks', columns.tasks, 'id'),
-    ralphs: createTable<Ralph>(db, 'ralphs', columns.ralphs, 'name'),
-    vms: createTable<Vm>(db, 'vms', columns.vms, 'id'),
-    disks: createTable<Disk>(db, 'disks', columns.disks, 'key'),
-    iterations: createTable<Iteration>(db, 'iterations', columns.iterations, 'id'),
-    checkRuns: createTable<CheckRun>(db, 'checkRuns', columns.checkRuns, 'id'),
-    reviews: createTable<Review>(db, 'reviews', columns.reviews, 'id'),
-    approvals: createTable<Approval>(db, 'approvals', columns.approvals, 'id'),
+    projects: createTable<Project>(at, 'projects', columns.projects, 'name'),
+    tasks: createTable<Task>(at, 'tasks', columns.tasks, 'id'),
+    ralphs: createTable<Ralph>(at, 'ralphs', columns.ralphs, 'name'),
+    vms: createTable<Vm>(at, 'vms', columns.vms, 'id'),
+    disks: createTable<Disk>(at, 'disks', columns.disks, 'key'),
+    iterations: createTable<Iteration>(at, 'iterations', columns.iterations, 'id'),
+    checkRuns: createTable<CheckRun>(at, 'checkRuns', columns.checkRuns, 'id'),
+    reviews: createTable<Review>(at, 'reviews', columns.reviews, 'id'),
+    approvals: createTable<Approval>(at, 'approvals', columns.approvals, 'id'),
   };
   const events = createEvents(db, clock);
   db.prepare('INSERT OR IGNORE INTO fleet (id, desire, paused, since, nextTask) VALUES (1, ?, 0, ?, 1)').run(
@@ -75,6 +80,7 @@ export function createStore(deps: { db: DatabaseSync; clock: Clock }): Store {
   const pingGet = db.prepare('SELECT 1 FROM pings WHERE item = ?');
   const pingAll = db.prepare('SELECT item FROM pings');
   const fleetGet = db.prepare('SELECT desire, paused, since FROM fleet WHERE id = 1');
+  const voidApprovals = db.prepare("UPDATE approvals SET state = 'void' WHERE task = ? AND state = 'active'");
   const begin = db.prepare('BEGIN IMMEDIATE');
   const commit = db.prepare('COMMIT');
   const rollback = db.prepare('ROLLBACK');
@@ -90,6 +96,7 @@ export function createStore(deps: { db: DatabaseSync; clock: Clock }): Store {
       return result;
     } catch (error) {
       rollback.run();
+      touch();
       throw error;
     } finally {
       depth--;
@@ -104,6 +111,8 @@ export function createStore(deps: { db: DatabaseSync; clock: Clock }): Store {
       const changes: Partial<Task> = { reason: null, until: null, ...more, phase: to };
       if (task.phase !== to) changes.since = clock.now();
       tables.tasks.update(id, changes);
+      // The change an approval was given for is no more once its implementer starts again.
+      if (to === 'ready') voidApprovals.run(id);
       const reason = changes.reason ?? null;
       if (task.phase !== to || reason !== task.reason) {
         events.add(`task.${to}`, id, reason === null ? `${task.title}` : `${task.title}: ${reason}`);
@@ -132,6 +141,7 @@ export function createStore(deps: { db: DatabaseSync; clock: Clock }): Store {
     events,
     spend: createSpend(db),
     tx,
+    version: () => version,
     moveTask,
     moveVm,
     fleet() {
@@ -140,6 +150,7 @@ export function createStore(deps: { db: DatabaseSync; clock: Clock }): Store {
     },
     setPaused(paused) {
       tx(() => {
+        touch();
         db.prepare('UPDATE fleet SET paused = ? WHERE id = 1').run(paused ? 1 : 0);
         events.add(
           paused ? 'fleet.paused' : 'fleet.resumed',
@@ -150,6 +161,7 @@ export function createStore(deps: { db: DatabaseSync; clock: Clock }): Store {
     },
     setDesire(desire) {
       tx(() => {
+        touch();
         db.prepare('UPDATE fleet SET desire = ?, since = ? WHERE id = 1').run(desire, clock.now());
         events.add(`fleet.${desire}`, 'fleet', `The fleet is asked to be ${desire}.`);
       });
@@ -166,18 +178,23 @@ export function createStore(deps: { db: DatabaseSync; clock: Clock }): Store {
       tables.approvals.insert(row);
       return row;
     },
-    voidApprovals: (task) =>
-      void db.prepare("UPDATE approvals SET state = 'void' WHERE task = ? AND state = 'active'").run(task),
     wasPinged: (item) => pingGet.get(item) !== undefined,
     pinged: () => new Set(pingAll.all().map((row) => String(row['item']))),
-    markPinged: (item) => void pingInsert.run(item, clock.now()),
+    markPinged(item) {
+      touch();
+      pingInsert.run(item, clock.now());
+    },
     dropIdleRalphs(role, wanted) {
+      touch();
       for (const ralph of tables.ralphs.list('WHERE role = ? AND task IS NULL', role)) {
         const n = Number(ralph.name.slice(role.length + 1));
         if (n > wanted) db.prepare('DELETE FROM ralphs WHERE name = ?').run(ralph.name);
       }
     },
-    removeProject: (name) => void db.prepare('DELETE FROM projects WHERE name = ?').run(name),
+    removeProject(name) {
+      touch();
+      db.prepare('DELETE FROM projects WHERE name = ?').run(name);
+    },
     close: () => db.close(),
   };
 }

@@ -19,11 +19,12 @@ export interface Table<T extends object> {
 }
 
 export function createTable<T extends object>(
-  db: DatabaseSync,
+  at: { db: DatabaseSync; onChange: () => void },
   name: string,
   columns: Columns<T>,
   id: keyof T & string,
 ): Table<T> {
+  const { db, onChange } = at;
   const names = Object.keys(columns) as (keyof T & string)[];
   const quoted = names.map((n) => `"${n}"`);
   const statements = new Map<string, StatementSync>();
@@ -47,6 +48,7 @@ export function createTable<T extends object>(
   };
   return {
     insert(row) {
+      onChange();
       prepare(insertSql).run(...names.map((column) => encode(columns[column], row[column])));
     },
     get,
@@ -56,6 +58,7 @@ export function createTable<T extends object>(
       return row;
     },
     update(key, changes) {
+      onChange();
       const changed = names.filter((column) => column in changes);
       if (changed.length === 0) return;
       const sql = `UPDATE ${name} SET ${changed.map((c) => `"${c}" = ?`).join(', ')} WHERE "${id}" = ?`;

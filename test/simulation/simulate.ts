@@ -41,9 +41,9 @@ export interface SimWorld {
   violations: string[];
 }
 
-const chaosMs = 15 * 60_000;
+const chaosMs = 5 * 60_000;
 const maxVirtualMs = 48 * 3_600_000;
-const maxTimers = 60_000;
+const maxTimers = 30_000;
 
 /** One whole schedule: tasks, faults, a person, crashes; then calm, until every task has come to rest. */
 export async function simulate(seed: number): Promise<Outcome> {
@@ -112,6 +112,7 @@ export async function simulate(seed: number): Promise<Outcome> {
       notify: async () => {},
       capacity: () => world.capacity,
       accel: () => 'tcg',
+      pause: { busyMs: 3_000, idleMs: 15_000 },
     });
     control.runner.start();
     return control.runner;

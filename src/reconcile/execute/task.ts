@@ -63,7 +63,6 @@ export const moveTask: Executor<'move_task'> = async ({ store }, data) => {
     if (task === null || task.phase !== data.from) return;
     const patch: Partial<Task> = { ...data.patch };
     if (data.notes !== undefined) patch.notes = keptNotes(task.notes, data.notes);
-    if (data.to === 'ready') store.voidApprovals(data.task);
     if (data.to !== 'claimed' && data.to !== 'implementing') patch.ralph = null;
     store.moveTask(data.task, data.to, {
       ...patch,

@@ -8,9 +8,11 @@ import type { GatewayPort } from '../../loop/ports.ts';
 import type { Store } from '../../store/store.ts';
 import { addressOf } from '../execute/address.ts';
 import type { GuestSeen, Observed, VmSeen } from '../plan/world.ts';
+import type { Rows } from './rows.ts';
 
 export interface ObserveDeps {
   store: Store;
+  rows: () => Rows;
   driver: Driver;
   guests: Guests;
   images: ImageBuilder;
@@ -51,7 +53,7 @@ async function seeDriver({ driver }: ObserveDeps): Promise<Observed['driver']> {
 
 async function seeGuests(deps: ObserveDeps, silentSince: Map<string, number>): Promise<Map<string, GuestSeen>> {
   const seen = new Map<string, GuestSeen>();
-  const asked = deps.store.vms.list("WHERE phase = 'ready'").filter((vm) => hasJobs(deps.store, vm));
+  const asked = deps.rows().vms.filter((vm) => vm.phase === 'ready' && hasJobs(deps.rows(), vm));
   await Promise.all(asked.map(async (vm) => seen.set(vm.id, await seeGuest(deps, vm, silentSince))));
   for (const id of silentSince.keys()) if (!seen.has(id)) silentSince.delete(id);
   return seen;
@@ -73,8 +75,7 @@ async function seeGuest(deps: ObserveDeps, vm: Vm, silentSince: Map<string, numb
 }
 
 /** Only guests with something under way are asked: an idle fleet costs nothing. */
-function hasJobs(store: Store, vm: Vm): boolean {
-  if (vm.purpose === 'setup') return true;
-  const open = store.iterations.list("WHERE vm = ? AND phase <> 'ended' LIMIT 1", vm.id).length;
-  return open > 0 || store.checkRuns.list("WHERE vm = ? AND phase = 'running' LIMIT 1", vm.id).length > 0;
+function hasJobs(rows: Rows, vm: Vm): boolean {
+  if (vm.purpose === 'setup' || rows.iterations.some((it) => it.vm === vm.id && it.phase !== 'ended')) return true;
+  return rows.checkRuns.some((run) => run.vm === vm.id && run.phase === 'running');
 }

@@ -1,19 +1,26 @@
-import type { FleetConfig } from '../../domain/fleet.ts';
 import type { Task } from '../../domain/task.ts';
 import type { Store } from '../../store/store.ts';
-import type { Observed, World } from '../plan/world.ts';
+import type { World } from '../plan/world.ts';
 
 const ended = "('merged', 'closed', 'failed', 'cancelled')";
 const live = `task IN (SELECT id FROM tasks WHERE phase NOT IN ${ended})`;
 
 /** The desired half of the world: the rows the planner needs, and no more. */
-export function readWorld(
-  store: Store,
-  more: { now: number; config: FleetConfig; capacity: number; observed: Observed },
-): World {
+export type Rows = Omit<World, 'now' | 'config' | 'capacity' | 'observed'>;
+
+/** Reads the rows; while nothing was written since, hands out the same ones, so that looking costs nothing. */
+export function createRowsReader(store: Store): () => Rows {
+  let known: { version: number; rows: Rows } | null = null;
+  return () => {
+    const version = store.version();
+    if (known === null || known.version !== version) known = { version, rows: readRows(store) };
+    return known.rows;
+  };
+}
+
+function readRows(store: Store): Rows {
   const fleet = store.fleet();
   return {
-    ...more,
     desire: fleet.desire,
     paused: fleet.paused,
     projects: store.projects.list(),

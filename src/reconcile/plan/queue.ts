@@ -1,4 +1,4 @@
-import type { Task } from '../../domain/task.ts';
+import { isEnded, type Task } from '../../domain/task.ts';
 import { taskPriorities } from '../../domain/task-draft.ts';
 import type { Pass } from './need-vm.ts';
 import { createRoom } from './room.ts';
@@ -17,6 +17,11 @@ export function planQueue(pass: Pass): void {
   const waitingForPerson = world.tasks.filter((t) => t.phase === 'awaiting_approval').length;
   const room = createRoom(world);
   for (const task of inQueue) {
+    const dead = deadDependency(pass, task);
+    if (dead !== null) {
+      move(pass, task, 'blocked', dead);
+      continue;
+    }
     const unmet = unmetDependency(pass, task);
     if (unmet !== null) {
       if (task.phase === 'ready') move(pass, task, 'waiting', unmet);
@@ -44,6 +49,14 @@ export function planQueue(pass: Pass): void {
     free.shift();
     to.step('claim_task', `task:${task.id}`, `${ralph.name} is free`, { task: task.id, ralph: ralph.name });
   }
+}
+
+/** What it waits for will never be merged. */
+function deadDependency(pass: Pass, task: Task): string | null {
+  const dead = pass.world.tasks.find(
+    (other) => task.dependsOn.includes(other.id) && isEnded(other.phase) && other.phase !== 'merged',
+  );
+  return dead === undefined ? null : `it depends on ${dead.id}, which is ${dead.phase}`;
 }
 
 function unmetDependency(pass: Pass, task: Task): string | null {
