@@ -31,7 +31,10 @@ export function createSseParser(onData: (data: string) => void, maxBytes = 1024 
     const line = tooLong ? '' : Buffer.concat(pieces).toString('utf8');
     pieces = [];
     held = 0;
-    if (isEmpty) return endEvent();
+    if (isEmpty) {
+      endEvent();
+      return;
+    }
     const value = /^\uFEFF?data(?:: ?|$)/.exec(line);
     if (value === null) return;
     data.push(line.slice(value[0].length));

@@ -1,5 +1,5 @@
-import { DatabaseSync } from 'node:sqlite';
 import { readFile, rm, writeFile } from 'node:fs/promises';
+import { DatabaseSync } from 'node:sqlite';
 import { FleetError } from './errors.ts';
 
 /**
