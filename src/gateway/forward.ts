@@ -148,10 +148,10 @@ function openBook(deps: ForwardDeps, call: Call): Book {
 
   function settle(): void {
     if (isSettled || id === null) return;
-    isSettled = true;
     const status = end.isBroken ? 0 : end.status;
     const refused = end.isBroken || status === 0 || status >= 400 ? 'upstream' : null;
     const settlement = ledger.settle(id, { at: clock.now(), status, refused, retryAt: end.retryAt }, amounts());
+    isSettled = true; // not before: what a full disk refused is tried once more at the call's end, and at the next start
     if (settlement?.priceKnown === false) log.warn({ model: settlement.model }, 'model is not in the price table');
     log.info({ ...settlement }, 'call settled');
   }

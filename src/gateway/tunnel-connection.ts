@@ -4,6 +4,7 @@ import { posix } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { Client } from 'ssh2';
 import type { Tunnel } from '../contract/gateway.ts';
+import type { Clock } from '../lib/clock.ts';
 import { FleetError } from '../lib/errors.ts';
 
 /**
@@ -17,6 +18,7 @@ export interface TunnelConnection {
 }
 
 export interface ConnectDeps {
+  clock: Clock;
   guestSocket: string;
   accept: (stream: Duplex) => void;
 }
@@ -45,7 +47,7 @@ export async function connectTunnel(deps: ConnectDeps, tunnel: Tunnel, signal: A
       last = error.message;
       sock.destroy(); // a failed key exchange would leave the guest's only port occupied
     });
-    sock.once('error', (error) => {
+    sock.on('error', (error) => {
       last = error.message;
     });
     const over = () => {
@@ -55,7 +57,12 @@ export async function connectTunnel(deps: ConnectDeps, tunnel: Tunnel, signal: A
     client.once('close', over);
     sock.once('close', over);
   });
-  await ready(client, sock, tunnel, privateKey, ended, signal);
+  const failed = ended.then((why): never => {
+    signal.throwIfAborted();
+    throw new FleetError('guest_unreachable', `Cannot open an ssh connection to the guest: ${why}.`);
+  });
+  failed.catch(() => {}); // once the tunnel stands, its end is no failure to connect
+  await Promise.race([ready(client, sock, tunnel, privateKey), failed]);
   let streams = 0;
   client.on('unix connection', (_info, accept, reject) => {
     if (streams >= maxStreams) return reject();
@@ -67,13 +74,29 @@ export async function connectTunnel(deps: ConnectDeps, tunnel: Tunnel, signal: A
     stream.on('error', () => stream.destroy());
     deps.accept(stream);
   });
+  const answered = new AbortController();
   try {
-    await listenInGuest(client, deps.guestSocket);
+    const late = deps.clock.sleep(readyTimeoutMs, answered.signal).then((): never => {
+      throw new FleetError('guest_timed_out', `The guest did not open \`${deps.guestSocket}\` in time.`);
+    });
+    late.catch(() => {});
+    await Promise.race([listenInGuest(client, deps.guestSocket), failed, late]);
   } catch (error) {
     onAbort();
     throw error;
+  } finally {
+    answered.abort();
   }
-  return { ended, stopAccepting: () => void client.openssh_unforwardInStreamLocal(deps.guestSocket, () => {}) };
+  return {
+    ended,
+    stopAccepting: () => {
+      try {
+        client.openssh_unforwardInStreamLocal(deps.guestSocket, () => {});
+      } catch {
+        // the connection has just ended, and with it the forwarding
+      }
+    },
+  };
 }
 
 function openSocket({ endpoint }: Tunnel): Socket {
@@ -82,14 +105,7 @@ function openSocket({ endpoint }: Tunnel): Socket {
     : createConnection({ host: endpoint.host, port: endpoint.port });
 }
 
-async function ready(
-  client: Client,
-  sock: Socket,
-  tunnel: Tunnel,
-  privateKey: Buffer,
-  ended: Promise<string>,
-  signal: AbortSignal,
-): Promise<void> {
+function ready(client: Client, sock: Socket, tunnel: Tunnel, privateKey: Buffer): Promise<void> {
   const pinned = Buffer.from(tunnel.hostKey.split(/\s+/)[1] ?? '', 'base64');
   const isReady = new Promise<void>((resolve) => client.once('ready', () => resolve()));
   client.connect({
@@ -102,12 +118,7 @@ async function ready(
     algorithms: { serverHostKey: ['ssh-ed25519'] },
     hostVerifier: (key: Buffer) => key.equals(pinned),
   });
-  const failed = ended.then((why) => {
-    signal.throwIfAborted();
-    throw new FleetError('guest_unreachable', `Cannot open an ssh connection to the guest: ${why}.`);
-  });
-  await Promise.race([isReady, failed]);
-  failed.catch(() => {}); // later it is the end of a connection that worked
+  return isReady;
 }
 
 /** A gateway that was killed leaves its socket file in the guest; sshd would refuse to listen on it. */

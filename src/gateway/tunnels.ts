@@ -35,6 +35,8 @@ interface Kept {
 
 const firstRetryMs = 500;
 const longestRetryMs = 15_000;
+/** A connection that lasted this long was a good one; shorter ones count as failures, so that flapping slows down. */
+const steadyMs = 30_000;
 
 export function createTunnels(deps: TunnelDeps): Tunnels {
   const { clock, log } = deps;
@@ -45,30 +47,36 @@ export function createTunnels(deps: TunnelDeps): Tunnels {
     const { signal } = it.abort;
     for (let failures = 0; !signal.aborted; ) {
       try {
-        const connection = await connectTunnel(
-          { ...deps, accept: (stream) => deps.accept(vm, stream) },
-          it.tunnel,
-          signal,
-        );
-        failures = 0;
-        it.stopAccepting = connection.stopAccepting;
-        if (!isAccepting) connection.stopAccepting();
-        it.state = { vm, state: 'connected', since: clock.now(), error: null };
-        log.info({ vm }, 'tunnel connected');
-        const why = await connection.ended;
-        it.state = { vm, state: 'connecting', since: clock.now(), error: why };
-        log.info({ vm, err: why }, 'tunnel ended');
+        failures = (await serve(vm, it)) ? 0 : failures + 1;
       } catch (error) {
         if (isAbort(error) && signal.aborted) return;
         failures += 1;
-        const message = error instanceof Error ? error.message : String(error);
-        const since = it.state.state === 'failed' ? it.state.since : clock.now();
-        it.state = { vm, state: 'failed', since, error: message };
-        if (failures === 1) log.warn({ vm, err: message }, 'tunnel failed');
+        noteFailure(vm, it, error instanceof Error ? error.message : String(error));
       }
-      it.stopAccepting = null;
       await clock.sleep(backoffMs(Math.max(failures, 1), firstRetryMs, longestRetryMs), signal).catch(() => {});
     }
+  }
+
+  /** One connection from its beginning to its end; true when it was a good one. */
+  async function serve(vm: string, it: Kept): Promise<boolean> {
+    const accept = (stream: Duplex) => deps.accept(vm, stream);
+    const connection = await connectTunnel({ ...deps, accept }, it.tunnel, it.abort.signal);
+    const since = clock.now();
+    it.stopAccepting = connection.stopAccepting;
+    if (!isAccepting) connection.stopAccepting();
+    it.state = { vm, state: 'connected', since, error: null };
+    log.info({ vm }, 'tunnel connected');
+    const why = await connection.ended;
+    it.stopAccepting = null;
+    it.state = { vm, state: 'connecting', since: clock.now(), error: why };
+    log.info({ vm, err: why }, 'tunnel ended');
+    return clock.now() - since > steadyMs;
+  }
+
+  function noteFailure(vm: string, it: Kept, error: string): void {
+    const isNew = it.state.state !== 'failed';
+    it.state = { vm, state: 'failed', since: isNew ? clock.now() : it.state.since, error };
+    if (isNew) log.warn({ vm, err: error }, 'tunnel failed');
   }
 
   function remove(vm: string): Promise<void> {

@@ -1,5 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { request } from 'undici';
@@ -106,6 +108,50 @@ describe('a granted call', () => {
     const pieces = streamed.match(/"text_delta","text":"([^"]*)"/g)?.map((it) => it.slice(21, -1)) ?? [];
     expect(pieces.join('').length).toBe(said.length);
     expect((await settlements()).map((it) => it.outputTokens)).toEqual([20, 20, 20, 20, 20]);
+  });
+
+  it('is only as fast as its reader: memory does not grow with the answer', async () => {
+    const piece = Buffer.alloc(1024 * 1024, 'x');
+    let sent = 0;
+    const source = createServer((req, res) => {
+      req.resume();
+      res.writeHead(200, { 'content-type': 'application/json' });
+      const fill = () => {
+        while (sent < 400 && !res.destroyed) {
+          sent += 1;
+          if (!res.write(piece)) return;
+        }
+        res.end();
+      };
+      res.on('drain', fill);
+      fill();
+    });
+    await new Promise<void>((resolve) => source.listen(0, '127.0.0.1', resolve));
+    try {
+      await gateway.end('SIGTERM');
+      const url = `http://127.0.0.1:${(source.address() as AddressInfo).port}`;
+      gateway = await startGatewayProcess(folder, {
+        upstream: url,
+        guestSocket: guest.guestSocket,
+        env: { ANTHROPIC_API_KEY: secret },
+      });
+      await connected();
+      const { body } = await post(message('hi'));
+      let still = 0;
+      let before = -1;
+      await until('the source waits for the reader', async () => {
+        still = sent === before ? still + 1 : 0;
+        before = sent;
+        return still > 25;
+      });
+      expect(sent).toBeLessThan(100);
+      let bytes = 0;
+      for await (const chunk of body) bytes += (chunk as Buffer).length;
+      expect(bytes).toBe(400 * piece.length);
+    } finally {
+      source.closeAllConnections();
+      source.close();
+    }
   });
 
   it('is settled with the status and reset time of a limit', async () => {
