@@ -88,6 +88,18 @@ describe('usage of a stream', () => {
     expect(read(stream, [Buffer.from(sse([event as never]))]).usage).toEqual(noUsage);
   });
 
+  it('joins the data lines of one event, whatever ends them and wherever they are cut', () => {
+    fc.assert(
+      fc.property(fc.constantFrom('\n', '\r\n', '\r'), fc.array(fc.nat()), (end, at) => {
+        const got: string[] = [];
+        const parser = createSseParser((data) => got.push(data));
+        const lines = ['id: 1', 'data: a', 'data:b', 'data', '', ': note', '', 'data: c', '', ''];
+        for (const piece of cut(Buffer.from(lines.join(end)), at)) parser.push(piece);
+        expect(got).toEqual(['a\nb\n', 'c']);
+      }),
+    );
+  });
+
   it('drops an event longer than it may hold, and reads on', () => {
     const got: string[] = [];
     const parser = createSseParser((data) => got.push(data), 100);

@@ -41,7 +41,7 @@ function lockFile(path: string, what: string): DatabaseSync | null {
   let file: DatabaseSync | undefined;
   try {
     file = new DatabaseSync(path, { timeout: 0 });
-    file.exec('BEGIN EXCLUSIVE');
+    file.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE'); // nothing is ever written, so no journal file is wanted
     return file;
   } catch (cause) {
     file?.close();

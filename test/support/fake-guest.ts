@@ -1,5 +1,5 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createConnection, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import type { Tunnel } from '../../src/contract/gateway.ts';
@@ -21,6 +21,7 @@ export interface FakeGuest {
 const sshd = '/usr/sbin/sshd';
 
 export async function startFakeGuest(folder: string): Promise<FakeGuest> {
+  if (!existsSync(sshd)) throw new Error(`These tests need \`${sshd}\`: apt-get install openssh-server`);
   mkdirSync(folder, { recursive: true });
   mkdirSync('/run/sshd', { recursive: true, mode: 0o755 }); // sshd's own wish
   const key = (name: string) => {
