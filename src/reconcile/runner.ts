@@ -46,6 +46,7 @@ interface Failure {
 
 const firstBackoffMs = 1_000;
 const maxBackoffMs = 60_000;
+const settleMs = 15;
 
 export function createRunner(deps: RunnerDeps): Runner {
   const { clock, log } = deps;
@@ -104,6 +105,8 @@ export function createRunner(deps: RunnerDeps): Runner {
 
   async function loop(): Promise<void> {
     while (!stopped) {
+      // What ends at about the same time is looked at together.
+      await clock.sleep(settleMs);
       nudged = false;
       try {
         await pass();

@@ -21,8 +21,6 @@ import { createTable, type Table } from './table.ts';
  */
 export interface Store {
   tx<T>(work: () => T): T;
-  /** Moves with every change of a row: what was read at the same version is still true. */
-  version(): number;
   fleet(): { desire: FleetDesire; paused: boolean; since: number };
   setDesire(desire: FleetDesire): void;
   /** Frozen: nothing new is started, what runs goes on. */
@@ -55,21 +53,16 @@ export interface Store {
 
 export function createStore(deps: { db: DatabaseSync; clock: Clock }): Store {
   const { db, clock } = deps;
-  let version = 0;
-  const touch = () => {
-    version++;
-  };
-  const at = { db, onChange: touch };
   const tables = {
-    projects: createTable<Project>(at, 'projects', columns.projects, 'name'),
-    tasks: createTable<Task>(at, 'tasks', columns.tasks, 'id'),
-    ralphs: createTable<Ralph>(at, 'ralphs', columns.ralphs, 'name'),
-    vms: createTable<Vm>(at, 'vms', columns.vms, 'id'),
-    disks: createTable<Disk>(at, 'disks', columns.disks, 'key'),
-    iterations: createTable<Iteration>(at, 'iterations', columns.iterations, 'id'),
-    checkRuns: createTable<CheckRun>(at, 'checkRuns', columns.checkRuns, 'id'),
-    reviews: createTable<Review>(at, 'reviews', columns.reviews, 'id'),
-    approvals: createTable<Approval>(at, 'approvals', columns.approvals, 'id'),
+    projects: createTable<Project>(db, 'projects', columns.projects, 'name'),
+    tasks: createTable<Task>(db, 'tasks', columns.tasks, 'id'),
+    ralphs: createTable<Ralph>(db, 'ralphs', columns.ralphs, 'name'),
+    vms: createTable<Vm>(db, 'vms', columns.vms, 'id'),
+    disks: createTable<Disk>(db, 'disks', columns.disks, 'key'),
+    iterations: createTable<Iteration>(db, 'iterations', columns.iterations, 'id'),
+    checkRuns: createTable<CheckRun>(db, 'checkRuns', columns.checkRuns, 'id'),
+    reviews: createTable<Review>(db, 'reviews', columns.reviews, 'id'),
+    approvals: createTable<Approval>(db, 'approvals', columns.approvals, 'id'),
   };
   const events = createEvents(db, clock);
   db.prepare('INSERT OR IGNORE INTO fleet (id, desire, paused, since, nextTask) VALUES (1, ?, 0, ?, 1)').run(
@@ -96,7 +89,7 @@ export function createStore(deps: { db: DatabaseSync; clock: Clock }): Store {
       return result;
     } catch (error) {
       rollback.run();
-      touch();
+      for (const table of Object.values(tables)) table.touch();
       throw error;
     } finally {
       depth--;
@@ -112,7 +105,10 @@ export function createStore(deps: { db: DatabaseSync; clock: Clock }): Store {
       if (task.phase !== to) changes.since = clock.now();
       tables.tasks.update(id, changes);
       // The change an approval was given for is no more once its implementer starts again.
-      if (to === 'ready') voidApprovals.run(id);
+      if (to === 'ready') {
+        voidApprovals.run(id);
+        tables.approvals.touch();
+      }
       const reason = changes.reason ?? null;
       if (task.phase !== to || reason !== task.reason) {
         events.add(`task.${to}`, id, reason === null ? `${task.title}` : `${task.title}: ${reason}`);
@@ -141,7 +137,6 @@ export function createStore(deps: { db: DatabaseSync; clock: Clock }): Store {
     events,
     spend: createSpend(db),
     tx,
-    version: () => version,
     moveTask,
     moveVm,
     fleet() {
@@ -150,7 +145,6 @@ export function createStore(deps: { db: DatabaseSync; clock: Clock }): Store {
     },
     setPaused(paused) {
       tx(() => {
-        touch();
         db.prepare('UPDATE fleet SET paused = ? WHERE id = 1').run(paused ? 1 : 0);
         events.add(
           paused ? 'fleet.paused' : 'fleet.resumed',
@@ -161,7 +155,6 @@ export function createStore(deps: { db: DatabaseSync; clock: Clock }): Store {
     },
     setDesire(desire) {
       tx(() => {
-        touch();
         db.prepare('UPDATE fleet SET desire = ?, since = ? WHERE id = 1').run(desire, clock.now());
         events.add(`fleet.${desire}`, 'fleet', `The fleet is asked to be ${desire}.`);
       });
@@ -180,19 +173,16 @@ export function createStore(deps: { db: DatabaseSync; clock: Clock }): Store {
     },
     wasPinged: (item) => pingGet.get(item) !== undefined,
     pinged: () => new Set(pingAll.all().map((row) => String(row['item']))),
-    markPinged(item) {
-      touch();
-      pingInsert.run(item, clock.now());
-    },
+    markPinged: (item) => void pingInsert.run(item, clock.now()),
     dropIdleRalphs(role, wanted) {
-      touch();
+      tables.ralphs.touch();
       for (const ralph of tables.ralphs.list('WHERE role = ? AND task IS NULL', role)) {
         const n = Number(ralph.name.slice(role.length + 1));
         if (n > wanted) db.prepare('DELETE FROM ralphs WHERE name = ?').run(ralph.name);
       }
     },
     removeProject(name) {
-      touch();
+      tables.projects.touch();
       db.prepare('DELETE FROM projects WHERE name = ?').run(name);
     },
     close: () => db.close(),

@@ -16,18 +16,22 @@ export interface Table<T extends object> {
   update(id: string | number, changes: Partial<T>): void;
   /** `where` is SQL of ours with `?` marks, never data. */
   list(where?: string, ...values: SQLInputValue[]): T[];
+  /** Moves with every change: what was read at the same version is still true. */
+  version(): number;
+  /** Says that rows were changed, or a change was taken back, outside this table's own calls. */
+  touch(): void;
 }
 
 export function createTable<T extends object>(
-  at: { db: DatabaseSync; onChange: () => void },
+  db: DatabaseSync,
   name: string,
   columns: Columns<T>,
   id: keyof T & string,
 ): Table<T> {
-  const { db, onChange } = at;
   const names = Object.keys(columns) as (keyof T & string)[];
   const quoted = names.map((n) => `"${n}"`);
   const statements = new Map<string, StatementSync>();
+  const lists = new Map<string, StatementSync>();
   const prepare = (sql: string): StatementSync => {
     const known = statements.get(sql);
     if (known) return known;
@@ -37,18 +41,20 @@ export function createTable<T extends object>(
   };
   const insertSql = `INSERT INTO ${name} (${quoted.join(', ')}) VALUES (${names.map(() => '?').join(', ')})`;
   const select = `SELECT ${quoted.join(', ')} FROM ${name}`;
+  const getSql = `${select} WHERE "${id}" = ?`;
+  let version = 0;
   const fromRow = (row: Record<string, unknown>): T => {
     const out: Record<string, unknown> = {};
     for (const column of names) out[column] = decode(columns[column], row[column]);
     return out as T;
   };
   const get = (key: string | number): T | null => {
-    const row = prepare(`${select} WHERE "${id}" = ?`).get(key);
+    const row = prepare(getSql).get(key);
     return row ? fromRow(row) : null;
   };
   return {
     insert(row) {
-      onChange();
+      version++;
       prepare(insertSql).run(...names.map((column) => encode(columns[column], row[column])));
     },
     get,
@@ -58,7 +64,7 @@ export function createTable<T extends object>(
       return row;
     },
     update(key, changes) {
-      onChange();
+      version++;
       const changed = names.filter((column) => column in changes);
       if (changed.length === 0) return;
       const sql = `UPDATE ${name} SET ${changed.map((c) => `"${c}" = ?`).join(', ')} WHERE "${id}" = ?`;
@@ -67,9 +73,13 @@ export function createTable<T extends object>(
       if (done.changes === 0) throw new FleetError('not_found', `There is no ${name.replace(/s$/, '')} \`${key}\`.`);
     },
     list(where = '', ...values) {
-      return prepare(`${select} ${where}`)
-        .all(...values)
-        .map(fromRow);
+      const known = lists.get(where) ?? db.prepare(`${select} ${where}`);
+      lists.set(where, known);
+      return known.all(...values).map(fromRow);
+    },
+    version: () => version,
+    touch: () => {
+      version++;
     },
   };
 }

@@ -36,14 +36,14 @@ export function createVirtualClock(start = 1_800_000_000_000): VirtualClock {
     sleep: (ms, signal) =>
       new Promise((resolve, reject) => {
         if (signal?.aborted) {
-          reject(new DOMException('called off', 'AbortError'));
+          reject(calledOff);
           return;
         }
         const timer = add(now + Math.max(0, ms), resolve);
         signal?.addEventListener('abort', () => {
           const at = timers.indexOf(timer);
           if (at !== -1) timers.splice(at, 1);
-          reject(new DOMException('called off', 'AbortError'));
+          reject(calledOff);
         });
       }),
     async step() {
@@ -56,6 +56,9 @@ export function createVirtualClock(start = 1_800_000_000_000): VirtualClock {
     },
   };
 }
+
+/** One for all: making them is costly. */
+const calledOff = new DOMException('called off', 'AbortError');
 
 /** Lets every promise that can go on go on: setImmediate runs after all microtasks. */
 function settle(): Promise<void> {
