@@ -23,6 +23,7 @@ const maxListed = 200;
  */
 export async function cleanTree(from: Quarantined, base: string, limits: ImportLimits): Promise<CleanTree> {
   const { git, commit } = from;
+  await refuseEndless(git, commit);
   const changes = await diffTrees(git, base, commit);
   if (changes.length > limits.files) {
     throw new FleetError('too_large', `The guest changed ${changes.length} files; at most ${limits.files} are taken.`);
@@ -39,7 +40,7 @@ export async function cleanTree(from: Quarantined, base: string, limits: ImportL
   }
   const changed = changes.length - odd.length;
   const tree = (await git(['rev-parse', '--verify', `${commit}^{tree}`])).trim();
-  if (odd.length === 0) return { tree, files: changed, leftOut: [] };
+  // Through an index also when nothing is left out: that writes every mode and order as git itself would.
   const cleaned = await putBack(
     git,
     tree,
@@ -49,6 +50,16 @@ export async function cleanTree(from: Quarantined, base: string, limits: ImportL
   const listed = odd.slice(0, maxListed).map((o) => `${o.change.name.shown} (${o.why})`);
   const more = odd.length > maxListed ? [`… and ${odd.length - maxListed} more`] : [];
   return { tree: cleaned, files: changed, leftOut: [...listed, ...more] };
+}
+
+const maxListingBytes = 64 * 1024 * 1024;
+
+/**
+ * A few small trees can unfold into more paths than fit into memory, and git's diff gathers them all before it prints: so the
+ * paths are listed first, which streams and is cut off.
+ */
+async function refuseEndless(git: Git, commit: string): Promise<void> {
+  await git(['ls-tree', '-r', '--full-tree', '--name-only', commit], { maxBytes: maxListingBytes });
 }
 
 async function oddity(git: Git, change: TreeChange): Promise<string | null> {

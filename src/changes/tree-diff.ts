@@ -50,6 +50,7 @@ export async function putBack(
   const restored = changes
     .filter((c) => c.oldMode !== absentMode)
     .map((c) => `${c.oldMode} ${c.oldObject}\t${c.name.quoted}\n`);
-  await git(['update-index', '--replace', '--index-info'], { env, input: [...removals, ...restored].join('') });
+  if (changes.length > 0)
+    await git(['update-index', '--replace', '--index-info'], { env, input: [...removals, ...restored].join('') });
   return (await git(['write-tree'], { env })).trim();
 }
