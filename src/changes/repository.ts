@@ -1,4 +1,4 @@
-import { access, mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { access, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '../lib/clock.ts';
 import { FleetError } from '../lib/errors.ts';
@@ -83,7 +83,13 @@ export function createRepositories(deps: RepositoryDeps): Repositories {
     return repository;
   }
 
-  const writing = <T>(project: string, work: () => Promise<T>) => lock(join(at(project).folder, 'lock'), work);
+  const swept = new Set<string>();
+  const writing = <T>(project: string, work: () => Promise<T>) =>
+    lock(join(at(project).folder, 'lock'), async () => {
+      if (!swept.has(project)) await removeGitLocks(at(project).gitFolder);
+      swept.add(project);
+      return work();
+    });
 
   async function ensure(project: string): Promise<ProjectRepository> {
     const repository = at(project);
@@ -131,6 +137,14 @@ async function make(deps: RepositoryDeps, repository: ProjectRepository): Promis
   await runJj(deps, folder, ['--repository', jjFolder, '--ignore-working-copy', 'workspace', 'forget', 'default']);
   await writeFile(join(folder, 'ready.tmp'), '1\n', { mode: 0o600 });
   await rename(join(folder, 'ready.tmp'), join(folder, 'ready'));
+}
+
+/** Lock files of a git that was killed would stop every later one. Whoever calls this is the one writer: no other git is at work. */
+async function removeGitLocks(gitFolder: string): Promise<void> {
+  const names = await readdir(gitFolder).catch(() => []);
+  const refs = await readdir(join(gitFolder, 'refs'), { recursive: true }).catch(() => []);
+  const locks = [...names, ...refs.map((name) => join('refs', name))].filter((name) => name.endsWith('.lock'));
+  for (const name of locks) await rm(join(gitFolder, name), { force: true });
 }
 
 const jjConfig = `[user]
