@@ -55,7 +55,13 @@ export interface ProjectRef {
 
 export interface CheckoutFacts {
   isRepository: boolean;
+  /** Without working files. */
+  isBare: boolean;
+  /** Its history is cut off; a workspace cannot be seeded from it. */
+  isShallow: boolean;
+  /** null: detached HEAD (as in a repository shared with jj). */
   branch: string | null;
+  /** null: no commit yet. */
   tip: string | null;
   dirty: boolean;
   hasSubmodules: boolean;
