@@ -19,7 +19,9 @@ function setUp(script: ScriptedFault[] = []) {
   const time = { now: 1000 };
   const clock: Clock = {
     now: () => time.now,
-    sleep: async (ms) => void (time.now += ms),
+    sleep: async (ms) => {
+      time.now += ms;
+    },
   };
   const world = createFakeWorld({ clock, random: seeded('world'), bootMs: 3000 });
   const driver = createFakeDriver({ world, fleet: 'f', faults: createScriptedFaults(script) });
