@@ -53,7 +53,12 @@ export function toErrorBody(thrown: unknown): ErrorBody {
 /** The error a face throws for such a body; anything else means that whoever answered is not our daemon. */
 export function fromErrorBody(body: unknown, status: number): FleetError {
   const error = (body as Partial<ErrorBody> | null)?.error;
-  if (!error || typeof error.code !== 'string' || !Object.hasOwn(errorCodes, error.code) || typeof error.message !== 'string') {
+  if (
+    !error ||
+    typeof error.code !== 'string' ||
+    !Object.hasOwn(errorCodes, error.code) ||
+    typeof error.message !== 'string'
+  ) {
     return new FleetError('bug', `The daemon answered ${status} without saying why.`, { details: { status } });
   }
   const cause = (Array.isArray(error.causes) ? error.causes : []).reduceRight<Error | undefined>(
