@@ -1,6 +1,6 @@
 import { type Document, isMap, isNode, LineCounter, parseDocument } from 'yaml';
 import type { z } from 'zod';
-import type { FileProblem } from './problems.ts';
+import type { ParsedDocument } from './parsed.ts';
 import { refuseProblems } from './problems.ts';
 import { schemaProblems } from './schema-problems.ts';
 
@@ -8,15 +8,6 @@ import { schemaProblems } from './schema-problems.ts';
 export interface Source {
   file: string;
   text: string;
-}
-
-export type Position = { line: number; col: number };
-
-/** A parsed file: its plain value, and where each path of it stands. */
-export interface ParsedDocument {
-  value: unknown;
-  /** Where the value (or with `key`, its key) stands; the nearest thing above it when there is none. */
-  locate(path: readonly PropertyKey[], key?: boolean): Position | null;
 }
 
 const maxBytes = 512 * 1024;
@@ -99,14 +90,4 @@ export function checkDocument<T extends z.ZodType>(source: Source, parsed: Parse
   if (result.success) return result.data;
   refuseProblems(source.file, schemaProblems(schema, result.error, parsed));
   throw result.error;
-}
-
-export function problemAt(
-  parsed: ParsedDocument,
-  path: readonly PropertyKey[],
-  shown: string,
-  what: { message: string; remedy: string | null; key?: boolean },
-): FileProblem {
-  const at = parsed.locate(path, what.key ?? false);
-  return { line: at?.line ?? null, col: at?.col ?? null, path: shown, message: what.message, remedy: what.remedy };
 }

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { nearest } from '../lib/nearest.ts';
-import { type ParsedDocument, problemAt } from './document.ts';
+import { type ParsedDocument, problemAt } from './parsed.ts';
 import { type FileProblem, formatPath } from './problems.ts';
 
 type Issue = z.core.$ZodIssue;

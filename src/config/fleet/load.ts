@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import type { FleetConfig } from '../../domain/fleet.ts';
 import { FleetError } from '../../lib/errors.ts';
-import { checkDocument, type ParsedDocument, parseYaml, problemAt, type Source } from '../document.ts';
+import { checkDocument, parseYaml, type Source } from '../document.ts';
+import { type ParsedDocument, problemAt } from '../parsed.ts';
 import { type FileProblem, formatPath, type Read } from '../problems.ts';
 import { type FleetFile, fleetFile, withoutEffect } from './schema.ts';
 

@@ -1,5 +1,6 @@
 import type { ProjectSettings } from '../../domain/project.ts';
-import { checkDocument, parseYaml, problemAt, type Source } from '../document.ts';
+import { checkDocument, parseYaml, type Source } from '../document.ts';
+import { problemAt } from '../parsed.ts';
 import { type FileProblem, formatPath, type Read, refuseProblems } from '../problems.ts';
 import { defaultProtected } from './propose.ts';
 import { projectFile, withoutEffect } from './schema.ts';

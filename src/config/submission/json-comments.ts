@@ -1,5 +1,6 @@
 import { LineCounter, parseDocument } from 'yaml';
-import { locator, type ParsedDocument, refuseSize, type Source } from '../document.ts';
+import { locator, refuseSize, type Source } from '../document.ts';
+import type { ParsedDocument } from '../parsed.ts';
 import { type FileProblem, refuseProblems } from '../problems.ts';
 
 /** JSON with `//` and block comments. Values come from JSON.parse, positions from a YAML reading of the same text. */

@@ -1,5 +1,6 @@
 import type { TaskDraft } from '../../domain/task-draft.ts';
-import { checkDocument, type ParsedDocument, problemAt, type Source } from '../document.ts';
+import { checkDocument, type Source } from '../document.ts';
+import { type ParsedDocument, problemAt } from '../parsed.ts';
 import { type FileProblem, formatPath, refuseProblems } from '../problems.ts';
 import { cycleIn } from './cycle.ts';
 import { parseJsonWithComments } from './json-comments.ts';
