@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream';
+import { text as readText } from 'node:stream/consumers';
 import { fromErrorBody } from '../contract/errors.ts';
 import type { FleetEventView, StreamLine } from '../contract/events.ts';
 import { fillPath, type RouteName, routePaths, streamPaths } from '../contract/route-paths.ts';
@@ -98,8 +99,7 @@ async function* openStream(socketPath: string, path: string, signal: AbortSignal
   const headers = { accept: 'text/event-stream' };
   const answer = await send({ socketPath, method: 'GET', path, headers, signal, idleMs: 0 });
   if (answer.statusCode !== 200) {
-    const text = (await Array.fromAsync(answer)).map(String).join('');
-    throw fromErrorBody(safeJson(text), answer.statusCode ?? 0);
+    throw fromErrorBody(safeJson(await readText(answer)), answer.statusCode ?? 0);
   }
   try {
     yield* readSse(answer);
@@ -120,6 +120,6 @@ function safeJson(text: string): unknown {
 
 function toQuery(query: Record<string, unknown> = {}): string {
   const given = Object.entries(query).filter(([, value]) => value !== undefined);
-  const text = new URLSearchParams(given.map(([key, value]) => [key, String(value)])).toString();
+  const text = new URLSearchParams(given.map(([key, value]): [string, string] => [key, String(value)])).toString();
   return text === '' ? '' : `?${text}`;
 }

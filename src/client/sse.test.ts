@@ -6,7 +6,9 @@ async function read(chunks: Uint8Array[]): Promise<SseMessage[]> {
   async function* all() {
     yield* chunks;
   }
-  return Array.fromAsync(readSse(all()));
+  const messages: SseMessage[] = [];
+  for await (const message of readSse(all())) messages.push(message);
+  return messages;
 }
 
 describe('readSse', () => {

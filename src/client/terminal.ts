@@ -1,5 +1,6 @@
 import { request } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { text as readText } from 'node:stream/consumers';
 import { fromErrorBody } from '../contract/errors.ts';
 import { fillPath, terminalPath, terminalUpgrade } from '../contract/route-paths.ts';
 import { asUnavailable } from './http.ts';
@@ -26,7 +27,7 @@ export function openTerminal(socketPath: string, wanted: TerminalRequest): Promi
       resolve(socket);
     });
     outgoing.on('response', async (answer) => {
-      const text = (await Array.fromAsync(answer)).map(String).join('');
+      const text = await readText(answer);
       try {
         reject(fromErrorBody(JSON.parse(text), answer.statusCode ?? 0));
       } catch {
