@@ -1,7 +1,7 @@
 import type { TaskRow } from '../contract/fleet-view.ts';
 import { FleetError } from '../lib/errors.ts';
 import { nearest } from '../lib/nearest.ts';
-import type { Context } from './frame/context.ts';
+import type { Context } from './frame/command.ts';
 
 /** A task by id (`T4`, also `t4` or `4`) or by a unique beginning of its title. */
 export async function findTask(context: Context, typed: string): Promise<TaskRow> {

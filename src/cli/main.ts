@@ -1,7 +1,7 @@
 import { exitCodeOf, toErrorBody } from '../contract/errors.ts';
 import { asFleetError, isAbort } from '../lib/errors.ts';
-import type { CommandEntry } from './frame/command.ts';
-import { type CliDeps, createContext, type Globals } from './frame/context.ts';
+import type { CliDeps, CommandEntry, Globals } from './frame/command.ts';
+import { createContext } from './frame/context.ts';
 import { parseCommand } from './frame/parse.ts';
 import { commandTable } from './frame/table.ts';
 import { renderError } from './render/error.ts';
@@ -19,7 +19,7 @@ export async function runCli(argv: readonly string[], deps: CliDeps): Promise<nu
     const entry = await findEntry(name);
     const parsed = await parseCommand(entry, await entry.load(), rest, (text) => deps.io.out(text));
     if (parsed === null) return 0;
-    return (await parsed.spec.run(createContext(deps, parsed.globals), parsed.input)) ?? 0;
+    return (await parsed.spec.run(createContext(deps, parsed.globals, commandTable), parsed.input)) ?? 0;
   } catch (error) {
     return report(error, deps, early);
   }
@@ -28,7 +28,7 @@ export async function runCli(argv: readonly string[], deps: CliDeps): Promise<nu
 function report(thrown: unknown, deps: CliDeps, globals: Globals): number {
   if (isAbort(thrown) || deps.signal.aborted) return 130;
   const error = asFleetError(thrown);
-  const look = createContext(deps, globals).look();
+  const look = createContext(deps, globals, commandTable).look();
   if (globals.json) deps.io.out(`${JSON.stringify(toErrorBody(error))}\n`);
   else deps.io.err(join(look, renderError(thrown, { ...look, colour: look.colour && deps.io.errTty }, globals.debug)));
   return exitCodeOf(error.code);
@@ -66,7 +66,7 @@ async function answerWithoutCommand(
     deps.io.out(`${deps.version()}\n`);
     return 0;
   }
-  const look = createContext(deps, globals).look();
+  const look = createContext(deps, globals, commandTable).look();
   const topic = rest.find((word) => !word.startsWith('-'));
   if (topic !== undefined) {
     const entry = commandTable.find((one) => one.name === topic);

@@ -2,7 +2,7 @@ import { demoConfig } from '../config/fleet/demo.ts';
 import { loadFleetConfig } from '../config/fleet/load.ts';
 import { formatProblems } from '../config/problems.ts';
 import type { FleetConfig } from '../domain/fleet.ts';
-import type { Context } from './frame/context.ts';
+import type { Context } from './frame/command.ts';
 
 /** What `up` asks for: fleet.yaml (or its defaults), the demo's settings over it, flags over both. */
 export async function wantedConfig(

@@ -1,4 +1,9 @@
-import type { Context } from './context.ts';
+import type { Client } from '../../client/client.ts';
+import type { Clock } from '../../lib/clock.ts';
+import type { Paths } from '../../lib/paths.ts';
+import type { PreflightResult } from '../../preflight/preflight.ts';
+import type { Look } from '../render/look.ts';
+import type { Io } from './io.ts';
 
 /** One command: everything parser, help, completion and docs need, and what it does. */
 export interface CommandSpec {
@@ -41,4 +46,47 @@ export function text(input: CommandInput, option: string): string | null {
 
 export function flag(input: CommandInput, option: string): boolean {
   return input.options[option] === true;
+}
+
+export interface Globals {
+  json: boolean;
+  /** Keys of `--json=a,b`; empty = all. */
+  fields: string[];
+  debug: boolean;
+  ascii: boolean;
+  noColor: boolean;
+  config: string | null;
+  yes: boolean;
+}
+
+/** What a run of the CLI is made of; bin.ts makes the real ones, tests their own. */
+export interface CliDeps {
+  io: Io;
+  env: Record<string, string | undefined>;
+  paths: Paths;
+  clock: Clock;
+  /** Fires on the first ctrl-C. */
+  signal: AbortSignal;
+  version(): string;
+  /** How this program is started again, for tmux windows: node, its flags and bin's path. */
+  self: readonly string[];
+  /** Looks at the host; null where it is not wired. */
+  preflight: ((wanted: { demo: boolean; config: string | null }) => Promise<PreflightResult>) | null;
+  /** Makes sure a daemon runs; tests hand in one that does nothing. */
+  ensureDaemon?: (onStage: (stage: string) => void) => Promise<void>;
+}
+
+export interface Context extends CliDeps {
+  commands: readonly CommandEntry[];
+  globals: Globals;
+  client: Client;
+  look(): Look;
+  /** The result: lines for people, or the document with --json. */
+  print(document: unknown, lines: (look: Look) => readonly string[]): void;
+  /** Everything that is not the result. */
+  note(text: string): void;
+  /** Starts the daemon when needed, telling on stderr after a moment. */
+  needDaemon(): Promise<void>;
+  /** Asks with default No; without a terminal only --yes will do. */
+  confirm(question: string, without: string): Promise<boolean>;
 }

@@ -1,8 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { FleetError } from '../../lib/errors.ts';
 import { nearest } from '../../lib/nearest.ts';
-import type { CommandEntry, CommandInput, CommandSpec } from './command.ts';
-import type { Globals } from './context.ts';
+import type { CommandEntry, CommandInput, CommandSpec, Globals } from './command.ts';
 
 export interface Parsed {
   spec: CommandSpec;

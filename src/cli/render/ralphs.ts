@@ -48,10 +48,10 @@ function verifierLine(task: TaskRow, look: Look): string {
 /** The columns; name, task and what it does share what the figures leave. The first three places are for the glyph. */
 function row(look: Look, cells: readonly string[]): string {
   const [name = '', task = '', does = '', ...figures] = cells;
-  const room = Math.max(40, look.columns - 3 - 14 - 2 - 32);
+  const room = Math.max(40, look.columns - 3 - 14 - 2 - 33);
   const forTask = Math.ceil(room * 0.52);
   const indented = name.startsWith('   ') ? name.slice(3) : name;
-  const widths = [9, 6, 6, 6, 5];
+  const widths = [9, 6, 6, 7, 5];
   const numbers = figures.map((text, i) => cell(text, widths[i] ?? 6, 'right')).join('');
   return `   ${cell(indented, 14)} ${cell(task, forTask)} ${cell(does, room - forTask)}${numbers}`;
 }

@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream';
 import { isFleetError } from '../../lib/errors.ts';
-import type { Context } from '../frame/context.ts';
+import type { Context } from '../frame/command.ts';
 import { createScreenFilter } from './filter.ts';
 
 const againMs = 2000;

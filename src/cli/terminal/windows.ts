@@ -1,5 +1,5 @@
 import { FleetError, isFleetError } from '../../lib/errors.ts';
-import type { Context } from '../frame/context.ts';
+import type { Context } from '../frame/command.ts';
 
 /** The session people attach to: one window per Ralph and one with the status. On the user's own tmux server, with their own settings. */
 export const sessionName = 'ralph-fleet';

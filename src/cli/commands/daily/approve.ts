@@ -1,8 +1,8 @@
 import type { EvidenceView } from '../../../contract/evidence.ts';
 import { FleetError } from '../../../lib/errors.ts';
 import { findTask } from '../../find-task.ts';
+import type { Context } from '../../frame/command.ts';
 import { type CommandSpec, text } from '../../frame/command.ts';
-import type { Context } from '../../frame/context.ts';
 import { renderEvidence } from '../../render/evidence.ts';
 import { short } from '../../render/figures.ts';
 import { join } from '../../render/look.ts';

@@ -1,8 +1,8 @@
 import type { FleetView, TaskRow } from '../../../contract/fleet-view.ts';
 import { FleetError } from '../../../lib/errors.ts';
 import { followFleet } from '../../follow.ts';
+import type { Context } from '../../frame/command.ts';
 import { type CommandSpec, flag, text } from '../../frame/command.ts';
-import type { Context } from '../../frame/context.ts';
 import { busyWith, isSettled } from '../../progress/moving-line.ts';
 import { renderPreflight, renderVerdict } from '../../progress/preflight-lines.ts';
 import { createProgress, type Progress } from '../../progress/progress.ts';

@@ -1,6 +1,7 @@
 import { FleetError } from '../../../lib/errors.ts';
-import type { CommandSpec } from '../../frame/command.ts';
-import { commandTable } from '../../frame/table.ts';
+import type { CommandEntry, CommandSpec } from '../../frame/command.ts';
+
+type Table = readonly CommandEntry[];
 
 const takesTask = ['diff', 'evidence', 'why', 'approve', 'reject', 'wait'];
 const takesRalph = ['attach', 'logs'];
@@ -20,7 +21,7 @@ export const completion: CommandSpec = {
     const script = { bash, zsh, fish }[args[0] ?? ''];
     if (!script)
       throw new FleetError('usage', 'For which shell?', { remedy: 'ralph-fleet completion bash | zsh | fish' });
-    context.io.out(script());
+    context.io.out(script(context.commands));
     return 0;
   },
 };
@@ -35,14 +36,15 @@ async function list(context: Parameters<CommandSpec['run']>[0], what: string): P
   return 0;
 }
 
-const names = () => [...commandTable.map((entry) => entry.name), 'help'].join(' ');
-const subs = () => commandTable.flatMap((entry) => (entry.sub ? [[entry.name, entry.sub.join(' ')] as const] : []));
+const names = (table: Table) => [...table.map((entry) => entry.name), 'help'].join(' ');
+const subs = (table: Table) =>
+  table.flatMap((entry) => (entry.sub ? [[entry.name, entry.sub.join(' ')] as const] : []));
 
-function bash(): string {
-  const cases = subs().map(([name, words]) => `    ${name}) COMPREPLY=($(compgen -W "${words}" -- "$word")) ;;`);
+function bash(table: Table): string {
+  const cases = subs(table).map(([name, words]) => `    ${name}) COMPREPLY=($(compgen -W "${words}" -- "$word")) ;;`);
   return `_ralph_fleet() {
   local word=\${COMP_WORDS[COMP_CWORD]} first=\${COMP_WORDS[1]}
-  if [ "$COMP_CWORD" -eq 1 ]; then COMPREPLY=($(compgen -W "${names()}" -- "$word")); return; fi
+  if [ "$COMP_CWORD" -eq 1 ]; then COMPREPLY=($(compgen -W "${names(table)}" -- "$word")); return; fi
   if [ "$COMP_CWORD" -eq 3 ] && [ "$first" = task ]; then COMPREPLY=($(compgen -W "$(${ids('tasks')})" -- "$word")); return; fi
   [ "$COMP_CWORD" -eq 2 ] || { COMPREPLY=($(compgen -f -- "$word")); return; }
   case $first in
@@ -56,18 +58,18 @@ complete -o filenames -F _ralph_fleet ralph-fleet
 `;
 }
 
-function zsh(): string {
+function zsh(table: Table): string {
   return `#compdef ralph-fleet
 autoload -U +X bashcompinit && bashcompinit
-${bash()}`;
+${bash(table)}`;
 }
 
-function fish(): string {
-  const lines = commandTable.map(
+function fish(table: Table): string {
+  const lines = table.map(
     (entry) =>
       `complete -c ralph-fleet -n __fish_use_subcommand -a ${entry.name} -d '${entry.summary.replaceAll("'", "\\'")}'`,
   );
-  const nested = subs().map(
+  const nested = subs(table).map(
     ([name, words]) => `complete -c ralph-fleet -n '__fish_seen_subcommand_from ${name}' -a '${words}'`,
   );
   const tasks = `complete -c ralph-fleet -f -n '__fish_seen_subcommand_from ${takesTask.join(' ')} task' -a '(${ids('tasks')})'`;

@@ -3,8 +3,8 @@ import { resolve, sep } from 'node:path';
 import type { ProjectView } from '../../../contract/actions.ts';
 import { FleetError } from '../../../lib/errors.ts';
 import { nearest } from '../../../lib/nearest.ts';
+import type { Context } from '../../frame/command.ts';
 import { type CommandSpec, text } from '../../frame/command.ts';
-import type { Context } from '../../frame/context.ts';
 import { cell } from '../../render/cell.ts';
 
 export const submit: CommandSpec = {

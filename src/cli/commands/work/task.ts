@@ -2,8 +2,7 @@ import type { Done } from '../../../contract/common.ts';
 import { type TaskPriority, taskPriorities } from '../../../domain/task-draft.ts';
 import { FleetError } from '../../../lib/errors.ts';
 import { findTask } from '../../find-task.ts';
-import type { CommandSpec } from '../../frame/command.ts';
-import type { Context } from '../../frame/context.ts';
+import type { CommandSpec, Context } from '../../frame/command.ts';
 import { renderTask } from '../../render/task.ts';
 import { who } from '../../who.ts';
 
