@@ -24,7 +24,8 @@ export interface Changes {
    */
   importSaved(project: string, task: string, base: string, bundleFile: string): Promise<SavedChange>;
   diff(project: string, base: string, commit: string): Promise<string>;
-  files(project: string, base: string, commit: string): Promise<FileChange[]>;
+  /** The files of the change; those that match `protectedPatterns` are marked. */
+  files(project: string, base: string, commit: string, protectedPatterns: readonly string[]): Promise<FileChange[]>;
   /** A commit whose tree is `commit` with every path that matches `patterns` put back to `base`; the same commit when none differs. */
   restoreProtected(project: string, base: string, commit: string, patterns: readonly string[]): Promise<string>;
   /** The change moved onto `newBase`. `equalPatch` tells whether the patch is the same to the byte. */
@@ -54,7 +55,13 @@ export interface ProjectRef {
 
 export interface CheckoutFacts {
   isRepository: boolean;
+  /** Without working files. */
+  isBare: boolean;
+  /** Its history is cut off; a workspace cannot be seeded from it. */
+  isShallow: boolean;
+  /** null: detached HEAD (as in a repository shared with jj). */
   branch: string | null;
+  /** null: no commit yet. */
   tip: string | null;
   dirty: boolean;
   hasSubmodules: boolean;
@@ -83,5 +90,5 @@ export interface FileChange {
   status: 'added' | 'modified' | 'deleted' | 'renamed' | 'type-changed';
   added: number | null;
   deleted: number | null;
-  isProtected?: boolean;
+  isProtected: boolean;
 }

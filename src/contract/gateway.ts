@@ -70,6 +70,17 @@ export const settlementSchema = z.object({
   refused: z.enum(['tokens', 'usd', 'token-unknown', 'token-expired', 'upstream']).nullable(),
   /** For a usage limit or 429: when it resets, ms since the epoch. */
   retryAt: z.number().nullable(),
+  /** False when the model is not in the price table and was priced as the dearest known one. */
+  priceKnown: z.boolean().optional(),
+});
+
+export const settlementsSchema = z.object({ settlements: z.array(settlementSchema), last: z.number().int() });
+
+export const tunnelStateSchema = z.object({
+  vm: z.string(),
+  state: z.enum(['connected', 'connecting', 'failed']),
+  since: z.number(),
+  error: z.string().nullable(),
 });
 
 export const spendSchema = z.object({ tokens: z.number(), usd: z.number(), calls: z.number() });
@@ -79,3 +90,6 @@ export type Tunnel = z.infer<typeof tunnelSchema>;
 export type Grant = z.infer<typeof grantSchema>;
 export type TaskLimit = z.infer<typeof taskLimitSchema>;
 export type Settlement = z.infer<typeof settlementSchema>;
+export type Settlements = z.infer<typeof settlementsSchema>;
+export type TunnelState = z.infer<typeof tunnelStateSchema>;
+export type Spend = z.infer<typeof spendSchema>;

@@ -36,9 +36,14 @@ export interface CheckRun {
   task: string;
   kind: CheckRunKind;
   variant: CheckVariant;
+  /** The task's commit this run judges. */
   commit: string;
+  /** The commit whose tree really ran: `commit`, or the one with the protected paths put back. */
+  tested: string;
   base: string;
   vm: string | null;
+  /** For `loop`: the iteration it judges. */
+  iteration: string | null;
   phase: CheckRunPhase;
   results: CheckResult[];
   startedAt: number;

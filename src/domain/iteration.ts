@@ -40,6 +40,12 @@ export interface Iteration {
   outcome: IterationOutcome | null;
   reason: string | null;
   summary: string | null;
+  /** A question it asked. */
+  ask: Ask | null;
+  /** For `rate_limited`: when the limit is reset, ms since the epoch. */
+  retryAt: number | null;
+  /** For a reviewer's: the review it works on. */
+  review: string | null;
   /** The commit it started from, and the one its work was saved as. */
   fromCommit: string;
   savedCommit: string | null;
@@ -53,10 +59,16 @@ export interface Iteration {
   savedAt: number | null;
 }
 
+export interface Ask {
+  question: string;
+  blocking: boolean;
+  options: string[];
+}
+
 /** What an agent can say; see `signalSchema` in loop for the checked form. */
 export interface Signals {
   closing: { verb: 'done' | 'partial' | 'stuck'; text: string } | null;
-  ask: { question: string; blocking: boolean; options: string[] } | null;
+  ask: Ask | null;
   verdict: { decision: 'approve' | 'request_changes'; findings: Finding[]; summary: string } | null;
   /** Signals that were refused (foreign or stale token, wrong form), counted. */
   refused: number;

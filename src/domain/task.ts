@@ -1,5 +1,6 @@
 import type { Check } from './check.ts';
 import type { Transitions } from './phase-table.ts';
+import type { TaskPriority } from './task-draft.ts';
 
 /**
  * A task's life:
@@ -44,11 +45,20 @@ export const workingPhases = ['claimed', 'implementing', 'verifying', 'reviewing
 const parks = parkedPhases;
 export const taskTransitions: Transitions<TaskPhase> = {
   draft: ['waiting', 'ready', 'cancelled'],
-  waiting: ['ready', 'paused', 'cancelled', 'failed'],
+  waiting: ['ready', 'paused', 'blocked', 'cancelled', 'failed'],
   ready: ['waiting', 'claimed', 'paused', 'cancelled', 'failed', 'blocked'],
   claimed: ['ready', 'implementing', 'paused', 'cancelled', 'failed', 'blocked'],
   implementing: ['ready', 'verifying', ...parks, 'cancelled', 'failed'],
-  verifying: ['ready', 'implementing', 'reviewing', 'awaiting_approval', ...parks, 'cancelled', 'failed'],
+  verifying: [
+    'ready',
+    'implementing',
+    'reviewing',
+    'awaiting_approval',
+    'integrating',
+    ...parks,
+    'cancelled',
+    'failed',
+  ],
   reviewing: ['ready', 'implementing', 'verifying', 'awaiting_approval', ...parks, 'cancelled', 'failed'],
   awaiting_approval: ['ready', 'integrating', 'verifying', 'cancelled', 'paused'],
   integrating: ['merged', 'pr_open', 'verifying', 'ready', 'awaiting_approval', 'blocked', 'cancelled'],
@@ -99,6 +109,8 @@ export interface Task {
   contextFiles: string[];
   agent: string;
   model: string | null;
+  /** What the scripted agent plays; null for other agent CLIs. */
+  scenario: unknown;
   phase: TaskPhase;
   since: number;
   /** Why it is in this phase, in a person's words; null when the phase says it all. */
@@ -110,9 +122,18 @@ export interface Task {
   /** The newest commit of the change that is stored on the host; null until work was saved. */
   head: string | null;
   changeId: string | null;
+  /** Key of the disk its VMs start from; null until claimed. */
+  disk: string | null;
   ralph: string | null;
   iterations: number;
   uncounted: number;
+  priority: TaskPriority;
+  /** A person has looked at how it ended or where it stands; it no longer asks for attention. */
+  seen: boolean;
+  /** Protected files its change touches, and files left out of it; known once verified. */
+  calledOut: number | null;
+  /** The last iteration whose result was acted upon. */
+  judged: string | null;
   reviewRound: number;
   /** Digest of (tree, check results) after the last iteration, and how many iterations in a row it has not moved. */
   progressDigest: string | null;

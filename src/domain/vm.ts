@@ -73,6 +73,8 @@ export interface Vm {
   project: string | null;
   task: string | null;
   ralph: string | null;
+  /** For `setup`: the key of the disk it prepares. */
+  prepares: string | null;
   desired: 'ready' | 'stopped' | 'gone';
   phase: VmPhase;
   since: number;
@@ -84,6 +86,8 @@ export interface Vm {
   /** The guest's ssh host key, `ssh-ed25519 AAAA…`, read over the driver's trusted channel; null until read. */
   hostKey: string | null;
   failure: string | null;
+  /** Which commit each workspace folder in it was seeded with. */
+  seeded: Readonly<Record<string, string>>;
   /** True once something of a user (code, agent) ran in it. A clean VM is one where this is false. */
   touched: boolean;
 }

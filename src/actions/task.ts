@@ -1,0 +1,67 @@
+import { isEnded, type TaskPhase } from '../domain/task.ts';
+import type { TaskPriority } from '../domain/task-draft.ts';
+import { freshStart } from './approve.ts';
+import { type ActionDeps, type Done, done } from './deps.ts';
+import { findTask, refuse } from './find-task.ts';
+
+/** Ends a task; its saved work stays in the repository. What runs for it is saved and stopped by the next passes. */
+export function cancel(deps: ActionDeps, id: string): Done {
+  const task = findTask(deps, id);
+  if (task.phase === 'cancelled') return done(`\`${id}\` is cancelled already.`, id, false);
+  if (isEnded(task.phase) && task.phase !== 'failed') refuse(task, 'cancel', 'It has ended.');
+  deps.store.moveTask(id, 'cancelled', { ralph: null });
+  return done(`\`${id}\` is cancelled; its work is kept.`, id);
+}
+
+export function pause(deps: ActionDeps, id: string): Done {
+  const task = findTask(deps, id);
+  if (task.phase === 'paused') return done(`\`${id}\` is paused already.`, id, false);
+  const idle: readonly TaskPhase[] = ['integrating', 'awaiting_approval', 'pr_open'];
+  if (isEnded(task.phase) || idle.includes(task.phase)) refuse(task, 'pause', `ralph-fleet why ${id}`);
+  deps.store.moveTask(id, 'paused', { reason: 'you paused it', ralph: null });
+  return done(`\`${id}\` is paused; its work is saved.`, id);
+}
+
+const resumable: readonly TaskPhase[] = ['paused', 'rate_limited', 'over_budget', 'needs_input', 'stalled', 'blocked'];
+
+export function resume(deps: ActionDeps, id: string): Done {
+  const task = findTask(deps, id);
+  if (!resumable.includes(task.phase)) refuse(task, 'resume', `ralph-fleet why ${id}`);
+  const more = task.phase === 'paused' ? {} : freshStart;
+  deps.store.moveTask(id, 'ready', { ...more, ralph: null });
+  return done(`\`${id}\` goes on.`, id);
+}
+
+/** A task that failed, stalled or is blocked gets a new stretch of iterations; its saved work is where it starts. */
+export function retry(deps: ActionDeps, id: string): Done {
+  const task = findTask(deps, id);
+  const tries: readonly TaskPhase[] = ['failed', 'stalled', 'blocked', 'over_budget'];
+  if (!tries.includes(task.phase)) refuse(task, 'retry', `ralph-fleet why ${id}`);
+  deps.store.tx(() => {
+    deps.store.moveTask(id, 'ready', { ...freshStart, ralph: null });
+    const disk = task.disk === null ? null : deps.store.disks.get(task.disk);
+    if (disk?.phase === 'failed') deps.store.disks.update(disk.key, { phase: 'wanted', attempts: 0, failure: null });
+  });
+  return done(`\`${id}\` is tried again.`, id);
+}
+
+/** Answers a question of a Ralph: the answer stands in the notes of its next iteration. */
+export function answer(deps: ActionDeps, id: string, text: string, by: string): Done {
+  const { store, clock } = deps;
+  const task = findTask(deps, id);
+  if (task.phase !== 'needs_input') refuse(task, 'answer', 'It has asked nothing.');
+  const question = store.iterations.get(task.judged ?? '')?.ask?.question ?? task.reason ?? '';
+  const note = { from: 'human' as const, at: clock.now(), text: `You asked: ${question}\nThe answer: ${text}` };
+  store.tx(() => {
+    store.moveTask(id, 'ready', { notes: [...task.notes, note], ralph: null, ...freshStart });
+    store.events.add('task.answered', id, `${by} answered.`);
+  });
+  return done(`\`${id}\` goes on with your answer.`, id);
+}
+
+export function prioritize(deps: ActionDeps, id: string, priority: TaskPriority): Done {
+  const task = findTask(deps, id);
+  if (task.priority === priority) return done(`\`${id}\` has priority ${priority} already.`, id, false);
+  deps.store.tasks.update(id, { priority });
+  return done(`\`${id}\` now has priority ${priority}.`, id);
+}

@@ -1,0 +1,53 @@
+import type { InboxSnapshot } from './inbox.ts';
+import type { Iteration } from './iteration.ts';
+import type { Review } from './review.ts';
+import type { Task } from './task.ts';
+
+/** The rows the inbox is computed from, by the planner (pings) and by the status document alike. */
+export interface InboxRows {
+  now: number;
+  tasks: readonly Task[];
+  iterations: readonly Iteration[];
+  reviews: readonly Review[];
+  reviewsWaiting: number;
+  problems: InboxSnapshot['problems'];
+}
+
+export function toInboxSnapshot(rows: InboxRows): InboxSnapshot {
+  return {
+    now: rows.now,
+    reviewsWaitingLimit: rows.reviewsWaiting,
+    budgetGone: null,
+    problems: rows.problems,
+    tasks: rows.tasks.map((task) => ({
+      id: task.id,
+      project: task.project,
+      title: task.title,
+      phase: task.phase,
+      since: task.since,
+      reason: task.reason,
+      ralph: task.ralph,
+      seen: task.seen,
+      approval:
+        task.head === null
+          ? null
+          : {
+              commit: task.head,
+              reviewed: rows.reviews.some(
+                (r) => r.task === task.id && r.commit === task.head && r.phase === 'approved',
+              ),
+              calledOut: task.calledOut ?? 0,
+            },
+      question: questionOf(rows, task),
+      dependents: rows.tasks
+        .filter((other) => other.dependsOn.includes(task.id) && other.phase === 'waiting')
+        .map((other) => other.id),
+    })),
+  };
+}
+
+function questionOf(rows: InboxRows, task: Task): InboxSnapshot['tasks'][number]['question'] {
+  if (task.phase !== 'needs_input') return null;
+  const asked = rows.iterations.find((it) => it.id === task.judged)?.ask ?? null;
+  return { question: asked?.question ?? task.reason ?? '', options: asked?.options ?? [], askedAt: task.since };
+}

@@ -1,0 +1,151 @@
+import { FleetError } from '../../lib/errors.ts';
+import type { Driver, VmSpec } from '../driver.ts';
+import { assertVmId } from '../vm-id.ts';
+import { type DriverCall, type Faults, noFaults } from './faults.ts';
+import type { FakeVm, FakeWorld } from './world.ts';
+
+export interface FakeDriverOptions {
+  world: FakeWorld;
+  /** Whose mark it makes and lists. */
+  fleet: string;
+  faults?: Faults;
+  /** How long a hanging call hangs; default 30 s. */
+  deadlineMs?: number;
+}
+
+/** A driver of VMs that exist in memory only: for tests, faults and the simulation. */
+export function createFakeDriver(options: FakeDriverOptions): Driver {
+  const { world, fleet } = options;
+  const strike = createStriker(options);
+  const act = <T>(call: DriverCall, id: string, effect: () => T): Promise<T> => {
+    assertVmId(id);
+    return strike(call, id, effect);
+  };
+  const own = (id: string): FakeVm | undefined => {
+    const vm = world.vms.get(id);
+    return vm?.fleet === fleet ? vm : undefined;
+  };
+  return {
+    name: 'fake',
+    wall: 'device',
+    probe: async () => ({
+      available: !world.down,
+      version: 'fake',
+      accel: 'tcg',
+      problems: world.down ? [{ what: 'The fake world is down.', remedy: 'world.down = false' }] : [],
+    }),
+    list: () =>
+      strike('list', null, () => {
+        const ours = [...world.vms.values()].filter((vm) => vm.fleet === fleet);
+        return ours.map(({ id, state }) => ({ id, state }));
+      }),
+    create: async (spec) => act('create', spec.id, () => create(world, fleet, spec)),
+    start: async (id) =>
+      act('start', id, () => {
+        const vm = made(own(id), id);
+        if (vm.state === 'off' || vm.state === 'crashed') world.boot(vm);
+      }),
+    stop: async (id) => act('stop', id, () => stop(own(id))),
+    pause: async (id) =>
+      act('pause', id, () => {
+        const vm = running(made(own(id), id));
+        vm.state = 'paused';
+      }),
+    resume: async (id) =>
+      act('resume', id, () => {
+        const vm = running(made(own(id), id));
+        vm.state = 'running';
+      }),
+    remove: async (id) =>
+      act('remove', id, () => {
+        if (own(id)) world.vms.delete(id);
+      }),
+    endpoint(id, use) {
+      assertVmId(id);
+      return { kind: 'unix', path: `/fake/${id}/${use}.sock` };
+    },
+    agentAnswers: async (id) => act('agentAnswers', id, () => own(id) !== undefined && world.answers(id)),
+    hostKey: async (id) => act('hostKey', id, () => (world.answers(id) ? (own(id)?.hostKey ?? null) : null)),
+    setTime: async (id, ms) =>
+      act('setTime', id, () => {
+        const vm = own(id);
+        if (vm === undefined || !world.answers(id)) {
+          throw new FleetError('guest_unreachable', `The guest of VM \`${id}\` does not answer.`);
+        }
+        vm.clockOffsetMs = ms - world.clock.now();
+      }),
+    consoleTail: async (id, maxBytes) =>
+      act('consoleTail', id, () => (maxBytes <= 0 ? '' : (own(id)?.console ?? '').slice(-maxBytes))),
+    exportDisk: async (id, target) =>
+      act('exportDisk', id, () => {
+        const vm = made(own(id), id);
+        if (vm.state === 'running' || vm.state === 'paused') {
+          throw new FleetError('vm_not_ready', `VM \`${id}\` is ${vm.state}; its disk is exported when it is off.`);
+        }
+        world.exports.set(target, { vm: id, base: vm.spec?.base ?? '' });
+      }),
+  };
+}
+
+function create(world: FakeWorld, fleet: string, spec: VmSpec): void {
+  const found = world.vms.get(spec.id);
+  if (found !== undefined && found.fleet !== fleet) {
+    throw new FleetError('refused', `A VM with id \`${spec.id}\` that is not ours exists.`);
+  }
+  if (found !== undefined && found.state !== 'partial') return;
+  const vm = world.appear(spec.id, fleet, 'off');
+  vm.spec = spec;
+}
+
+function stop(vm: FakeVm | undefined): void {
+  if (vm === undefined || (vm.state !== 'running' && vm.state !== 'paused')) return;
+  vm.state = 'off';
+  vm.answersFrom = null;
+}
+
+function made(vm: FakeVm | undefined, id: string): FakeVm {
+  if (vm !== undefined && vm.state !== 'partial') return vm;
+  throw new FleetError('not_found', `There is no VM \`${id}\`${vm ? ', only a half-made one' : ''}.`);
+}
+
+function running(vm: FakeVm): FakeVm {
+  if (vm.state === 'running' || vm.state === 'paused') return vm;
+  throw new FleetError('vm_not_ready', `VM \`${vm.id}\` is ${vm.state}, not running.`);
+}
+
+/** Runs an effect with what the faults and the world have in mind for it. */
+function createStriker(options: FakeDriverOptions) {
+  const { world, faults = noFaults, deadlineMs = 30_000 } = options;
+  return async <T>(call: DriverCall, id: string | null, effect: () => T): Promise<T> => {
+    const fault = faults.next(call, id);
+    if (fault?.kind === 'slow') await world.clock.sleep(fault.ms);
+    if (fault?.kind === 'hang') {
+      await world.clock.sleep(deadlineMs);
+      throw lost(call, 'did not answer in time');
+    }
+    if (world.down) throw lost(call, 'found no hypervisor');
+    if (fault?.kind === 'fail-before') throw lost(call, 'failed');
+    if (fault?.kind === 'vm-dies' && id !== null) world.kill(id);
+    if (fault?.kind === 'cut-off') {
+      cutOff(options, call, id);
+      throw lost(call, 'was cut off');
+    }
+    const result = effect();
+    if (fault?.kind === 'fail-after') throw lost(call, 'lost its reply');
+    return fault?.kind === 'doubled' ? effect() : result;
+  };
+}
+
+function cutOff({ world, fleet }: FakeDriverOptions, call: DriverCall, id: string | null): void {
+  if (id === null) return;
+  const vm = world.vms.get(id);
+  if (call === 'create' && vm === undefined) world.appear(id, fleet, 'partial');
+  if (call === 'remove' && vm?.fleet === fleet) {
+    stop(vm);
+    vm.state = 'partial';
+  }
+}
+
+function lost(call: DriverCall, what: string): FleetError {
+  return new FleetError('driver_unavailable', `The fake driver's \`${call}\` ${what}.`);
+}

@@ -1,0 +1,109 @@
+import type { Clock } from '../../lib/clock.ts';
+import type { Random } from '../../lib/random.ts';
+import type { ObservedVm, VmSpec } from '../driver.ts';
+
+/**
+ * What a hypervisor would hold: VMs, their disks and guests. It outlives every driver made for it, as a host outlives a
+ * daemon that crashes. Tests and the simulation look into it and change it behind the driver's back.
+ */
+export interface FakeVm {
+  readonly id: string;
+  /** Whose mark it carries. */
+  readonly fleet: string;
+  state: Exclude<ObservedVm['state'], 'unknown'>;
+  /** Null for what is half made or was not made by us. */
+  spec: VmSpec | null;
+  /** When the guest of the present boot begins to answer; null while it is off. */
+  answersFrom: number | null;
+  /** Made by the guest at its first boot, kept on its disk. */
+  hostKey: string | null;
+  /** How often it was started; a fake guest that remembers another number has been restarted. */
+  boots: number;
+  /** The guest's clock minus the host's. */
+  clockOffsetMs: number;
+  console: string;
+}
+
+export interface FakeWorld {
+  readonly clock: Clock;
+  readonly vms: Map<string, FakeVm>;
+  /** Exported disks by target path. */
+  readonly exports: Map<string, { vm: string; base: string }>;
+  /** While true every call of every driver fails, as without a hypervisor daemon. */
+  down: boolean;
+  /** A VM nobody asked for: of ours (same fleet name) or foreign. */
+  appear(id: string, fleet: string, state?: FakeVm['state']): FakeVm;
+  boot(vm: FakeVm): void;
+  /** The VM's process ends without a word. */
+  kill(id: string): void;
+  /** The host restarts: everything that ran is off. */
+  restart(): void;
+  /** True when the guest of this VM runs and has booted. */
+  answers(id: string): boolean;
+}
+
+export interface FakeWorldOptions {
+  clock: Clock;
+  random: Random;
+  /** From start to a guest that answers; default 3 s. */
+  bootMs?: number;
+}
+
+export function createFakeWorld(options: FakeWorldOptions): FakeWorld {
+  const { clock, random } = options;
+  const bootMs = options.bootMs ?? 3000;
+  const vms = new Map<string, FakeVm>();
+  function boot(vm: FakeVm): void {
+    vm.state = 'running';
+    vm.boots++;
+    vm.answersFrom = clock.now() + bootMs;
+    vm.hostKey ??= makeHostKey(random);
+    vm.console += `boot ${vm.boots}\n`;
+  }
+  return {
+    clock,
+    vms,
+    exports: new Map(),
+    down: false,
+    appear(id, fleet, state = 'partial') {
+      const vm: FakeVm = {
+        id,
+        fleet,
+        state: 'off',
+        spec: null,
+        answersFrom: null,
+        hostKey: null,
+        boots: 0,
+        clockOffsetMs: 0,
+        console: '',
+      };
+      vms.set(id, vm);
+      if (state === 'running' || state === 'paused') boot(vm);
+      vm.state = state;
+      return vm;
+    },
+    boot,
+    kill(id) {
+      const vm = vms.get(id);
+      if (vm === undefined || (vm.state !== 'running' && vm.state !== 'paused')) return;
+      vm.state = 'crashed';
+      vm.answersFrom = null;
+    },
+    restart() {
+      for (const vm of vms.values()) {
+        if (vm.state === 'running' || vm.state === 'paused') vm.state = 'off';
+        vm.answersFrom = null;
+      }
+    },
+    answers(id) {
+      const vm = vms.get(id);
+      return vm?.state === 'running' && vm.answersFrom !== null && clock.now() >= vm.answersFrom;
+    },
+  };
+}
+
+/** Shaped as the real thing (RFC 8709): name, length, 32 bytes. */
+function makeHostKey(random: Random): string {
+  const blob = Buffer.from(`0000000b7373682d6564323535313900000020${random.hex(32)}`, 'hex');
+  return `ssh-ed25519 ${blob.toString('base64')}`;
+}

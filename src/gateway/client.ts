@@ -1,0 +1,110 @@
+import { Agent, request } from 'undici';
+import { z } from 'zod';
+import {
+  type Grant,
+  type Health,
+  healthSchema,
+  type Settlements,
+  type Spend,
+  settlementsSchema,
+  spendSchema,
+  type TaskLimit,
+  type Tunnel,
+  type TunnelState,
+  tunnelStateSchema,
+} from '../contract/gateway.ts';
+import { type ErrorCode, errorCodes, FleetError } from '../lib/errors.ts';
+
+/** The gateway as the daemon sees it. Every call has a deadline; `gateway_unavailable` when nobody answers. */
+export interface GatewayClient {
+  health(): Promise<Health>;
+  putTunnel(vm: string, tunnel: Tunnel): Promise<void>;
+  deleteTunnel(vm: string): Promise<void>;
+  tunnels(): Promise<TunnelState[]>;
+  putGrant(id: string, grant: Grant): Promise<void>;
+  deleteGrant(id: string): Promise<void>;
+  putLimit(task: string, limit: TaskLimit): Promise<void>;
+  /** Settlements with a higher seq than `after`, oldest first, and the highest seq there is. */
+  settlements(after: number, limit?: number): Promise<Settlements>;
+  spend(task: string): Promise<Spend>;
+  close(): Promise<void>;
+}
+
+const deadlineMs = 10_000;
+const doneSchema = z.object({ ok: z.literal(true) });
+const failureSchema = z.object({
+  error: z.object({
+    code: z.string(),
+    message: z.string(),
+    remedy: z.string().optional(),
+    details: z.record(z.string(), z.unknown()).optional(),
+  }),
+});
+
+export function createGatewayClient(socketPath: string): GatewayClient {
+  const agent = new Agent({
+    connect: { socketPath, timeout: 5000 },
+    headersTimeout: deadlineMs,
+    bodyTimeout: deadlineMs,
+  });
+
+  async function ask<T>(
+    method: 'GET' | 'PUT' | 'DELETE',
+    path: string,
+    schema: z.ZodType<T>,
+    body?: unknown,
+  ): Promise<T> {
+    const { status, text } = await send(method, path, body);
+    const answer = parseJson(text);
+    if (status === 200) {
+      const parsed = schema.safeParse(answer);
+      if (parsed.success) return parsed.data;
+      throw new FleetError('gateway_unavailable', `The gateway's answer to \`${method} ${path}\` was not understood.`, {
+        remedy: 'Daemon and gateway may be of different versions: restart both.',
+        cause: parsed.error,
+      });
+    }
+    const failure = failureSchema.safeParse(answer).data?.error;
+    const message = failure?.message ?? `The gateway answered \`${method} ${path}\` with ${status}.`;
+    const code = failure && failure.code in errorCodes ? (failure.code as ErrorCode) : 'gateway_unavailable';
+    const remedy = failure?.remedy === undefined ? {} : { remedy: failure.remedy };
+    throw new FleetError(code, message, { ...remedy, details: failure?.details ?? {} });
+  }
+
+  async function send(method: 'GET' | 'PUT' | 'DELETE', path: string, body: unknown) {
+    try {
+      const answer = await request(`http://gateway${path}`, {
+        method,
+        dispatcher: agent,
+        signal: AbortSignal.timeout(deadlineMs),
+        ...(body === undefined ? {} : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
+      });
+      return { status: answer.statusCode, text: await answer.body.text() };
+    } catch (cause) {
+      throw new FleetError('gateway_unavailable', `The gateway does not answer on \`${socketPath}\`.`, { cause });
+    }
+  }
+
+  const at = (kind: string, id: string) => `/v1/${kind}/${encodeURIComponent(id)}`;
+  return {
+    health: () => ask('GET', '/v1/health', healthSchema),
+    putTunnel: async (vm, tunnel) => void (await ask('PUT', at('tunnels', vm), doneSchema, tunnel)),
+    deleteTunnel: async (vm) => void (await ask('DELETE', at('tunnels', vm), doneSchema)),
+    tunnels: async () => (await ask('GET', '/v1/tunnels', z.object({ tunnels: z.array(tunnelStateSchema) }))).tunnels,
+    putGrant: async (id, grant) => void (await ask('PUT', at('grants', id), doneSchema, grant)),
+    deleteGrant: async (id) => void (await ask('DELETE', at('grants', id), doneSchema)),
+    putLimit: async (task, limit) => void (await ask('PUT', at('limits', task), doneSchema, limit)),
+    settlements: (after, limit = 1000) =>
+      ask('GET', `/v1/settlements?after=${after}&limit=${limit}`, settlementsSchema),
+    spend: (task) => ask('GET', `/v1/spend?task=${encodeURIComponent(task)}`, spendSchema),
+    close: () => agent.close(),
+  };
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,113 @@
+import { chmod, rm } from 'node:fs/promises';
+import fastify, { type FastifyInstance } from 'fastify';
+import { z } from 'zod';
+import { gatewayVersion, grantSchema, type Health, taskLimitSchema, tunnelSchema } from '../contract/gateway.ts';
+import type { Clock } from '../lib/clock.ts';
+import { asFleetError, type ErrorKind, FleetError } from '../lib/errors.ts';
+import type { Log } from '../lib/log.ts';
+import type { Credential } from './credentials.ts';
+import type { Ledger } from './ledger.ts';
+import type { ModelProxy } from './proxy.ts';
+import type { Tunnels } from './tunnels.ts';
+
+/** The daemon's side of the gateway: `src/contract/gateway.ts` over a unix socket that only this user may open. */
+export interface ControlDeps {
+  ledger: Ledger;
+  tunnels: Tunnels;
+  proxy: ModelProxy;
+  credential: Credential;
+  clock: Clock;
+  log: Log;
+}
+
+const name = z.string().regex(/^[\w.:@-]{1,200}$/, 'is not a name');
+const pageSchema = z.object({
+  after: z.coerce.number().int().nonnegative().default(0),
+  limit: z.coerce.number().int().min(1).max(10_000).default(1000),
+});
+const statusOf: Readonly<Record<ErrorKind, number>> = { user: 400, conflict: 409, transient: 503, bug: 500 };
+
+/** The folder must exist and the caller must hold the gateway's lock: what lies at `path` is removed. */
+export async function listenControl(deps: ControlDeps, path: string): Promise<{ close(): Promise<void> }> {
+  const app = fastify({ bodyLimit: 256 * 1024, forceCloseConnections: true });
+  addRoutes(app, deps);
+  app.setErrorHandler((thrown, _request, reply) => {
+    const error = thrown instanceof z.ZodError ? invalid(thrown) : fromFramework(thrown);
+    if (error.kind === 'bug') deps.log.error({ err: error.message }, 'control request failed');
+    const status = error.code === 'not_found' ? 404 : statusOf[error.kind];
+    const { code, message, remedy, details } = error;
+    return reply.code(status).send({ error: { code, message, remedy, details } });
+  });
+  await rm(path, { force: true });
+  await app.listen({ path });
+  await chmod(path, 0o600); // the process's umask already kept others out
+  return { close: () => app.close() };
+}
+
+function addRoutes(app: FastifyInstance, deps: ControlDeps): void {
+  const { ledger, tunnels, proxy, credential, clock } = deps;
+  const since = clock.now();
+  const done = { ok: true };
+  const param = (request: { params: unknown }, key: string) =>
+    z.object({ [key]: name }).parse(request.params)[key] ?? '';
+
+  app.get('/v1/health', async (): Promise<Health> => {
+    const key = await credential.read();
+    return {
+      version: gatewayVersion,
+      pid: process.pid,
+      since,
+      openStreams: proxy.openStreams(),
+      credential: key === null ? 'missing' : 'present',
+    };
+  });
+  app.put('/v1/tunnels/:vm', async (request) => {
+    const vm = param(request, 'vm');
+    const tunnel = tunnelSchema.parse(request.body);
+    ledger.putTunnel(vm, tunnel);
+    tunnels.put(vm, tunnel);
+    return done;
+  });
+  app.delete('/v1/tunnels/:vm', async (request) => {
+    const vm = param(request, 'vm');
+    ledger.deleteTunnel(vm);
+    tunnels.delete(vm);
+    return done;
+  });
+  app.get('/v1/tunnels', async () => ({ tunnels: tunnels.states() }));
+  app.put('/v1/grants/:id', async (request) => {
+    ledger.putGrant(param(request, 'id'), grantSchema.parse(request.body));
+    return done;
+  });
+  app.delete('/v1/grants/:id', async (request) => {
+    const id = param(request, 'id');
+    ledger.endGrant(id, clock.now());
+    proxy.endCalls(id);
+    return done;
+  });
+  app.put('/v1/limits/:task', async (request) => {
+    ledger.putLimit(param(request, 'task'), taskLimitSchema.parse(request.body));
+    return done;
+  });
+  app.get('/v1/settlements', async (request) => {
+    const { after, limit } = pageSchema.parse(request.query);
+    return ledger.settlements(after, limit);
+  });
+  app.get('/v1/spend', async (request) => ledger.spendOf(z.object({ task: name }).parse(request.query).task));
+  app.setNotFoundHandler((request) => {
+    throw new FleetError('not_found', `The gateway has no \`${request.method} ${request.url.slice(0, 100)}\`.`);
+  });
+}
+
+function invalid(error: z.ZodError): FleetError {
+  const problems = error.issues.map((issue) => `\`${issue.path.join('.')}\` ${issue.message}`);
+  return new FleetError('usage', `The request is not valid: ${problems.join('; ')}.`, { details: { problems } });
+}
+
+function fromFramework(thrown: unknown): FleetError {
+  const status = (thrown as { statusCode?: unknown }).statusCode;
+  if (typeof status === 'number' && status < 500) {
+    return new FleetError('usage', thrown instanceof Error ? thrown.message : 'The request is not valid.');
+  }
+  return asFleetError(thrown);
+}

@@ -1,0 +1,79 @@
+import { chmod, mkdir } from 'node:fs/promises';
+import { Agent } from 'undici';
+import type { Clock } from '../lib/clock.ts';
+import { FleetError } from '../lib/errors.ts';
+import { acquireLock } from '../lib/lock.ts';
+import type { Log } from '../lib/log.ts';
+import type { Paths } from '../lib/paths.ts';
+import { listenControl } from './control.ts';
+import type { Credential } from './credentials.ts';
+import { openLedger } from './ledger.ts';
+import { createProxy } from './proxy.ts';
+import { createTunnels } from './tunnels.ts';
+
+export interface GatewayOptions {
+  paths: Paths;
+  log: Log;
+  clock: Clock;
+  credential: Credential;
+  /** Base URL of the model API. */
+  upstream: string;
+  guestSocket: string;
+}
+
+export interface Gateway {
+  /** Open streams get until the deadline to end by themselves. */
+  close(drainMs: number): Promise<void>;
+}
+
+export const defaultUpstream = 'https://api.anthropic.com';
+export const defaultGuestSocket = '/run/ralph/gateway.sock';
+
+/** A non-streaming answer may be this long in the making. */
+const patienceMs = 15 * 60_000;
+
+/** Everything of the gateway, put together; only one may run per state folder. */
+export async function startGateway(options: GatewayOptions): Promise<Gateway> {
+  const { paths, log, clock, credential } = options;
+  const url = checkUpstream(options.upstream);
+  for (const folder of [paths.state, paths.runtime]) await mkdir(folder, { recursive: true, mode: 0o700 });
+  await chmod(paths.runtime, 0o700);
+  const lock = await acquireLock(paths.gatewayLock, 'gateway');
+  try {
+    const ledger = openLedger(paths.gasDb, clock.now);
+    const dispatcher = new Agent({ allowH2: false, headersTimeout: patienceMs, bodyTimeout: patienceMs });
+    const proxy = createProxy({ ledger, clock, log, credential, upstream: { url, dispatcher } });
+    const tunnels = createTunnels({ clock, log, guestSocket: options.guestSocket, accept: proxy.accept });
+    const control = await listenControl({ ledger, tunnels, proxy, credential, clock, log }, paths.gatewaySocket);
+    for (const { vm, tunnel } of ledger.tunnels()) tunnels.put(vm, tunnel);
+    const key = await credential.read();
+    log.info({ socket: paths.gatewaySocket, upstream: url, credential: key !== null }, 'gateway is ready');
+    return {
+      close: async (drainMs) => {
+        tunnels.stopAccepting();
+        await proxy.drain(drainMs);
+        await tunnels.close();
+        await control.close();
+        await dispatcher.destroy();
+        ledger.close();
+        await lock.release();
+      },
+    };
+  } catch (error) {
+    await lock.release();
+    throw error;
+  }
+}
+
+/** The credential may only travel encrypted, or stay on this machine. */
+function checkUpstream(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : null;
+  const isLoopback = url !== null && /^(127\.\d+\.\d+\.\d+|localhost|\[::1\])$/.test(url.hostname);
+  const isFine = url?.protocol === 'https:' || (url?.protocol === 'http:' && isLoopback);
+  if (url === null || !isFine || url.username !== '' || url.search !== '') {
+    throw new FleetError('usage', 'The model API must be an `https:` address, or `http:` on this machine.', {
+      remedy: `Leave it out for \`${defaultUpstream}\`.`,
+    });
+  }
+  return `${url.origin}${url.pathname.replace(/\/+$/, '')}`;
+}

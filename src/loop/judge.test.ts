@@ -1,0 +1,67 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { type IterationOutcome, iterationOutcomes, type Signals } from '../domain/iteration.ts';
+import { type HostKnowledge, judgeIteration } from './judge.ts';
+
+const calm: HostKnowledge = { rateLimitedUntil: null, overBudget: false, infra: null };
+const silent: Signals = { closing: null, ask: null, verdict: null, refused: 0 };
+const closed = (verb: 'done' | 'partial' | 'stuck'): Signals => ({ ...silent, closing: { verb, text: 'words' } });
+const approves: Signals = { ...silent, verdict: { decision: 'approve', findings: [], summary: 'good' } };
+
+function judge(outcome: IterationOutcome, signals: Signals, host: Partial<HostKnowledge> = {}) {
+  const agent = { outcome, reason: 'by the agent' };
+  return judgeIteration({ role: 'implementer', agent, signals, host: { ...calm, ...host } });
+}
+
+describe('an implementer', () => {
+  it.each<[IterationOutcome, Signals, Partial<HostKnowledge>, IterationOutcome]>([
+    ['done', closed('done'), {}, 'done'],
+    ['done', silent, {}, 'stuck'],
+    ['done', closed('partial'), {}, 'partial'],
+    ['partial', silent, {}, 'partial'],
+    ['crashed', closed('partial'), {}, 'crashed'],
+    ['crashed', closed('done'), {}, 'done'],
+    ['timed_out', closed('done'), {}, 'done'],
+    ['crashed', closed('done'), { overBudget: true, rateLimitedUntil: 5 }, 'done'],
+    ['crashed', silent, { overBudget: true, rateLimitedUntil: 5 }, 'over_budget'],
+    ['crashed', silent, { rateLimitedUntil: 5 }, 'rate_limited'],
+    ['done', closed('partial'), { rateLimitedUntil: 5 }, 'partial'],
+    ['done', closed('done'), { infra: 'the VM is gone' }, 'infra'],
+    ['done', approves, {}, 'stuck'],
+  ])('%s, %j, %j is %s', (outcome, signals, host, expected) => {
+    expect(judge(outcome, signals, host).outcome).toBe(expected);
+  });
+
+  it('never gets an outcome that is not counted from what the guest says', () => {
+    const guest = fc.constantFrom<IterationOutcome>('done', 'partial', 'stuck', 'crashed', 'timed_out', 'killed');
+    fc.assert(
+      fc.property(
+        guest,
+        fc.constantFrom(silent, closed('done'), closed('partial'), closed('stuck')),
+        (outcome, said) => {
+          const judged = judge(outcome, said);
+          expect(iterationOutcomes).toContain(judged.outcome);
+          expect(['rate_limited', 'over_budget', 'infra']).not.toContain(judged.outcome);
+          expect(judged.reason).not.toBe('');
+        },
+      ),
+    );
+  });
+
+  it('tells of refused signals when none was accepted', () => {
+    expect(judge('done', { ...silent, refused: 2 }).reason).toBe(
+      'the agent ended without saying done, partial or stuck (2 signals were refused)',
+    );
+  });
+});
+
+describe('a reviewer', () => {
+  const review = (outcome: IterationOutcome, signals: Signals) =>
+    judgeIteration({ role: 'reviewer', agent: { outcome, reason: 'by the agent' }, signals, host: calm });
+
+  it('is done with a verdict only', () => {
+    expect(review('crashed', approves)).toMatchObject({ outcome: 'done', summary: 'good' });
+    expect(review('done', closed('done'))).toMatchObject({ outcome: 'stuck' });
+    expect(review('done', silent).reason).toBe('the agent ended without a verdict');
+  });
+});

@@ -1,0 +1,60 @@
+import type { IterationOutcome, RalphRole, Signals } from '../domain/iteration.ts';
+
+/** What only the host can know about an iteration. */
+export interface HostKnowledge {
+  /** When a limit the gateway saw in this iteration, and that still holds, ends; ms since the epoch. */
+  rateLimitedUntil: number | null;
+  /** The gateway refused this iteration's calls for a limit of tokens or USD. */
+  overBudget: boolean;
+  /** Why the run cannot be judged at all (VM lost, guest restarted, work not saved); null when it can. */
+  infra: string | null;
+}
+
+export interface Judgement {
+  outcome: IterationOutcome;
+  /** Why, in a person's words. */
+  reason: string;
+  /** What the agent says it did; null when it said nothing. */
+  summary: string | null;
+}
+
+/**
+ * One outcome from what the process did, what the agent signalled, and what the host saw, in this order:
+ *
+ *   1. infra               nothing can be judged, nothing is counted
+ *   2. done, or a verdict  completion before limits and before how the process ended: it only asks for verification
+ *   3. over budget, limit  they explain every other end; not counted. (A limit that the CLI sat out does not undo `partial`.)
+ *   4. timed out, killed, crashed
+ *   5. partial, stuck      as signalled; out of turns is partial; a reviewer without a verdict, or no signal, is stuck
+ */
+export function judgeIteration(input: {
+  role: RalphRole;
+  agent: { outcome: IterationOutcome; reason: string };
+  signals: Signals;
+  host: HostKnowledge;
+}): Judgement {
+  const { role, agent, signals, host } = input;
+  const { closing, verdict, ask } = signals;
+  const summary = (role === 'reviewer' ? verdict?.summary : null) ?? closing?.text ?? null;
+  const judged = (outcome: IterationOutcome, reason: string): Judgement => ({ outcome, reason, summary });
+
+  if (host.infra !== null) return judged('infra', host.infra);
+  if (role === 'reviewer' && verdict) return judged('done', `the reviewer’s verdict: ${verdict.decision}`);
+  if (role === 'implementer' && closing?.verb === 'done') return judged('done', 'the agent says it is done');
+  if (host.overBudget) return judged('over_budget', 'the budget is used up');
+  if (host.rateLimitedUntil !== null && !(closing?.verb === 'partial' && agent.outcome === 'done')) {
+    return judged('rate_limited', `a usage limit holds until ${new Date(host.rateLimitedUntil).toISOString()}`);
+  }
+  if (['timed_out', 'killed', 'crashed'].includes(agent.outcome)) return judged(agent.outcome, agent.reason);
+  if (ask?.blocking) return judged('stuck', `the agent asks: ${ask.question}`);
+  if (role === 'reviewer' && closing) return judged('stuck', `no verdict: the reviewer says it is ${closing.verb}`);
+  if (closing) return judged(closing.verb, `the agent says it is ${closing.verb}`);
+  if (agent.outcome === 'partial') return judged('partial', agent.reason);
+  return judged('stuck', silence(role, signals));
+}
+
+function silence(role: RalphRole, signals: Signals): string {
+  const wanted = role === 'reviewer' ? 'a verdict' : 'saying done, partial or stuck';
+  const refused = signals.refused === 0 ? '' : ` (${signals.refused} signals were refused)`;
+  return `the agent ended without ${wanted}${refused}`;
+}

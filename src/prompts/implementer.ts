@@ -1,0 +1,29 @@
+import type { Check } from '../domain/check.ts';
+import type { Task } from '../domain/task.ts';
+import { bulletList, checkList, noteList } from './lists.ts';
+
+export interface ImplementerInput {
+  task: Pick<Task, 'id' | 'title' | 'description' | 'contextFiles' | 'notes'>;
+  /** The task's own and the project's. */
+  checks: readonly Check[];
+  /** Glob patterns. */
+  protectedFiles: readonly string[];
+  /** 1 for the first. */
+  iteration: number;
+  nonce: string;
+}
+
+export function implementerValues(input: ImplementerInput): Record<string, string> {
+  const { task } = input;
+  return {
+    task_id: task.id,
+    title: task.title,
+    description: task.description,
+    checks: checkList(input.checks),
+    context_files: bulletList(task.contextFiles, 'None named: look around.'),
+    protected_files: bulletList(input.protectedFiles, 'None.'),
+    notes: noteList(task.notes),
+    iteration: String(input.iteration),
+    nonce: input.nonce,
+  };
+}

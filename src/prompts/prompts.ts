@@ -1,0 +1,39 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { FleetError } from '../lib/errors.ts';
+import { type ImplementerInput, implementerValues } from './implementer.ts';
+import { type ReviewerInput, reviewerValues } from './reviewer.ts';
+import { type PromptTemplate, parseTemplate, renderPrompt } from './template.ts';
+
+/** The prompts of one iteration each, ready to be written into the guest. */
+export interface Prompts {
+  implementer(input: ImplementerInput): string;
+  reviewer(input: ReviewerInput): string;
+}
+
+/** Loads and checks all templates of `folder`, and renders each once with empty values, so that a fault shows at start-up. */
+export async function loadPrompts(folder: string): Promise<Prompts> {
+  const implementer = await load(folder, 'implementer');
+  const reviewer = await load(folder, 'reviewer');
+  const prompts: Prompts = {
+    implementer: (input) => renderPrompt(implementer, implementerValues(input)),
+    reviewer: (input) => renderPrompt(reviewer, reviewerValues(input)),
+  };
+  const task = { id: 'T0', title: '', description: '', checks: [], contextFiles: [], notes: [] };
+  prompts.implementer({ task, checks: [], protectedFiles: [], iteration: 1, nonce: '' });
+  const change = { base: '', commit: '', diff: '', evidence: [], protectedChanges: [] };
+  prompts.reviewer({ task, checks: [], change, earlierFindings: [], round: 1, nonce: '' });
+  return prompts;
+}
+
+async function load(folder: string, id: string): Promise<PromptTemplate> {
+  const file = join(folder, `${id}.md`);
+  const text = await readFile(file, 'utf8').catch((cause: unknown) => {
+    throw new FleetError('invalid_file', `Cannot read the prompt \`${file}\`.`, { cause });
+  });
+  const template = parseTemplate(text, file);
+  if (template.id !== id) {
+    throw new FleetError('invalid_file', `The prompt \`${file}\` says its id is \`${template.id}\`, not \`${id}\`.`);
+  }
+  return template;
+}

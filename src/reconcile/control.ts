@@ -1,0 +1,61 @@
+import type { Iteration } from '../domain/iteration.ts';
+import type { ExecuteDeps } from './execute/deps.ts';
+import { execute } from './execute/execute.ts';
+import { settle } from './execute/settle.ts';
+import { createObserver } from './observe/observe.ts';
+import { createRowsReader, type Rows } from './observe/rows.ts';
+import { plan } from './plan/plan.ts';
+import type { Plan } from './plan/step.ts';
+import type { Observed, World } from './plan/world.ts';
+import { createRunner, type Runner } from './runner.ts';
+
+export interface Control {
+  runner: Runner;
+  /** A fresh look, for `plan` and `why`: observes, and changes nothing. */
+  look(): Promise<{ world: World; plan: Plan }>;
+}
+
+export interface ControlDeps extends ExecuteDeps {
+  capacity: () => number;
+  accel: () => Observed['accel'];
+  /** How long to wait for the next look when nothing nudges: with something under way, and without. */
+  pause: { busyMs: number; idleMs: number };
+}
+
+/** The control plane over its ports: the same for the daemon and for the simulation. */
+export function createControl(deps: ControlDeps): Control {
+  const rows = createRowsReader(deps.store);
+  const observer = createObserver({ ...deps, rows });
+  async function world(): Promise<World> {
+    const observed = await observer.observe();
+    return { ...rows(), now: deps.clock.now(), config: deps.config(), capacity: deps.capacity(), observed };
+  }
+  const runner = createRunner({
+    world: async () => {
+      if (rows().iterations.some(isOpen)) await settle(deps);
+      return world();
+    },
+    plan,
+    execute: (step) => execute(deps, step),
+    clock: deps.clock,
+    log: deps.log,
+    pauseMs: (last) => (isBusy(rows(), last) ? deps.pause.busyMs : deps.pause.idleMs),
+  });
+  return {
+    runner,
+    async look() {
+      const seen = await world();
+      return { world: seen, plan: plan(seen) };
+    },
+  };
+}
+
+function isOpen(iteration: Iteration): boolean {
+  return iteration.phase !== 'ended';
+}
+
+/** Something is under way that only a look can tell the end of. */
+function isBusy(rows: Rows, last: Plan): boolean {
+  if (last.steps.length > 0 || rows.iterations.some(isOpen)) return true;
+  return rows.checkRuns.some((run) => run.phase === 'running') || rows.disks.some((disk) => disk.phase === 'building');
+}

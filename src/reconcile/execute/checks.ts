@@ -1,0 +1,159 @@
+import type { CheckResult, CheckRun } from '../../domain/check.ts';
+import { allPassed } from '../../domain/check.ts';
+import type { Task } from '../../domain/task.ts';
+import { ralphUser, workspaceFolder } from '../../guest/guest.ts';
+import { parseCheckResults } from '../../loop/check-results.ts';
+import type { StepMap } from '../plan/step.ts';
+import { readyVm } from './address.ts';
+import type { ExecuteDeps, Executor } from './deps.ts';
+
+/** Starts one run of all the task's checks as a job in the guest. The row is there first; a row left at `wanted` is taken again. */
+export const startChecks: Executor<'start_checks'> = async (deps, data) => {
+  const { store, guests } = deps;
+  const task = store.tasks.get(data.task);
+  const at = readyVm(deps, data.vm);
+  if (task === null || at === null || !['claimed', 'implementing', 'verifying'].includes(task.phase)) return;
+  const tested = data.variant === 'restored' ? await restored(deps, task, data) : data.commit;
+  const run = wantedRun(deps, data, tested);
+  if (run === null) return;
+  if (data.variant === 'restored' && tested === data.commit) {
+    takeOver(deps, run);
+    return;
+  }
+  const folder = data.variant === 'restored' ? 'restored' : workspaceFolder;
+  if (data.variant === 'restored' && at.vm.seeded[folder] !== tested) {
+    const bundleFile = await deps.changes.bundle(task.project, tested);
+    await guests.seedWorkspace(at.address, { bundleFile, commit: tested, folder, user: ralphUser });
+    store.vms.update(at.vm.id, { seeded: { ...store.vms.mustGet(at.vm.id).seeded, [folder]: tested } });
+  }
+  await guests.startJob(at.address, checksJob(run.id, folder, task));
+  store.tx(() => {
+    if (store.checkRuns.mustGet(run.id).phase !== 'wanted') return;
+    store.checkRuns.update(run.id, { phase: 'running' });
+    store.events.add(
+      `checks.${data.kind}`,
+      data.task,
+      `${task.checks.length} checks (${data.kind}) run on ${data.commit.slice(0, 10)}.`,
+    );
+  });
+};
+
+function restored(deps: ExecuteDeps, task: Task, data: StepMap['start_checks']): Promise<string> {
+  const patterns = deps.store.projects.mustGet(task.project).settings.protected;
+  return deps.changes.restoreProtected(task.project, data.base, data.commit, patterns);
+}
+
+/** The row for this run: a new one, or the one a crash left at `wanted`; null when it runs or ended already. */
+function wantedRun(
+  { store, random, clock }: ExecuteDeps,
+  data: StepMap['start_checks'],
+  tested: string,
+): CheckRun | null {
+  return store.tx(() => {
+    const same = store.checkRuns.list(
+      'WHERE task = ? AND kind = ? AND variant = ? AND "commit" = ? AND base = ? AND iteration IS ? ORDER BY startedAt DESC, rowid DESC LIMIT 1',
+      data.task,
+      data.kind,
+      data.variant,
+      data.commit,
+      data.base,
+      data.iteration,
+    )[0];
+    if (same?.phase === 'wanted') {
+      const run = { ...same, vm: data.vm, tested, startedAt: clock.now() };
+      store.checkRuns.update(same.id, run);
+      return run;
+    }
+    if (same !== undefined && same.phase !== 'infra') return null;
+    const run: CheckRun = {
+      id: `ck-${random.hex(4)}`,
+      task: data.task,
+      kind: data.kind,
+      variant: data.variant,
+      commit: data.commit,
+      tested,
+      base: data.base,
+      vm: data.vm,
+      iteration: data.iteration,
+      phase: 'wanted',
+      results: [],
+      startedAt: clock.now(),
+      endedAt: null,
+      failure: null,
+    };
+    store.checkRuns.insert(run);
+    return run;
+  });
+}
+
+/** No protected file differs from the base: what ran as committed is the very same tree. */
+function takeOver({ store, clock }: ExecuteDeps, run: CheckRun): void {
+  store.tx(() => {
+    const asCommitted = store.checkRuns.list(
+      "WHERE task = ? AND kind = 'verify' AND variant = 'as-committed' AND \"commit\" = ? AND base = ? AND phase = 'passed' LIMIT 1",
+      run.task,
+      run.commit,
+      run.base,
+    )[0];
+    if (asCommitted === undefined) return;
+    store.checkRuns.update(run.id, { phase: 'passed', results: asCommitted.results, endedAt: clock.now() });
+  });
+}
+
+function checksJob(id: string, folder: string, task: Task) {
+  const seconds = task.checks.reduce((sum, check) => sum + check.timeoutSeconds, 0);
+  return {
+    id,
+    kind: 'checks' as const,
+    user: ralphUser,
+    title: 'checks',
+    cwd: `/home/${ralphUser}/${folder}`,
+    argv: [],
+    checks: task.checks.map(({ id: check, run, timeoutSeconds }) => ({ id: check, run, timeoutSeconds })),
+    env: { CI: 'true' },
+    files: [],
+    paneFilter: null,
+    timeoutSeconds: seconds + 60,
+    maxStreamBytes: 64 * 1024 * 1024,
+  };
+}
+
+export const endChecks: Executor<'end_checks'> = async (deps, { checkRun: id, lost, why }) => {
+  const { store, guests, clock } = deps;
+  const run = store.checkRuns.get(id);
+  if (run === null || run.phase !== 'running') return;
+  const task = store.tasks.mustGet(run.task);
+  const at = lost || run.vm === null ? null : readyVm(deps, run.vm);
+  let results: CheckResult[] = [];
+  let failure: string | null = why;
+  if (at !== null) {
+    results = parseCheckResults(await guests.readJobFile(at.address, id, 'checks.jsonl', 1024 * 1024), task.checks);
+    failure =
+      results.length === task.checks.length
+        ? null
+        : `${results.length} of ${task.checks.length} checks reported a result`;
+  } else if (!lost) return;
+  const phase = failure !== null ? 'infra' : allPassed(results) ? 'passed' : 'failed';
+  const calledOut = run.kind === 'verify' && phase !== 'infra' ? await countCalledOut(deps, task, run) : task.calledOut;
+  store.tx(() => {
+    if (store.checkRuns.mustGet(id).phase !== 'running') return;
+    store.checkRuns.update(id, { phase, results, endedAt: clock.now(), failure });
+    if (calledOut !== task.calledOut) store.tasks.update(task.id, { calledOut });
+    const passed = results.filter((r) => r.passed).length;
+    store.events.add(
+      `checks.${phase}`,
+      run.task,
+      failure ?? `${passed} of ${results.length} checks passed (${run.kind}, ${run.variant}).`,
+    );
+  });
+};
+
+async function countCalledOut(deps: ExecuteDeps, task: Task, run: CheckRun): Promise<number> {
+  const files = await deps.changes.files(
+    task.project,
+    run.base,
+    run.commit,
+    deps.store.projects.mustGet(task.project).settings.protected,
+  );
+  return files.filter((file) => file.isProtected).length;
+}

@@ -1,0 +1,111 @@
+import type { Disk } from '../../domain/disk.ts';
+import { ralphUser, workspaceFolder } from '../../guest/guest.ts';
+import { formatError, isAbort } from '../../lib/errors.ts';
+import { setupJobId } from '../plan/disks.ts';
+import { readyVm } from './address.ts';
+import type { ExecuteDeps, Executor } from './deps.ts';
+
+/** Building takes a while; the daemon may die in it: the builder's own work is atomic and a later build starts again. */
+export const buildImage: Executor<'build_image'> = async ({ store, images, clock, log }, { disk: key }) => {
+  const disk = store.disks.get(key);
+  if (disk === null || disk.phase === 'ready') return;
+  store.disks.update(key, { phase: 'building', since: clock.now(), progress: 'starting', failure: null });
+  try {
+    const built = await images.build((progress) => store.disks.update(key, { progress }));
+    store.tx(() => {
+      store.disks.update(key, {
+        phase: 'ready',
+        path: built.path,
+        boot: built.boot,
+        progress: null,
+        since: clock.now(),
+      });
+      store.events.add('image.ready', key, `The ${images.name} image is there.`);
+    });
+  } catch (error) {
+    if (isAbort(error)) throw error;
+    log.warn({ err: error, disk: key }, 'building the image failed');
+    failDiskRow({ store, clock }, disk, formatError(error));
+  }
+};
+
+export const startSetup: Executor<'start_setup'> = async (deps, { disk: key, vm: id }) => {
+  const { store, guests } = deps;
+  const disk = store.disks.get(key);
+  const at = readyVm(deps, id);
+  const setup = disk?.project ? store.projects.get(disk.project)?.settings.setup : null;
+  if (disk === null || at === null || !setup) return;
+  store.disks.update(key, { phase: 'building', progress: `setup: ${setup.run}` });
+  await guests.startJob(at.address, {
+    id: setupJobId(id),
+    kind: 'setup',
+    user: ralphUser,
+    title: 'setup',
+    cwd: `/home/${ralphUser}/${workspaceFolder}`,
+    argv: ['/bin/sh', '-c', setup.run],
+    checks: [],
+    env: {},
+    files: [],
+    paneFilter: null,
+    timeoutSeconds: setup.timeoutSeconds,
+    maxStreamBytes: 64 * 1024 * 1024,
+  });
+};
+
+/** The setup ended: its disk is copied aside once the VM is off; a failed one says why. */
+export const sealDisk: Executor<'seal_disk'> = async (deps, { disk: key, vm: id }) => {
+  const { store, guests, driver, clock } = deps;
+  const disk = store.disks.get(key);
+  const vm = store.vms.get(id);
+  if (disk === null || vm === null || disk.phase === 'ready') return;
+  const at = readyVm(deps, id);
+  if (at !== null) {
+    const job = (await guests.jobs(at.address)).find((each) => each.id === setupJobId(id));
+    if (job === undefined || job.state === 'running') return;
+    if (job.end?.exitCode !== 0) {
+      const from = Math.max(0, job.streamBytes - 2000);
+      const tail = await guests.readStream(at.address, job.id, from, 2000);
+      failDiskRow(
+        deps,
+        disk,
+        `the project's setup failed (${describeEnd(job.end)}):\n${new TextDecoder().decode(tail)}`,
+      );
+      return;
+    }
+    store.moveVm(id, 'stopping');
+  }
+  guests.forget(id);
+  await driver.stop(id, 30_000);
+  const stopped = store.vms.get(id);
+  if (stopped?.phase === 'stopping') store.moveVm(id, 'stopped', { stage: null });
+  const path = deps.preparedPath(key);
+  await driver.exportDisk(id, path);
+  const image = disk.backing === null ? null : store.disks.get(disk.backing);
+  store.tx(() => {
+    store.disks.update(key, { phase: 'ready', path, boot: image?.boot ?? null, progress: null, since: clock.now() });
+    store.events.add('disk.ready', key, `The prepared disk of ${disk.project} is there.`);
+  });
+};
+
+export const failDisk: Executor<'fail_disk'> = async (deps, { disk: key, reason }) => {
+  const disk = deps.store.disks.get(key);
+  if (disk !== null && disk.phase !== 'ready') failDiskRow(deps, disk, reason);
+};
+
+function failDiskRow({ store, clock }: Pick<ExecuteDeps, 'store' | 'clock'>, disk: Disk, failure: string): void {
+  store.tx(() => {
+    store.disks.update(disk.key, {
+      phase: 'failed',
+      failure,
+      progress: null,
+      attempts: disk.attempts + 1,
+      since: clock.now(),
+    });
+    store.events.add('disk.failed', disk.key, failure);
+  });
+}
+
+function describeEnd(end: { exitCode: number | null; timedOut: boolean } | null): string {
+  if (end === null) return 'it left no end';
+  return end.timedOut ? 'time limit' : `exit code ${end.exitCode ?? 'unknown'}`;
+}

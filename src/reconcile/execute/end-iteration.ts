@@ -1,0 +1,172 @@
+import type { AgentExit } from '../../agents/agent.ts';
+import { countsAsAttempt, type Iteration, type Signals } from '../../domain/iteration.ts';
+import type { Note, Task } from '../../domain/task.ts';
+import type { GuestAddress, JobState } from '../../guest/guest.ts';
+import { type Judgement, judgeIteration } from '../../loop/judge.ts';
+import { parseSignals } from '../../loop/signals.ts';
+import { readyVm } from './address.ts';
+import type { ExecuteDeps, Executor } from './deps.ts';
+import { pull } from './iteration.ts';
+import { type Saved, saveWork } from './save.ts';
+import { settle } from './settle.ts';
+
+const noSignals: Signals = { closing: null, ask: null, verdict: null, refused: 0 };
+
+interface Gathered {
+  job: JobState | null;
+  signals: Signals;
+  saved: Saved;
+}
+
+/**
+ * Ends an iteration exactly once: its process stopped if need be, the rest of its stream read, its work stored, and only then
+ * the row closed, in one transaction with all that follows from it.
+ */
+export const endIteration: Executor<'end_iteration'> = async (deps, data) => {
+  const { store } = deps;
+  const iteration = store.iterations.get(data.iteration);
+  if (iteration === null || iteration.phase === 'ended') return;
+  const at = data.vmLost ? null : readyVm(deps, iteration.vm);
+  if (at === null && !data.vmLost) return;
+  const gathered = at === null ? nothing() : await gather(deps, iteration, at.address, data.stop);
+  await settle(deps);
+  await deps.gateway.revoke(iteration.id);
+  const judgement = await judge(deps, iteration, gathered, { why: data.why, stopped: data.stop, vmLost: data.vmLost });
+  const isCalledOff = data.stop && store.iterations.mustGet(iteration.id).deadline > deps.clock.now();
+  store.tx(() => close(deps, iteration, gathered, judgement, isCalledOff));
+};
+
+function nothing(): Gathered {
+  return { job: null, signals: noSignals, saved: { head: null, note: null } };
+}
+
+async function gather(
+  deps: ExecuteDeps,
+  iteration: Iteration,
+  address: GuestAddress,
+  stop: boolean,
+): Promise<Gathered> {
+  const { guests, runs } = deps;
+  if (stop) await guests.stopJob(address, iteration.id, 10_000);
+  const job = (await guests.jobs(address)).find((each) => each.id === iteration.id) ?? null;
+  if (job !== null) await pull(deps, iteration, Number.POSITIVE_INFINITY);
+  const saved =
+    iteration.role === 'implementer' ? await saveWork(deps, iteration, address) : { head: null, note: null };
+  if (job === null) return { job, signals: noSignals, saved };
+  const bytes = await guests.readJobFile(address, iteration.id, 'signals.jsonl', 1024 * 1024);
+  await runs.writeFile(iteration.id, 'signals.jsonl', bytes);
+  await runs.writeFile(iteration.id, 'stderr', await guests.readJobFile(address, iteration.id, 'stderr', 256 * 1024));
+  return { job, signals: parseSignals(bytes, iteration.nonce), saved };
+}
+
+async function judge(
+  deps: ExecuteDeps,
+  iteration: Iteration,
+  { job, signals }: Gathered,
+  end: { why: string; stopped: boolean; vmLost: boolean },
+): Promise<Judgement & { retryAt: number | null }> {
+  const adapter = deps.agent(deps.store.tasks.mustGet(iteration.task).agent);
+  const parser = adapter.parser();
+  const size = await deps.runs.streamSize(iteration.id);
+  for (let at = 0; at < size; ) {
+    const bytes = await deps.runs.readStream(iteration.id, at, 1024 * 1024);
+    if (bytes.length === 0) break;
+    parser.push(bytes);
+    at += bytes.length;
+  }
+  parser.end();
+  const seen = parser.summary();
+  const overTime = deps.clock.now() > iteration.deadline;
+  const exit: AgentExit = {
+    exitCode: job?.end?.exitCode ?? null,
+    signal: job?.end?.signal ?? null,
+    timedOut: job?.end?.timedOut === true || (end.stopped && overTime),
+  };
+  const spent = deps.store.spend.ofIteration(iteration.id);
+  // Only what the gateway saw: a guest cannot claim an iteration that does not count.
+  const limitedUntil = spent?.retryAt ?? 0;
+  const calledOff = end.stopped && !overTime;
+  const judgement = judgeIteration({
+    role: iteration.role,
+    agent: adapter.judge(exit, seen),
+    signals,
+    host: {
+      rateLimitedUntil: limitedUntil > deps.clock.now() ? limitedUntil : null,
+      overBudget: spent?.refused === 'tokens' || spent?.refused === 'usd',
+      infra: end.vmLost || job === null || job.state === 'lost' || calledOff ? end.why : null,
+    },
+  });
+  return { ...judgement, retryAt: limitedUntil > deps.clock.now() ? limitedUntil : null };
+}
+
+function close(
+  deps: ExecuteDeps,
+  iteration: Iteration,
+  { saved, signals }: Gathered,
+  judgement: Judgement & { retryAt: number | null },
+  isCalledOff: boolean,
+): void {
+  const { store, clock } = deps;
+  if (store.iterations.mustGet(iteration.id).phase === 'ended') return;
+  const now = clock.now();
+  store.iterations.update(iteration.id, {
+    phase: 'ended',
+    outcome: judgement.outcome,
+    reason: judgement.reason,
+    summary: judgement.summary,
+    ask: signals.ask,
+    retryAt: judgement.retryAt,
+    endedAt: now,
+    ...(saved.head === null ? {} : { savedCommit: saved.head, savedAt: now }),
+  });
+  const task = store.tasks.mustGet(iteration.task);
+  if (iteration.role === 'implementer')
+    store.tasks.update(task.id, afterIteration(task, saved, judgement, { isCalledOff, now, iteration: iteration.id }));
+  else if (iteration.review !== null) closeReview(deps, iteration, signals, judgement, isCalledOff);
+  store.events.add(
+    'iteration.ended',
+    task.id,
+    `${iteration.ralph}, iteration ${iteration.n}: ${judgement.outcome}, ${judgement.reason}`,
+  );
+}
+
+/** What an iteration leaves on its task. One that was called off from outside counts nowhere and needs no judging. */
+function afterIteration(
+  task: Task,
+  saved: Saved,
+  judgement: Judgement,
+  { isCalledOff, now, iteration }: { isCalledOff: boolean; now: number; iteration: string },
+): Partial<Task> {
+  const notes: Note[] = saved.note === null ? [] : [{ from: 'checks', at: now, text: saved.note }];
+  const counters = isCalledOff
+    ? { judged: iteration }
+    : countsAsAttempt(judgement.outcome)
+      ? { iterations: task.iterations + 1 }
+      : { uncounted: task.uncounted + 1 };
+  return { ...counters, notes: [...task.notes, ...notes], ...(saved.head === null ? {} : { head: saved.head }) };
+}
+
+function closeReview(
+  deps: ExecuteDeps,
+  iteration: Iteration,
+  signals: Signals,
+  judgement: Judgement,
+  isCalledOff: boolean,
+): void {
+  const { store, clock } = deps;
+  const review = iteration.review === null ? null : store.reviews.get(iteration.review);
+  if (review === null || review.iteration !== iteration.id) return;
+  const { verdict } = signals;
+  if (isCalledOff || verdict === null || judgement.outcome === 'infra') {
+    const attempts = review.attempts + (isCalledOff ? 0 : 1);
+    store.reviews.update(review.id, {
+      phase: isCalledOff ? 'requested' : 'inconclusive',
+      attempts,
+      summary: judgement.reason,
+      at: clock.now(),
+    });
+    return;
+  }
+  const phase = verdict.decision === 'approve' ? 'approved' : 'changes_requested';
+  store.reviews.update(review.id, { phase, findings: verdict.findings, summary: verdict.summary, at: clock.now() });
+}

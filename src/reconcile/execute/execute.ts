@@ -1,0 +1,51 @@
+import type { Step } from '../plan/step.ts';
+import { endChecks, startChecks } from './checks.ts';
+import type { ExecuteDeps, Executor, ExecutorTable, StepEnd } from './deps.ts';
+import { buildImage, failDisk, sealDisk, startSetup } from './disk.ts';
+import { endIteration } from './end-iteration.ts';
+import { integrate } from './integrate.ts';
+import { launchIteration, pullStream, saveWorkStep, startIteration } from './iteration.ts';
+import { ping } from './ping.ts';
+import { probeVm } from './probe.ts';
+import { requestReview } from './review.ts';
+import { claimTask, freeRalph, moveTask, syncRalphs } from './task.ts';
+import { closeTunnelStep, createVm, deleteVm, failVm, reclaimVm, releaseVm, requestVm, startVm, stopVm } from './vm.ts';
+import { seedWorkspace } from './workspace.ts';
+
+/** One executor per kind of step; the compiler sees to it that none is missing. No executor chooses: the planner did. */
+const table = {
+  sync_ralphs: syncRalphs,
+  free_ralph: freeRalph,
+  build_image: buildImage,
+  start_setup: startSetup,
+  seal_disk: sealDisk,
+  fail_disk: failDisk,
+  request_vm: requestVm,
+  create_vm: createVm,
+  start_vm: startVm,
+  probe_vm: probeVm,
+  stop_vm: stopVm,
+  fail_vm: failVm,
+  release_vm: releaseVm,
+  delete_vm: deleteVm,
+  reclaim_vm: reclaimVm,
+  close_tunnel: closeTunnelStep,
+  seed_workspace: seedWorkspace,
+  claim_task: claimTask,
+  move_task: moveTask,
+  start_iteration: startIteration,
+  launch_iteration: launchIteration,
+  pull_stream: pullStream,
+  save_work: saveWorkStep,
+  end_iteration: endIteration,
+  start_checks: startChecks,
+  end_checks: endChecks,
+  request_review: requestReview,
+  integrate,
+  ping,
+} satisfies ExecutorTable;
+
+export function execute(deps: ExecuteDeps, step: Step): Promise<StepEnd> {
+  const executor = table[step.kind] as Executor<typeof step.kind>;
+  return executor(deps, step.data as never);
+}

@@ -1,0 +1,168 @@
+import type { Iteration } from '../../domain/iteration.ts';
+import type { Task } from '../../domain/task.ts';
+import { guestGatewayUrl, ralphUser, workspaceFolder } from '../../guest/guest.ts';
+import { addressOf, readyVm } from './address.ts';
+import type { ExecuteDeps, Executor } from './deps.ts';
+import { promptOf } from './prompt.ts';
+import { saveWork } from './save.ts';
+
+const maxStreamBytes = 256 * 1024 * 1024;
+const pieceBytes = 1024 * 1024;
+/** What one pull takes at most, so that a chatty agent cannot hold up the rest. */
+const pullBytes = 16 * pieceBytes;
+
+/** Decides one iteration: the row with its nonce is there before anything happens in the guest. */
+export const startIteration: Executor<'start_iteration'> = async (deps, data) => {
+  const { store, random, clock } = deps;
+  const started = store.tx(() => {
+    const task = store.tasks.get(data.task);
+    const wanted = data.role === 'implementer' ? 'implementing' : 'reviewing';
+    const open = store.iterations.list("WHERE task = ? AND phase <> 'ended'", data.task);
+    if (task === null || task.phase !== wanted || open.length > 0 || readyVm(deps, data.vm) === null) return null;
+    const now = clock.now();
+    const before = store.iterations.list('WHERE task = ? AND role = ?', data.task, data.role).length;
+    const row: Iteration = {
+      id: `it-${random.hex(4)}`,
+      task: data.task,
+      ralph: data.ralph,
+      vm: data.vm,
+      role: data.role,
+      n: before + 1,
+      nonce: random.hex(16),
+      phase: 'started',
+      outcome: null,
+      reason: null,
+      summary: null,
+      ask: null,
+      retryAt: null,
+      review: data.review,
+      fromCommit: task.head ?? task.base ?? '',
+      savedCommit: null,
+      startedAt: now,
+      endedAt: null,
+      deadline: now + task.limits.iterationTimeoutMs,
+      streamBytes: 0,
+      lastOutputAt: null,
+      savedAt: null,
+    };
+    store.iterations.insert(row);
+    store.ralphs.update(data.ralph, { task: data.task, vm: data.vm, since: now });
+    if (data.review !== null) store.reviews.update(data.review, { phase: 'running', iteration: row.id });
+    store.events.add('iteration.started', data.task, `${data.ralph} starts iteration ${row.n} (${data.role}).`);
+    return row;
+  });
+  if (started !== null) await launch(deps, started);
+};
+
+export const launchIteration: Executor<'launch_iteration'> = async (deps, { iteration: id }) => {
+  const iteration = deps.store.iterations.get(id);
+  if (iteration !== null && iteration.phase === 'started') await launch(deps, iteration);
+};
+
+/** Tunnel, limit and grant first: an agent never starts without the gateway knowing what it may spend. */
+async function launch(deps: ExecuteDeps, iteration: Iteration): Promise<void> {
+  const { store, gateway, guests, driver } = deps;
+  const at = readyVm(deps, iteration.vm);
+  if (at === null) return;
+  const task = store.tasks.mustGet(iteration.task);
+  const token = deps.tokenOf(iteration.id);
+  await gateway.openTunnel({
+    id: at.vm.id,
+    endpoint: driver.endpoint(at.vm.id, 'gateway'),
+    hostKey: at.address.hostKey,
+  });
+  await gateway.limitTask(task.id, { maxTokens: task.limits.maxTokens, maxUsd: task.limits.maxUsd });
+  await gateway.grant({
+    token,
+    vm: iteration.vm,
+    project: task.project,
+    task: task.id,
+    ralph: iteration.ralph,
+    iteration: iteration.id,
+    expiresAt: iteration.deadline,
+  });
+  const job = await agentJob(deps, task, iteration, token);
+  store.vms.update(iteration.vm, { touched: true });
+  await guests.startJob(at.address, job);
+  store.tx(() => {
+    if (store.iterations.mustGet(iteration.id).phase === 'started')
+      store.iterations.update(iteration.id, { phase: 'running' });
+  });
+}
+
+async function agentJob(deps: ExecuteDeps, task: Task, iteration: Iteration, token: string) {
+  const { config } = deps;
+  const jobDir = `/var/lib/ralph/jobs/${iteration.id}`;
+  const home = `/home/${ralphUser}`;
+  const workspace = `${home}/${workspaceFolder}`;
+  const prompt = await promptOf(deps, task, iteration);
+  await deps.runs.writeFile(iteration.id, 'prompt.md', prompt);
+  const promptFile = `${home}/.ralph-prompt.md`;
+  const command = deps.agent(task.agent).command({
+    role: iteration.role,
+    home,
+    workspace,
+    jobDir,
+    promptFile,
+    model: task.model ?? config().agent.model,
+    maxTurns: config().agent.maxTurns,
+    gatewayUrl: guestGatewayUrl,
+    token,
+    iteration: iteration.n,
+    scenario: task.scenario,
+  });
+  return {
+    id: iteration.id,
+    kind: 'agent' as const,
+    user: ralphUser,
+    title: iteration.ralph,
+    cwd: workspace,
+    argv: command.argv,
+    checks: [],
+    env: { ...command.env, RALPH_NONCE: iteration.nonce },
+    files: [...command.files, { path: promptFile, content: prompt, mode: 0o644 }],
+    paneFilter: command.paneFilter,
+    timeoutSeconds: Math.ceil(task.limits.iterationTimeoutMs / 1000),
+    maxStreamBytes,
+  };
+}
+
+export const pullStream: Executor<'pull_stream'> = async (deps, { iteration: id }) => {
+  const iteration = deps.store.iterations.get(id);
+  if (iteration !== null && iteration.phase !== 'ended') await pull(deps, iteration, pullBytes);
+  return 'waits';
+};
+
+/**
+ * Brings what the agent printed since the last time to the host. The size of the file on the host is the truth: after a crash
+ * it goes on at exactly that byte. Memory is bounded by one piece. Returns the bytes now on the host.
+ */
+export async function pull(deps: ExecuteDeps, iteration: Iteration, maxBytes: number): Promise<number> {
+  const vm = deps.store.vms.mustGet(iteration.vm);
+  const address = addressOf(deps, vm);
+  const from = await deps.runs.streamSize(iteration.id);
+  let at = from;
+  while (at - from < maxBytes) {
+    const bytes = await deps.guests.readStream(address, iteration.id, at, pieceBytes);
+    if (bytes.length === 0) break;
+    await deps.runs.writeStream(iteration.id, at, bytes);
+    at += bytes.length;
+  }
+  if (at !== iteration.streamBytes) {
+    deps.store.iterations.update(iteration.id, { streamBytes: at, lastOutputAt: deps.clock.now() });
+  }
+  return at;
+}
+
+export const saveWorkStep: Executor<'save_work'> = async (deps, { iteration: id }) => {
+  const iteration = deps.store.iterations.get(id);
+  if (iteration === null || iteration.phase === 'ended') return;
+  const at = readyVm(deps, iteration.vm);
+  if (at === null) return;
+  const saved = await saveWork(deps, iteration, at.address);
+  deps.store.tx(() => {
+    const now = deps.clock.now();
+    deps.store.iterations.update(id, { savedAt: now, ...(saved.head === null ? {} : { savedCommit: saved.head }) });
+    if (saved.head !== null) deps.store.tasks.update(iteration.task, { head: saved.head });
+  });
+};

@@ -1,0 +1,44 @@
+import { verifyRuns } from '../../domain/evidence.ts';
+import type { Iteration } from '../../domain/iteration.ts';
+import type { Task } from '../../domain/task.ts';
+import type { ExecuteDeps } from './deps.ts';
+
+/** The whole prompt of one iteration, from rows and the change alone: a fresh context each time. */
+export async function promptOf(deps: ExecuteDeps, task: Task, iteration: Iteration): Promise<string> {
+  const { store, prompts } = deps;
+  const { settings } = store.projects.mustGet(task.project);
+  if (iteration.role === 'implementer') {
+    return prompts.implementer({
+      task,
+      checks: task.checks,
+      protectedFiles: settings.protected,
+      iteration: task.iterations + 1,
+      nonce: iteration.nonce,
+    });
+  }
+  return prompts.reviewer({
+    task,
+    checks: task.checks,
+    change: await changeOf(deps, task, iteration, settings.protected),
+    earlierFindings: store.reviews
+      .list("WHERE task = ? AND phase = 'changes_requested'", task.id)
+      .flatMap((r) => r.findings),
+    round: task.reviewRound,
+    nonce: iteration.nonce,
+  });
+}
+
+async function changeOf(deps: ExecuteDeps, task: Task, iteration: Iteration, patterns: readonly string[]) {
+  const { store, changes } = deps;
+  const base = task.base ?? iteration.fromCommit;
+  const commit = iteration.fromCommit;
+  const files = await changes.files(task.project, base, commit, patterns);
+  const runs = verifyRuns({ commit, base, checkRuns: store.checkRuns.list('WHERE task = ?', task.id), reviews: [] });
+  return {
+    base,
+    commit,
+    diff: await changes.diff(task.project, base, commit),
+    evidence: runs.map(({ variant, results }) => ({ variant, results })),
+    protectedChanges: files.filter((file) => file.isProtected).map((file) => file.path),
+  };
+}

@@ -1,0 +1,99 @@
+import type { Note, Task } from '../../domain/task.ts';
+import { preparedKey } from '../../images/prepared.ts';
+import type { ExecuteDeps, Executor } from './deps.ts';
+
+const maxNotes = 20;
+
+/** A Ralph takes the task: the base is fetched, the one change made, the disk named. */
+export const claimTask: Executor<'claim_task'> = async (deps, { task: id, ralph }) => {
+  const { store, changes, clock } = deps;
+  const task = store.tasks.get(id);
+  if (task === null || task.phase !== 'ready' || store.ralphs.get(ralph)?.task !== null) return;
+  const project = store.projects.mustGet(task.project);
+  const base = task.base ?? (await changes.sync(project)).tip;
+  const change = await changes.startChange(task.project, id, base, task.title);
+  const disk = await nameDisk(deps, task.project, base);
+  store.tx(() => {
+    const now = store.tasks.get(id);
+    if (now?.phase !== 'ready' || store.ralphs.get(ralph)?.task !== null) return;
+    store.ralphs.update(ralph, { task: id, since: clock.now() });
+    store.moveTask(id, 'claimed', { ralph, base, changeId: change.changeId, disk });
+  });
+};
+
+/** The key of the disk a project's VMs start from at a base commit; its row is made if missing. */
+export async function nameDisk(deps: ExecuteDeps, projectName: string, base: string): Promise<string> {
+  const { store, changes, images, clock } = deps;
+  const image = await images.key();
+  const project = store.projects.mustGet(projectName);
+  const { setup } = project.settings;
+  const row = {
+    path: null,
+    boot: null,
+    progress: null,
+    failure: null,
+    attempts: 0,
+    since: clock.now(),
+    phase: 'wanted',
+  } as const;
+  const prepared =
+    setup === null ? null : preparedKey(image, setup, await changes.hashPaths(projectName, base, setup.inputs));
+  store.tx(() => {
+    if (store.disks.get(image) === null) {
+      store.disks.insert({ ...row, key: image, kind: 'image', project: null, backing: null, commit: null });
+    }
+    if (prepared !== null && store.disks.get(prepared) === null) {
+      store.disks.insert({
+        ...row,
+        key: prepared,
+        kind: 'prepared',
+        project: projectName,
+        backing: image,
+        commit: base,
+      });
+    }
+  });
+  return prepared ?? image;
+}
+
+/** A decision of the planner. Refused silently when the task has moved since. */
+export const moveTask: Executor<'move_task'> = async ({ store }, data) => {
+  store.tx(() => {
+    const task = store.tasks.get(data.task);
+    if (task === null || task.phase !== data.from) return;
+    const patch: Partial<Task> = { ...data.patch };
+    if (data.notes !== undefined) patch.notes = keptNotes(task.notes, data.notes);
+    if (data.to !== 'claimed' && data.to !== 'implementing') patch.ralph = null;
+    store.moveTask(data.task, data.to, {
+      ...patch,
+      reason: data.reason,
+      until: data.until ?? null,
+      seen: false,
+    });
+  });
+};
+
+/** What checks said is replaced by what they say now; what a reviewer or a person said stays. */
+function keptNotes(before: readonly Note[], now: readonly Note[]): Note[] {
+  const kept = before.filter((note) => note.from !== 'checks' && note.from !== 'verifier');
+  return [...kept, ...now].slice(-maxNotes);
+}
+
+export const syncRalphs: Executor<'sync_ralphs'> = async ({ store, config, clock }) => {
+  store.tx(() => {
+    for (const role of ['implementer', 'reviewer'] as const) {
+      const wanted = config().roles[role];
+      for (let n = 1; n <= wanted; n++) {
+        const name = `${role}-${n}`;
+        if (store.ralphs.get(name) === null) {
+          store.ralphs.insert({ name, role, task: null, vm: null, since: clock.now() });
+        }
+      }
+      store.dropIdleRalphs(role, wanted);
+    }
+  });
+};
+
+export const freeRalph: Executor<'free_ralph'> = async ({ store, clock }, { ralph }) => {
+  store.ralphs.update(ralph, { task: null, vm: null, since: clock.now() });
+};

@@ -1,0 +1,150 @@
+import type { Vm } from '../../domain/vm.ts';
+import { FleetError, isFleetError } from '../../lib/errors.ts';
+import type { ExecuteDeps, Executor } from './deps.ts';
+
+/** Intent before effect: the row is stored first; creating follows from it in a later step. */
+export const requestVm: Executor<'request_vm'> = async ({ store, random, clock, config }, data) => {
+  store.tx(() => {
+    if (data.warm !== null) {
+      const warm = store.vms.get(data.warm);
+      if (warm === null || warm.purpose !== 'warm' || warm.desired === 'gone') return;
+      store.vms.update(data.warm, { purpose: data.purpose, project: data.project, task: data.task, ralph: data.ralph });
+    } else {
+      const now = clock.now();
+      const id = random.hex(4);
+      store.vms.insert({
+        id,
+        purpose: data.purpose,
+        project: data.project,
+        task: data.task,
+        ralph: data.ralph,
+        prepares: data.prepares,
+        desired: 'ready',
+        phase: 'wanted',
+        since: now,
+        stage: null,
+        stageSince: now,
+        disk: data.disk,
+        size: config().vms.size,
+        hostKey: null,
+        failure: null,
+        seeded: {},
+        touched: false,
+      });
+      store.events.add('vm.wanted', `rf-${id}`, `${data.purpose}${data.task === null ? '' : ` for ${data.task}`}`);
+    }
+    if (data.ralph !== null && data.task !== null) {
+      store.ralphs.update(data.ralph, { task: data.task, since: clock.now() });
+    }
+  });
+};
+
+export const createVm: Executor<'create_vm'> = async (deps, { vm: id }) => {
+  const { store, driver, authorizedKey } = deps;
+  const vm = current(deps, id, ['wanted', 'preparing']);
+  if (vm === null) return;
+  const disk = store.disks.get(vm.disk);
+  if (disk?.path === null || disk === null) {
+    throw new FleetError(
+      'vm_not_ready',
+      `Cannot create VM \`rf-${id}\`: its disk \`${vm.disk}\` is ${disk?.phase ?? 'missing'}.`,
+    );
+  }
+  if (vm.phase === 'wanted') store.moveVm(id, 'preparing');
+  await driver.create({ id, base: disk.path, boot: disk.boot, size: vm.size, authorizedKey });
+  if (current(deps, id, ['preparing'])) store.moveVm(id, 'starting');
+};
+
+export const startVm: Executor<'start_vm'> = async (deps, { vm: id }) => {
+  const vm = current(deps, id, ['starting', 'stopped']);
+  if (vm === null) return;
+  if (vm.phase === 'stopped') deps.store.moveVm(id, 'starting');
+  await deps.driver.start(id);
+  if (current(deps, id, ['starting'])) {
+    deps.store.moveVm(id, 'identifying', { stage: 'process', stageSince: deps.clock.now() });
+  }
+};
+
+export const stopVm: Executor<'stop_vm'> = async (deps, { vm: id }) => {
+  const vm = current(deps, id, ['ready', 'paused', 'stopping']);
+  if (vm === null) return;
+  if (vm.phase !== 'stopping') deps.store.moveVm(id, 'stopping');
+  await closeTunnel(deps, id);
+  deps.guests.forget(id);
+  await deps.driver.stop(id, 20_000);
+  if (current(deps, id, ['stopping'])) deps.store.moveVm(id, 'stopped', { stage: null });
+};
+
+export const failVm: Executor<'fail_vm'> = async (deps, { vm: id, reason }) => {
+  const { store } = deps;
+  const vm = store.vms.get(id);
+  if (vm === null || vm.phase === 'failed' || vm.phase === 'gone' || vm.phase === 'deleting') return;
+  const console = await deps.driver.consoleTail(id, 2000).catch(() => '');
+  deps.log.warn({ vm: id, reason, console }, 'a VM failed');
+  store.tx(() => {
+    store.moveVm(id, 'failed', { failure: lastLines(reason, console) });
+    const task = vm.task === null ? null : store.tasks.get(vm.task);
+    if (task !== null) store.tasks.update(task.id, { uncounted: task.uncounted + 1 });
+    const disk = vm.prepares === null ? null : store.disks.get(vm.prepares);
+    if (disk !== null && disk.phase !== 'ready') {
+      store.disks.update(disk.key, {
+        phase: 'failed',
+        failure: reason,
+        attempts: disk.attempts + 1,
+        since: deps.clock.now(),
+      });
+    }
+  });
+};
+
+export const releaseVm: Executor<'release_vm'> = async ({ store }, { vm: id }) => {
+  if (store.vms.get(id)?.desired !== 'gone') store.vms.update(id, { desired: 'gone' });
+};
+
+export const deleteVm: Executor<'delete_vm'> = async (deps, { vm: id }) => {
+  const { store } = deps;
+  const vm = store.vms.get(id);
+  if (vm === null || vm.phase === 'gone') return;
+  if (vm.phase !== 'deleting') store.moveVm(id, 'deleting', { desired: 'gone' });
+  await closeTunnel(deps, id);
+  deps.guests.forget(id);
+  await deps.driver.stop(id, 0);
+  await deps.driver.remove(id);
+  store.moveVm(id, 'gone');
+};
+
+export const closeTunnelStep: Executor<'close_tunnel'> = async ({ gateway }, { vm }) => gateway.closeTunnel(vm);
+
+/** A list of VMs may be a moment older than the rows. */
+const settledMs = 60_000;
+
+/** What carries our mark and no intent: a row rolled back, or a store restored from a copy. Reported, then removed. */
+export const reclaimVm: Executor<'reclaim_vm'> = async (deps, { vm: id }) => {
+  const known = deps.store.vms.get(id);
+  if (known !== null && (known.phase !== 'gone' || deps.clock.now() - known.since < settledMs)) return 'waits';
+  deps.log.warn({ vm: id }, 'a VM with our mark that nothing asked for is removed');
+  await deps.driver.stop(id, 0);
+  await deps.driver.remove(id);
+  deps.store.events.add('vm.reclaimed', `rf-${id}`, 'It carried our mark, but nothing had asked for it.');
+};
+
+/** The row, if it is still in one of these phases. */
+export function current(deps: ExecuteDeps, id: string, phases: readonly Vm['phase'][]): Vm | null {
+  const vm = deps.store.vms.get(id);
+  return vm !== null && phases.includes(vm.phase) ? vm : null;
+}
+
+async function closeTunnel(deps: ExecuteDeps, id: string): Promise<void> {
+  try {
+    await deps.gateway.closeTunnel(id);
+  } catch (error) {
+    if (!isFleetError(error, 'gateway_unavailable')) throw error;
+    // A gateway that is away drops the tunnel itself once the VM's socket is gone.
+    deps.log.warn({ vm: id, err: error }, 'the gateway could not be told that a VM goes');
+  }
+}
+
+function lastLines(reason: string, console: string): string {
+  const lines = console.trim().split('\n').slice(-5).join('\n');
+  return lines === '' ? reason : `${reason}\nconsole:\n${lines}`;
+}

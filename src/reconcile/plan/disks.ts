@@ -1,0 +1,105 @@
+import type { Disk } from '../../domain/disk.ts';
+import type { Vm } from '../../domain/vm.ts';
+import { backoffMs } from '../../lib/backoff.ts';
+import type { Pass } from './need-vm.ts';
+import { diskOf, isUsable } from './world.ts';
+
+const maxBuilds = 3;
+
+/** Images and prepared disks: built when a task or `up` wants them, tried again with backoff, then left failed with the reason. */
+export function planDisks(pass: Pass): void {
+  if (pass.world.desire !== 'up') return;
+  for (const disk of pass.world.disks) {
+    if (disk.phase === 'ready') continue;
+    if (disk.phase === 'failed') {
+      retryLater(pass, disk);
+      continue;
+    }
+    if (disk.kind === 'image') {
+      pass.to.step('build_image', `disk:${disk.key}`, 'VMs need an image to start from', { disk: disk.key });
+    } else {
+      planPrepared(pass, disk);
+    }
+  }
+}
+
+function retryLater(pass: Pass, disk: Disk): void {
+  const { world, to } = pass;
+  if (disk.attempts >= maxBuilds) {
+    to.wait(disk.key, `failed ${disk.attempts} times: ${disk.failure ?? 'no reason known'}`);
+    return;
+  }
+  const at = disk.since + backoffMs(disk.attempts, 5_000, 60_000);
+  if (world.now < at) to.wait(disk.key, `failed, tried again soon: ${disk.failure ?? ''}`);
+  else if (disk.kind === 'image')
+    to.step('build_image', `disk:${disk.key}`, 'the last build failed', { disk: disk.key });
+  else planPrepared(pass, disk);
+}
+
+/** An agent-free VM on the image runs the project's setup; its disk is then sealed. */
+function planPrepared(pass: Pass, disk: Disk): void {
+  const { world, to } = pass;
+  const image = diskOf(world, disk.backing);
+  if (image?.phase !== 'ready') {
+    to.wait(disk.key, `waits for the image: ${image?.progress ?? image?.phase ?? 'not asked for'}`);
+    return;
+  }
+  const vm = setupVm(pass, disk);
+  if (vm === null) {
+    if (!pass.room.take('setup')) to.wait(disk.key, 'waits for room for a setup VM');
+    else {
+      to.step('request_vm', `disk:${disk.key}`, `the setup of ${disk.project} runs in a VM no agent touches`, {
+        purpose: 'setup',
+        project: disk.project,
+        task: null,
+        ralph: null,
+        disk: image.key,
+        prepares: disk.key,
+        warm: null,
+      });
+    }
+    return;
+  }
+  planSetupJob(pass, disk, vm);
+}
+
+function planSetupJob(pass: Pass, disk: Disk, vm: Vm): void {
+  const { world, to } = pass;
+  if (vm.phase === 'stopped' || vm.phase === 'stopping') {
+    // Only a finished setup is stopped while the fleet is up.
+    to.step('seal_disk', `disk:${disk.key}`, 'the setup passed', { disk: disk.key, vm: vm.id });
+    return;
+  }
+  if (vm.phase !== 'ready') {
+    to.wait(disk.key, `waits for its setup VM rf-${vm.id}, which is ${vm.phase}`);
+    return;
+  }
+  const commit = disk.commit ?? '';
+  if (vm.seeded['work'] !== commit) {
+    to.step('seed_workspace', `vm:${vm.id}`, 'the setup needs the base commit', {
+      vm: vm.id,
+      project: disk.project ?? '',
+      commit,
+      folder: 'work',
+    });
+    return;
+  }
+  const guest = world.observed.guests.get(vm.id);
+  if (guest === undefined || !guest.ok) {
+    to.wait(disk.key, 'waits for the setup VM to answer');
+    return;
+  }
+  const job = guest.jobs.get(setupJobId(vm.id));
+  if (job === undefined)
+    to.step('start_setup', `disk:${disk.key}`, 'the workspace is in place', { disk: disk.key, vm: vm.id });
+  else if (job.state === 'running') to.wait(disk.key, 'its setup runs');
+  else to.step('seal_disk', `disk:${disk.key}`, 'the setup ended', { disk: disk.key, vm: vm.id });
+}
+
+function setupVm(pass: Pass, disk: Disk): Vm | null {
+  return pass.world.vms.find((v) => v.purpose === 'setup' && v.prepares === disk.key && isUsable(v)) ?? null;
+}
+
+export function setupJobId(vm: string): string {
+  return `su-${vm}`;
+}

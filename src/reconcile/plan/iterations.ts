@@ -1,0 +1,80 @@
+import type { Iteration } from '../../domain/iteration.ts';
+import type { Pass } from './need-vm.ts';
+import type { JobSeen, World } from './world.ts';
+
+const saveEveryMs = 180_000;
+
+/**
+ * Every open iteration: launched, read, saved now and then, and ended exactly once. Whatever happens to the task, the fleet or
+ * the VM, it goes through `end_iteration`, which brings its work to the host first.
+ */
+export function planIterations(pass: Pass): void {
+  for (const iteration of pass.world.iterations) {
+    if (iteration.phase !== 'ended') planOpen(pass, iteration);
+  }
+}
+
+function planOpen(pass: Pass, iteration: Iteration): void {
+  const { world, to } = pass;
+  const key = `it:${iteration.id}`;
+  const end = (why: string, how: { stop?: boolean; vmLost?: boolean } = {}) =>
+    to.step('end_iteration', key, why, {
+      iteration: iteration.id,
+      vm: iteration.vm,
+      stop: how.stop ?? false,
+      vmLost: how.vmLost ?? false,
+      why,
+    });
+  const vm = world.vms.find((v) => v.id === iteration.vm);
+  if (vm === undefined || vm.phase === 'failed' || vm.phase === 'gone' || vm.phase === 'stopped') {
+    end(`its VM is ${vm?.phase ?? 'gone'}${vm?.failure ? `: ${vm.failure}` : ''}`, { vmLost: true });
+    return;
+  }
+  const guest = world.observed.guests.get(iteration.vm);
+  if (guest === undefined || !guest.ok) {
+    to.wait(iteration.task, `cannot ask rf-${iteration.vm}${guest === undefined ? '' : `: ${guest.reason}`}`);
+    return;
+  }
+  const job = guest.jobs.get(iteration.id) ?? null;
+  const unwanted = whyUnwanted(world, iteration);
+  if (unwanted !== null) {
+    end(unwanted, { stop: true });
+    return;
+  }
+  if (job === null) {
+    if (iteration.phase === 'started')
+      to.step('launch_iteration', key, 'it was decided to start', { iteration: iteration.id, vm: iteration.vm });
+    else end('the guest knows nothing of it any more');
+    return;
+  }
+  if (job.state !== 'running') {
+    end(job.state === 'lost' ? 'its process is gone without an end' : 'the agent CLI ended');
+    return;
+  }
+  planRunning(pass, iteration, job, end);
+}
+
+function planRunning(
+  pass: Pass,
+  iteration: Iteration,
+  job: JobSeen,
+  end: (why: string, how: { stop: boolean }) => void,
+): void {
+  const { world, to } = pass;
+  const key = `it:${iteration.id}`;
+  const at = { iteration: iteration.id, vm: iteration.vm };
+  if (world.now > iteration.deadline) end('its time is up', { stop: true });
+  else if (iteration.phase === 'started') to.step('launch_iteration', key, 'it runs; note it down', at);
+  else if (iteration.role === 'implementer' && world.now - (iteration.savedAt ?? iteration.startedAt) > saveEveryMs)
+    to.step('save_work', key, 'its work was not saved for 3 minutes', at);
+  else if (job.streamBytes > iteration.streamBytes) to.step('pull_stream', key, 'it printed something', at);
+}
+
+/** Why a running iteration should be called off, or null. */
+function whyUnwanted(world: World, iteration: Iteration): string | null {
+  if (world.desire !== 'up') return 'the fleet goes down';
+  const task = world.tasks.find((t) => t.id === iteration.task);
+  if (task === undefined) return 'its task is gone';
+  const wanted = iteration.role === 'implementer' ? 'implementing' : 'reviewing';
+  return task.phase === wanted ? null : `its task is ${task.phase}`;
+}

@@ -1,0 +1,77 @@
+import type { Task } from '../../domain/task.ts';
+import type { Vm, VmPurpose } from '../../domain/vm.ts';
+import type { Room } from './room.ts';
+import type { PlanBuilder } from './step.ts';
+import { diskOf, findVm, isUsable, type World } from './world.ts';
+
+/** What a pass hands from rule to rule: the world, the plan so far, the room left and warm VMs not yet given away. */
+export interface Pass {
+  world: World;
+  to: PlanBuilder;
+  room: Room;
+  given: Set<string>;
+}
+
+/**
+ * The task's VM for a purpose when it is ready; otherwise asks for one (a warm one on the same disk first) or says what it
+ * waits for, and returns null.
+ */
+export function needVm(pass: Pass, task: Task, purpose: VmPurpose, ralph: string | null): Vm | null {
+  const { world, to } = pass;
+  const vm = findVm(world, task.id, purpose);
+  if (vm !== null) {
+    if (vm.phase === 'ready') return vm;
+    to.wait(
+      task.id,
+      `waits for its ${purpose} VM rf-${vm.id}, which is ${vm.phase}${vm.stage === null ? '' : ` (${vm.stage})`}`,
+    );
+    return null;
+  }
+  const disk = diskOf(world, task.disk);
+  if (disk === null || disk.phase !== 'ready') {
+    to.wait(task.id, `waits for its disk: ${disk === null ? 'not asked for yet' : (disk.progress ?? disk.phase)}`);
+    return null;
+  }
+  const warm = world.vms.find(
+    (v) => v.purpose === 'warm' && isUsable(v) && v.disk === disk.key && !pass.given.has(v.id),
+  );
+  if (warm !== undefined) {
+    pass.given.add(warm.id);
+    to.step('request_vm', `vm:${warm.id}`, `${task.id} needs a ${purpose} VM and a warm one waits`, {
+      purpose,
+      project: task.project,
+      task: task.id,
+      ralph,
+      disk: disk.key,
+      prepares: null,
+      warm: warm.id,
+    });
+    return null;
+  }
+  if (!pass.room.take(purpose)) {
+    to.wait(task.id, `waits for room: ${world.capacity} VMs fit on this host, one verifier's room is kept free`);
+    return null;
+  }
+  to.step('request_vm', `task:${task.id}`, `${task.id} needs a ${purpose} VM`, {
+    purpose,
+    project: task.project,
+    task: task.id,
+    ralph,
+    disk: disk.key,
+    prepares: null,
+    warm: null,
+  });
+  return null;
+}
+
+/** True once the workspace folder holds the commit; otherwise asks for it. */
+export function needWorkspace(pass: Pass, task: Task, vm: Vm, folder: string, commit: string): boolean {
+  if (vm.seeded[folder] === commit) return true;
+  pass.to.step('seed_workspace', `vm:${vm.id}`, `${task.id} starts from ${commit.slice(0, 10)} in rf-${vm.id}`, {
+    vm: vm.id,
+    project: task.project,
+    commit,
+    folder,
+  });
+  return false;
+}

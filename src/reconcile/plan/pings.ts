@@ -1,0 +1,21 @@
+import { inbox } from '../../domain/inbox.ts';
+import { toInboxSnapshot } from '../../domain/inbox-snapshot.ts';
+import type { Pass } from './need-vm.ts';
+
+/** A ping is one inbox item becoming newly actionable by a person. Nothing else pings. */
+export function planPings(pass: Pass): void {
+  const { world, to } = pass;
+  const items = inbox(
+    toInboxSnapshot({
+      now: world.now,
+      tasks: world.tasks,
+      iterations: world.iterations,
+      reviews: world.reviews,
+      reviewsWaiting: world.config.limits.reviewsWaiting,
+      problems: [],
+    }),
+  );
+  for (const item of items) {
+    if (!world.pinged.has(item.id)) to.step('ping', `ping:${item.id}`, item.title, { item });
+  }
+}

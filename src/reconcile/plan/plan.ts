@@ -1,0 +1,107 @@
+import { type Task, workingPhases } from '../../domain/task.ts';
+import { planCheckRuns } from './checks.ts';
+import { planDisks } from './disks.ts';
+import { planClaimed, planImplementing } from './implement.ts';
+import { planIterations } from './iterations.ts';
+import type { Pass } from './need-vm.ts';
+import { planPings } from './pings.ts';
+import { planQueue } from './queue.ts';
+import { planRelease, planWarm } from './release.ts';
+import { planReviewing } from './review.ts';
+import { createRoom } from './room.ts';
+import { createPlanBuilder, type Plan } from './step.ts';
+import { planVerifying } from './verify.ts';
+import { planVms } from './vms.ts';
+import type { World } from './world.ts';
+
+/**
+ * The planner: pure. Takes all that is desired and observed, returns what to do next as data, and why the rest waits. It holds
+ * no state between passes; what it returns may be carried out in any order, in part, or not at all, and the next pass goes on
+ * from what is then true.
+ */
+export function plan(world: World): Plan {
+  const to = createPlanBuilder();
+  const pass: Pass = { world, to, room: createRoom(world), given: new Set() };
+  planRalphs(pass);
+  planVms(pass);
+  planIterations(pass);
+  planCheckRuns(pass);
+  // Verification before the rest: a full fleet must not wait for itself.
+  const inOrder = [...world.tasks].sort((a, b) => rank(a) - rank(b) || a.createdAt - b.createdAt);
+  for (const task of inOrder) planTask(pass, task);
+  planDisks(pass);
+  planQueue(pass);
+  planRelease(pass);
+  planWarm(pass);
+  planPings(pass);
+  return to.plan;
+}
+
+function planTask(pass: Pass, task: Task): void {
+  const { world, to } = pass;
+  if (task.phase === 'integrating') {
+    to.step('integrate', `task:${task.id}`, 'you approved it', { task: task.id });
+    return;
+  }
+  if (task.phase === 'awaiting_approval') {
+    planAwaiting(pass, task);
+    return;
+  }
+  if (world.desire !== 'up') {
+    if ((workingPhases as readonly string[]).includes(task.phase))
+      to.wait(task.id, 'the fleet is down; `ralph-fleet up` goes on with it');
+    return;
+  }
+  if (task.phase === 'claimed') planClaimed(pass, task);
+  else if (task.phase === 'implementing') planImplementing(pass, task);
+  else if (task.phase === 'verifying') planVerifying(pass, task);
+  else if (task.phase === 'reviewing') planReviewing(pass, task);
+  else if (task.phase === 'rate_limited') planRateLimited(pass, task);
+  else if (task.reason !== null) to.wait(task.id, task.reason);
+}
+
+function planAwaiting(pass: Pass, task: Task): void {
+  const approval = pass.world.approvals.find(
+    (a) => a.task === task.id && a.state === 'active' && a.decision === 'approve' && a.commit === task.head,
+  );
+  if (approval === undefined) {
+    pass.to.wait(task.id, 'waits for your word: approve or reject it');
+    return;
+  }
+  pass.to.step('move_task', `task:${task.id}`, 'you approved this commit', {
+    task: task.id,
+    from: 'awaiting_approval',
+    to: 'integrating',
+    reason: null,
+  });
+}
+
+function planRateLimited(pass: Pass, task: Task): void {
+  const { world, to } = pass;
+  if (task.until !== null && world.now < task.until) {
+    to.wait(task.id, `usage limit, goes on at ${new Date(task.until).toISOString()}`);
+    return;
+  }
+  to.step('move_task', `task:${task.id}`, 'the usage limit was reset', {
+    task: task.id,
+    from: 'rate_limited',
+    to: 'ready',
+    reason: null,
+  });
+}
+
+function planRalphs(pass: Pass): void {
+  const { world, to } = pass;
+  for (const role of ['implementer', 'reviewer'] as const) {
+    if (world.ralphs.filter((r) => r.role === role).length !== world.config.roles[role]) {
+      to.step('sync_ralphs', 'ralphs', `fleet.yaml asks for ${world.config.roles[role]} ${role}s`, {});
+      return;
+    }
+  }
+}
+
+function rank(task: Task): number {
+  const order = ['integrating', 'awaiting_approval', 'verifying', 'reviewing', 'implementing', 'claimed'];
+  const at = order.indexOf(task.phase);
+  return at === -1 ? order.length : at;
+}

@@ -1,0 +1,83 @@
+import type { TaskPhase } from '../../domain/task.ts';
+import type { Vm } from '../../domain/vm.ts';
+import type { Pass } from './need-vm.ts';
+import { diskOf, isUsable } from './world.ts';
+
+const usedIn: Readonly<Record<'implementer' | 'reviewer' | 'verifier', readonly TaskPhase[]>> = {
+  implementer: ['claimed', 'implementing'],
+  reviewer: ['reviewing'],
+  verifier: ['verifying'],
+};
+
+/** Gives back what nobody needs: VMs whose task went on (their work is saved: see iterations.ts), and Ralphs likewise. */
+export function planRelease(pass: Pass): void {
+  const { world, to } = pass;
+  for (const vm of world.vms) {
+    if (!isUsable(vm)) continue;
+    const why = whyUnneeded(pass, vm);
+    const open = world.iterations.some((it) => it.vm === vm.id && it.phase !== 'ended');
+    if (why !== null && !open) to.step('release_vm', `vm:${vm.id}`, why, { vm: vm.id });
+  }
+  for (const ralph of world.ralphs) {
+    if (ralph.task === null) continue;
+    const task = world.tasks.find((t) => t.id === ralph.task);
+    const open = world.iterations.some((it) => it.ralph === ralph.name && it.phase !== 'ended');
+    if (!open && (task === undefined || !usedIn[ralph.role].includes(task.phase))) {
+      to.step('free_ralph', `ralph:${ralph.name}`, `${ralph.task} went on without it`, { ralph: ralph.name });
+    }
+  }
+}
+
+function whyUnneeded(pass: Pass, vm: Vm): string | null {
+  const { world } = pass;
+  if (vm.purpose === 'warm') return null;
+  if (vm.purpose === 'setup') {
+    const disk = diskOf(world, vm.prepares);
+    return disk === null || disk.phase === 'ready' || disk.phase === 'failed'
+      ? 'its disk is made, or cannot be made'
+      : null;
+  }
+  const task = world.tasks.find((t) => t.id === vm.task);
+  if (task === undefined) return 'its task is gone';
+  return usedIn[vm.purpose].includes(task.phase) ? null : `its task is ${task.phase}`;
+}
+
+/** Warm VMs, booted and untouched: wanted while a task is on its way, given up when room is short. Runs last in a pass. */
+export function planWarm(pass: Pass): void {
+  const { world, to, room } = pass;
+  const warm = world.vms.filter((vm) => vm.purpose === 'warm' && isUsable(vm) && !pass.given.has(vm.id));
+  const wanted = world.desire === 'up' ? wantedDisks(pass) : [];
+  for (const vm of warm) {
+    if (room.pressed || !wanted.includes(vm.disk))
+      to.step('release_vm', `vm:${vm.id}`, room.pressed ? 'its room is needed' : 'no task will need it soon', {
+        vm: vm.id,
+      });
+  }
+  if (room.pressed) return;
+  for (const disk of wanted) {
+    const have = warm.filter((vm) => vm.disk === disk).length;
+    if (have >= world.config.vms.warm || !room.take('warm')) continue;
+    to.step('request_vm', `warm:${disk}`, 'the next VM on this disk will be needed soon', {
+      purpose: 'warm',
+      project: null,
+      task: null,
+      ralph: null,
+      disk,
+      prepares: null,
+      warm: null,
+    });
+  }
+}
+
+/** Disks of tasks that will need another VM (verification, review) and whose present VM is up already. */
+function wantedDisks(pass: Pass): string[] {
+  const { world } = pass;
+  const disks = new Set<string>();
+  for (const task of world.tasks) {
+    if (task.disk === null || diskOf(world, task.disk)?.phase !== 'ready') continue;
+    const comes = task.phase === 'implementing' || (task.phase === 'verifying' && world.config.review.required);
+    const present = world.vms.some((vm) => vm.task === task.id && vm.phase === 'ready');
+    if (comes && present) disks.add(task.disk);
+  }
+  return [...disks];
+}

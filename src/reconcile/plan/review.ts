@@ -1,0 +1,52 @@
+import type { Task } from '../../domain/task.ts';
+import { decideAfterReview } from './decide.ts';
+import { decide } from './implement.ts';
+import { needVm, needWorkspace, type Pass } from './need-vm.ts';
+import { openIteration } from './world.ts';
+
+const maxInconclusive = 2;
+
+/** reviewing: a reviewer Ralph in a disposable VM at the commit; nothing comes back from it but the verdict. */
+export function planReviewing(pass: Pass, task: Task): void {
+  const { world, to } = pass;
+  if (task.head === null || openIteration(world, task.id) !== null) return;
+  const review = world.reviews
+    .filter((r) => r.task === task.id && r.commit === task.head)
+    .reduce<(typeof world.reviews)[number] | null>(
+      (newest, r) => (newest === null || r.at >= newest.at ? r : newest),
+      null,
+    );
+  if (review === null) {
+    to.step('request_review', `task:${task.id}`, 'there is no review of this commit yet', { task: task.id });
+    return;
+  }
+  if (
+    review.phase === 'approved' ||
+    review.phase === 'changes_requested' ||
+    (review.phase === 'inconclusive' && review.attempts >= maxInconclusive)
+  ) {
+    decide(pass, task, decideAfterReview(task, review, world.now));
+    return;
+  }
+  const ralph =
+    world.ralphs.find((r) => r.role === 'reviewer' && r.task === task.id) ??
+    world.ralphs.find((r) => r.role === 'reviewer' && r.task === null && !pass.given.has(r.name));
+  if (ralph === undefined) {
+    to.wait(task.id, 'waits for a free reviewer');
+    return;
+  }
+  pass.given.add(ralph.name);
+  const vm = needVm(pass, task, 'reviewer', ralph.name);
+  if (vm === null || !needWorkspace(pass, task, vm, 'work', task.head)) return;
+  if (vm.touched) {
+    to.step('release_vm', `vm:${vm.id}`, 'a review starts in a VM no agent has touched', { vm: vm.id });
+    return;
+  }
+  to.step('start_iteration', `task:${task.id}`, `review round ${review.round}`, {
+    task: task.id,
+    vm: vm.id,
+    ralph: ralph.name,
+    role: 'reviewer',
+    review: review.id,
+  });
+}

@@ -1,0 +1,106 @@
+import type { CheckRunKind, CheckVariant } from '../../domain/check.ts';
+import type { InboxItem } from '../../domain/inbox-item.ts';
+import type { RalphRole } from '../../domain/iteration.ts';
+import type { Note, Task, TaskPhase } from '../../domain/task.ts';
+import type { VmPurpose } from '../../domain/vm.ts';
+
+/**
+ * Everything the controller can do to the world, as data. One executor per kind, in execute/. Each step is idempotent and the
+ * process may die before, in and after it. `key` names what it works on: two steps with one key never run at once.
+ */
+export interface StepMap {
+  /** Ralph slots as fleet.yaml wants them. */
+  sync_ralphs: Record<never, never>;
+  free_ralph: { ralph: string };
+
+  build_image: { disk: string };
+  start_setup: { disk: string; vm: string };
+  seal_disk: { disk: string; vm: string };
+  fail_disk: { disk: string; reason: string };
+
+  request_vm: {
+    purpose: VmPurpose;
+    project: string | null;
+    task: string | null;
+    ralph: string | null;
+    /** The disk it starts from. */
+    disk: string;
+    /** For `setup`: the disk it prepares. */
+    prepares: string | null;
+    /** A warm VM to take instead of a new one. */
+    warm: string | null;
+  };
+  create_vm: { vm: string };
+  start_vm: { vm: string };
+  probe_vm: { vm: string };
+  stop_vm: { vm: string };
+  fail_vm: { vm: string; reason: string };
+  /** Store only: nobody needs it any more. */
+  release_vm: { vm: string };
+  delete_vm: { vm: string };
+  /** Carries our mark, no row knows it. */
+  reclaim_vm: { vm: string };
+  /** The gateway keeps one to a VM that is no more. */
+  close_tunnel: { vm: string };
+  seed_workspace: { vm: string; project: string; commit: string; folder: string };
+
+  claim_task: { task: string; ralph: string };
+  move_task: {
+    task: string;
+    from: TaskPhase;
+    to: TaskPhase;
+    reason: string | null;
+    until?: number;
+    notes?: Note[];
+    patch?: Partial<Task>;
+  };
+  start_iteration: { task: string; vm: string; ralph: string; role: RalphRole; review: string | null };
+  launch_iteration: { iteration: string; vm: string };
+  pull_stream: { iteration: string; vm: string };
+  save_work: { iteration: string; vm: string };
+  /** `stop`: its process still runs and is ended first. `vmLost`: there is no guest to ask any more. */
+  end_iteration: { iteration: string; vm: string; stop: boolean; vmLost: boolean; why: string };
+
+  start_checks: {
+    task: string;
+    vm: string;
+    kind: CheckRunKind;
+    variant: CheckVariant;
+    commit: string;
+    base: string;
+    iteration: string | null;
+  };
+  end_checks: { checkRun: string; vm: string; lost: boolean; why: string };
+
+  request_review: { task: string };
+  integrate: { task: string };
+  ping: { item: InboxItem };
+}
+
+export type StepKind = keyof StepMap;
+export type Step = { [K in StepKind]: { kind: K; key: string; reason: string; data: StepMap[K] } }[StepKind];
+
+/** Why something does not move, and what would move it; shown by `why`. */
+export interface Wait {
+  subject: string;
+  reason: string;
+}
+
+export interface Plan {
+  steps: Step[];
+  waits: Wait[];
+}
+
+export interface PlanBuilder {
+  step<K extends StepKind>(kind: K, key: string, reason: string, data: StepMap[K]): void;
+  wait(subject: string, reason: string): void;
+}
+
+export function createPlanBuilder(): PlanBuilder & { plan: Plan } {
+  const plan: Plan = { steps: [], waits: [] };
+  return {
+    plan,
+    step: (kind, key, reason, data) => void plan.steps.push({ kind, key, reason, data } as Step),
+    wait: (subject, reason) => void plan.waits.push({ subject, reason }),
+  };
+}

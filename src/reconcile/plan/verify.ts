@@ -1,0 +1,99 @@
+import type { CheckRun } from '../../domain/check.ts';
+import type { Task } from '../../domain/task.ts';
+import { findRun } from './checks.ts';
+import { notesFromChecks } from './decide.ts';
+import { decide } from './implement.ts';
+import { needVm, needWorkspace, type Pass } from './need-vm.ts';
+import { openIteration } from './world.ts';
+
+const maxInfraRuns = 3;
+
+/**
+ * verifying: the controller runs every check itself, in a VM no agent has touched, on the exact commit: as committed, then with
+ * the protected paths put back to the base. Both must pass.
+ */
+export function planVerifying(pass: Pass, task: Task): void {
+  const { world, to } = pass;
+  const { head, base } = task;
+  if (head === null || base === null || openIteration(world, task.id) !== null) return;
+  const at = { task: task.id, kind: 'verify', commit: head, base } as const;
+  const asCommitted = findRun(world, { ...at, variant: 'as-committed' });
+  const restored = findRun(world, { ...at, variant: 'restored' });
+  const failed = [asCommitted, restored].find((run) => run?.phase === 'failed');
+  if (failed) {
+    decide(pass, task, {
+      to: 'ready',
+      reason: 'its checks fail in a clean VM',
+      notes: notesFromChecks(task, failed, world.now),
+      patch: {},
+    });
+    return;
+  }
+  if (infraRuns(world.checkRuns, head) >= maxInfraRuns) {
+    decide(pass, task, {
+      to: 'blocked',
+      reason: `it could not be verified: ${asCommitted?.failure ?? restored?.failure ?? 'the VMs failed'}`,
+      notes: [],
+      patch: {},
+    });
+    return;
+  }
+  if (asCommitted?.phase === 'passed' && restored?.phase === 'passed') {
+    onward(pass, task);
+    return;
+  }
+  if (asCommitted?.phase === 'running' || restored?.phase === 'running') return;
+  const vm = needVm(pass, task, 'verifier', null);
+  if (vm === null) return;
+  if (vm.seeded['work'] !== undefined && vm.seeded['work'] !== head) {
+    to.step('release_vm', `vm:${vm.id}`, 'it ran another commit: not clean any more', { vm: vm.id });
+    return;
+  }
+  const variant = asCommitted?.phase === 'passed' ? 'restored' : 'as-committed';
+  if (!needWorkspace(pass, task, vm, 'work', head)) return;
+  to.step(
+    'start_checks',
+    `task:${task.id}`,
+    variant === 'restored'
+      ? 'does it pass with the protected files as they were?'
+      : 'does the exact commit pass in a clean VM?',
+    {
+      task: task.id,
+      vm: vm.id,
+      kind: 'verify',
+      variant,
+      commit: head,
+      base,
+      iteration: null,
+    },
+  );
+}
+
+/** Verified: on to the reviewer, to the human, or, with an approval that carries over, to integration. */
+function onward(pass: Pass, task: Task): void {
+  const { world, to } = pass;
+  const carried = world.approvals.find((a) => a.task === task.id && a.state === 'active' && a.decision === 'approve');
+  if (carried !== undefined && carried.commit === task.head) {
+    decide(pass, task, {
+      to: 'integrating',
+      reason: 'the same patch passed again on the new base',
+      notes: [],
+      patch: {},
+    });
+  } else if (!world.config.review.required || alreadyApproved(pass, task)) {
+    decide(pass, task, { to: 'awaiting_approval', reason: null, notes: [], patch: {} });
+  } else {
+    to.step('request_review', `task:${task.id}`, 'verified; a second pair of eyes comes next', { task: task.id });
+  }
+}
+
+function alreadyApproved(pass: Pass, task: Task): boolean {
+  return pass.world.reviews.some((r) => r.task === task.id && r.commit === task.head && r.phase === 'approved');
+}
+
+function infraRuns(runs: readonly CheckRun[], commit: string): number {
+  return runs.filter(
+    (run) =>
+      run.kind === 'verify' && run.commit === commit && run.phase === 'infra' && run.failure !== 'the fleet went down',
+  ).length;
+}

@@ -1,0 +1,135 @@
+import { type ReadinessStage, stageDeadlineMs, type Vm } from '../../domain/vm.ts';
+import type { Pass } from './need-vm.ts';
+import type { VmSeen, World } from './world.ts';
+
+const createDeadlineMs = 180_000;
+const silentGuestMs = 600_000;
+/** Software emulation is about ten times slower. */
+const emulationFactor = 10;
+
+/** Brings every VM to what its row wants. Nothing is decided while the driver cannot say what is there. */
+export function planVms(pass: Pass): void {
+  const { world, to } = pass;
+  const { driver } = world.observed;
+  if (!driver.ok) {
+    if (world.vms.length > 0 || world.desire === 'up')
+      to.wait('fleet', `the driver cannot say what runs: ${driver.reason}`);
+    return;
+  }
+  for (const vm of world.vms) planVm(pass, vm, driver.vms.get(vm.id) ?? null);
+  const known = new Set(world.vms.map((vm) => vm.id));
+  for (const id of world.observed.tunnels ?? []) {
+    if (!known.has(id)) to.step('close_tunnel', `tunnel:${id}`, 'its VM is gone', { vm: id });
+  }
+  for (const id of driver.vms.keys()) {
+    if (!known.has(id)) to.step('reclaim_vm', `vm:${id}`, 'it carries our mark but nothing asked for it', { vm: id });
+  }
+}
+
+function planVm(pass: Pass, vm: Vm, seen: VmSeen | null): void {
+  const { world, to } = pass;
+  const key = `vm:${vm.id}`;
+  const target = targetOf(world, vm);
+  if (vm.phase === 'deleting' || vm.phase === 'failed' || target === 'gone') {
+    if (holdsOpenWork(world, vm)) to.wait(vm.id, 'waits until its work is saved');
+    else
+      to.step('delete_vm', key, vm.phase === 'failed' ? `it failed: ${vm.failure ?? ''}` : 'nobody needs it', {
+        vm: vm.id,
+      });
+    return;
+  }
+  switch (vm.phase) {
+    case 'wanted':
+    case 'preparing':
+      if (world.now - vm.since > createDeadlineMs)
+        to.step('fail_vm', key, 'not created in time', {
+          vm: vm.id,
+          reason: 'the driver did not create it within 3 minutes',
+        });
+      else to.step('create_vm', key, 'it is wanted', { vm: vm.id });
+      return;
+    case 'starting':
+      if (world.now - vm.since > createDeadlineMs)
+        to.step('fail_vm', key, 'not started in time', {
+          vm: vm.id,
+          reason: 'the driver did not start it within 3 minutes',
+        });
+      else to.step('start_vm', key, 'it was created', { vm: vm.id });
+      return;
+    case 'identifying':
+      planIdentifying(pass, vm, seen);
+      return;
+    case 'ready':
+    case 'paused':
+      planRunning(pass, vm, seen, target);
+      return;
+    case 'stopping':
+      to.step('stop_vm', key, 'it is on its way down', { vm: vm.id });
+      return;
+    case 'stopped':
+      if (target === 'ready' && vm.purpose !== 'setup')
+        to.step('start_vm', key, 'the fleet is up again', { vm: vm.id });
+      return;
+    default:
+      return;
+  }
+}
+
+function planIdentifying(pass: Pass, vm: Vm, seen: VmSeen | null): void {
+  const { world, to } = pass;
+  const stage: ReadinessStage = vm.stage ?? 'process';
+  if (isDead(seen)) {
+    to.step('fail_vm', `vm:${vm.id}`, 'it went down while starting', {
+      vm: vm.id,
+      reason: `the VM was ${seen ?? 'gone'} at stage \`${stage}\``,
+    });
+    return;
+  }
+  const limit = stageDeadlineMs[stage] * (world.observed.accel === 'tcg' ? emulationFactor : 1);
+  if (world.now - vm.stageSince > limit) {
+    const reason = `stage \`${stage}\` did not pass within ${Math.round(limit / 1000)} s`;
+    to.step('fail_vm', `vm:${vm.id}`, reason, { vm: vm.id, reason });
+    return;
+  }
+  to.step('probe_vm', `vm:${vm.id}`, `stage ${stage}`, { vm: vm.id });
+}
+
+function planRunning(pass: Pass, vm: Vm, seen: VmSeen | null, target: 'ready' | 'stopped'): void {
+  const { world, to } = pass;
+  if (isDead(seen)) {
+    to.step('fail_vm', `vm:${vm.id}`, 'it went down by itself', {
+      vm: vm.id,
+      reason: `the VM was found ${seen ?? 'gone'}`,
+    });
+    return;
+  }
+  const guest = world.observed.guests.get(vm.id);
+  if (guest !== undefined && !guest.ok && world.now - guest.since > silentGuestMs) {
+    to.step('fail_vm', `vm:${vm.id}`, 'its guest is silent', {
+      vm: vm.id,
+      reason: `the guest did not answer for 10 minutes: ${guest.reason}`,
+    });
+    return;
+  }
+  if (target === 'stopped') {
+    if (holdsOpenWork(world, vm)) to.wait(vm.id, 'is stopped once its work is saved');
+    else to.step('stop_vm', `vm:${vm.id}`, 'the fleet goes down', { vm: vm.id });
+  }
+}
+
+/** `null`, off and crashed mean dead; `unknown` and `partial` mean that nothing is known. */
+function isDead(seen: VmSeen | null): boolean {
+  return seen === null || seen === 'off' || seen === 'crashed';
+}
+
+/** What the row wants, seen through what the fleet wants: on `down` only a VM with a workspace in use is worth keeping. */
+function targetOf(world: World, vm: Vm): 'ready' | 'stopped' | 'gone' {
+  if (vm.desired === 'gone' || world.desire === 'deleted') return 'gone';
+  if (world.desire === 'down') return vm.purpose === 'implementer' ? 'stopped' : 'gone';
+  return 'ready';
+}
+
+/** An iteration or check in it has not been ended by the controller yet. */
+function holdsOpenWork(world: World, vm: Vm): boolean {
+  return world.iterations.some((it) => it.vm === vm.id && it.phase !== 'ended');
+}

@@ -1,0 +1,89 @@
+import type { Approval } from '../../domain/approval.ts';
+import type { CheckRun } from '../../domain/check.ts';
+import type { Disk } from '../../domain/disk.ts';
+import type { FleetConfig, FleetDesire, Ralph } from '../../domain/fleet.ts';
+import type { Iteration } from '../../domain/iteration.ts';
+import type { Project } from '../../domain/project.ts';
+import type { Review } from '../../domain/review.ts';
+import type { Task } from '../../domain/task.ts';
+import type { Vm, VmPurpose } from '../../domain/vm.ts';
+
+/**
+ * All the planner may know: what is desired (rows of the store), what was observed, and the time. Pure data; the planner
+ * changes none of it. "Unknown" is a value of its own: it never yields a destructive step.
+ */
+export interface World {
+  now: number;
+  config: FleetConfig;
+  desire: FleetDesire;
+  /** Nothing new is claimed or started; what runs goes on. */
+  paused: boolean;
+  /** How many VMs may hold room on this host at once. */
+  capacity: number;
+  projects: readonly Project[];
+  /** Every task that has not ended, and the ended ones others depend on. */
+  tasks: readonly Task[];
+  /** All but those that are gone. */
+  vms: readonly Vm[];
+  ralphs: readonly Ralph[];
+  disks: readonly Disk[];
+  /** The open ones, and the newest ended one per task and role. */
+  iterations: readonly Iteration[];
+  /** Those of the tasks above. */
+  checkRuns: readonly CheckRun[];
+  reviews: readonly Review[];
+  /** Active ones. */
+  approvals: readonly Approval[];
+  /** Ids of inbox items a person was pinged for. */
+  pinged: ReadonlySet<string>;
+  observed: Observed;
+}
+
+export interface Observed {
+  driver: { ok: true; vms: ReadonlyMap<string, VmSeen> } | { ok: false; reason: string };
+  /** Per VM that is ready and was asked. A VM that is not in it was not asked. */
+  guests: ReadonlyMap<string, GuestSeen>;
+  /** The key of the image VMs should start from; null while the builder cannot say. */
+  imageKey: string | null;
+  /** VMs the gateway keeps a tunnel to; null while it cannot be asked. */
+  tunnels: readonly string[] | null;
+  accel: 'kvm' | 'hvf' | 'tcg' | null;
+}
+
+export type VmSeen = 'running' | 'paused' | 'off' | 'crashed' | 'partial' | 'unknown';
+
+export type GuestSeen = { ok: true; jobs: ReadonlyMap<string, JobSeen> } | { ok: false; reason: string; since: number };
+
+export interface JobSeen {
+  state: 'running' | 'ended' | 'lost';
+  streamBytes: number;
+}
+
+export function findVm(world: World, task: string, purpose: VmPurpose): Vm | null {
+  return world.vms.find((vm) => vm.task === task && vm.purpose === purpose && isUsable(vm)) ?? null;
+}
+
+/** Wanted by its row and not on its way out. */
+export function isUsable(vm: Vm): boolean {
+  return vm.desired !== 'gone' && vm.phase !== 'failed' && vm.phase !== 'deleting' && vm.phase !== 'gone';
+}
+
+export function openIteration(world: World, task: string): Iteration | null {
+  return world.iterations.find((it) => it.task === task && it.phase !== 'ended') ?? null;
+}
+
+export function lastIteration(world: World, task: string, role: Iteration['role']): Iteration | null {
+  const ended = world.iterations.filter((it) => it.task === task && it.role === role && it.phase === 'ended');
+  return ended.reduce<Iteration | null>(
+    (newest, it) => (newest === null || it.startedAt >= newest.startedAt ? it : newest),
+    null,
+  );
+}
+
+export function projectOf(world: World, task: Task): Project | null {
+  return world.projects.find((p) => p.name === task.project) ?? null;
+}
+
+export function diskOf(world: World, key: string | null): Disk | null {
+  return world.disks.find((d) => d.key === key) ?? null;
+}

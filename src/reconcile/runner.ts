@@ -1,0 +1,148 @@
+import { backoffMs } from '../lib/backoff.ts';
+import type { Clock } from '../lib/clock.ts';
+import { isAbort } from '../lib/errors.ts';
+import type { Log } from '../lib/log.ts';
+import type { Plan, Step } from './plan/step.ts';
+import type { World } from './plan/world.ts';
+
+/**
+ * Runs passes: observe, plan, launch. A pass takes no input; a timer and nudges use the same path. It does not wait for the
+ * steps it launches: each runs on by itself, no two with the same key at once, and its end nudges the next pass. A step that
+ * fails is tried again by a later plan, with backoff.
+ */
+export interface Runner {
+  /** One pass; resolves when its steps are launched (not ended). */
+  pass(): Promise<void>;
+  /** Passes until `stop`. */
+  start(): void;
+  nudge(): void;
+  /** No new passes or steps; waits for those under way, at most `graceMs`. */
+  stop(graceMs: number): Promise<void>;
+  lastPass(): { plan: Plan; at: number } | null;
+  /** Steps under way and since when, and those that failed, for `status` and `why`. */
+  underWay(): { step: Step; since: number }[];
+  failures(): { step: Step; message: string; count: number; since: number }[];
+}
+
+export interface RunnerDeps {
+  world: () => Promise<World>;
+  plan: (world: World) => Plan;
+  /** 'waits' when it found nothing to change yet. */
+  // biome-ignore lint/suspicious/noConfusingVoidType: most executors simply return
+  execute: (step: Step) => Promise<'waits' | void>;
+  clock: Clock;
+  log: Log;
+  /** Milliseconds until the next pass when nothing nudges, given the last plan. */
+  pauseMs: (plan: Plan) => number;
+}
+
+interface Failure {
+  step: Step;
+  count: number;
+  until: number;
+  since: number;
+  message: string;
+}
+
+const firstBackoffMs = 1_000;
+const maxBackoffMs = 60_000;
+const settleMs = 15;
+
+export function createRunner(deps: RunnerDeps): Runner {
+  const { clock, log } = deps;
+  const running = new Map<string, { step: Step; since: number; done: Promise<void> }>();
+  const failed = new Map<string, Failure>();
+  let last: { plan: Plan; at: number } | null = null;
+  let stopped = false;
+  let wake: (() => void) | null = null;
+  let nudged = false;
+
+  function nudge(): void {
+    nudged = true;
+    wake?.();
+  }
+
+  async function run(step: Step): Promise<void> {
+    const id = `${step.key} ${step.kind}`;
+    let isNews = true;
+    try {
+      isNews = (await deps.execute(step)) !== 'waits';
+      failed.delete(id);
+    } catch (error) {
+      isNews = false;
+      if (isAbort(error)) return;
+      const before = failed.get(id);
+      const count = (before?.count ?? 0) + 1;
+      const message = error instanceof Error ? error.message : String(error);
+      const until = clock.now() + backoffMs(count, firstBackoffMs, maxBackoffMs);
+      failed.set(id, { step, count, until, since: before?.since ?? clock.now(), message });
+      log.warn({ step: step.kind, key: step.key, count, err: error }, 'a step failed');
+    } finally {
+      running.delete(step.key);
+      if (isNews) nudge();
+    }
+  }
+
+  function launch(step: Step): void {
+    if (running.has(step.key)) return;
+    const failure = failed.get(`${step.key} ${step.kind}`);
+    if (failure !== undefined && clock.now() < failure.until) return;
+    log.debug({ step: step.kind, key: step.key, reason: step.reason }, 'step');
+    const entry = { step, since: clock.now(), done: Promise.resolve() };
+    running.set(step.key, entry);
+    entry.done = run(step);
+  }
+
+  async function pass(): Promise<void> {
+    const world = await deps.world();
+    if (stopped) return;
+    const plan = deps.plan(world);
+    last = { plan, at: clock.now() };
+    const planned = new Set(plan.steps.map((step) => `${step.key} ${step.kind}`));
+    for (const id of failed.keys()) if (!planned.has(id)) failed.delete(id);
+    for (const step of plan.steps) launch(step);
+  }
+
+  async function loop(): Promise<void> {
+    while (!stopped) {
+      // What ends at about the same time is looked at together.
+      await clock.sleep(settleMs);
+      nudged = false;
+      try {
+        await pass();
+      } catch (error) {
+        log.error({ err: error }, 'a pass failed');
+      }
+      if (stopped) return;
+      await pauseUntilNudged(last === null ? 1000 : deps.pauseMs(last.plan));
+    }
+  }
+
+  async function pauseUntilNudged(ms: number): Promise<void> {
+    if (nudged) return;
+    const stopSleep = new AbortController();
+    await new Promise<void>((resolve) => {
+      wake = resolve;
+      clock.sleep(ms, stopSleep.signal).then(resolve, () => {});
+    });
+    wake = null;
+    stopSleep.abort();
+  }
+
+  return {
+    pass,
+    nudge,
+    start: () => void loop(),
+    async stop(graceMs) {
+      stopped = true;
+      nudge();
+      const all = Promise.allSettled([...running.values()].map((entry) => entry.done));
+      const stopSleep = new AbortController();
+      await Promise.race([all, clock.sleep(graceMs, stopSleep.signal).catch(() => {})]);
+      stopSleep.abort();
+    },
+    lastPass: () => last,
+    underWay: () => [...running.values()].map(({ step, since }) => ({ step, since })),
+    failures: () => [...failed.values()].map(({ step, message, count, since }) => ({ step, message, count, since })),
+  };
+}

@@ -1,0 +1,73 @@
+/**
+ * The schema, one entry per version, applied in order in one transaction each. Never edit an entry that was released: add one.
+ * STRICT tables; times are milliseconds since the epoch; `json` columns are TEXT.
+ */
+export const migrations: readonly string[] = [
+  `
+  CREATE TABLE fleet (
+    id INTEGER PRIMARY KEY CHECK (id = 1), desire TEXT NOT NULL, paused INTEGER NOT NULL, since INTEGER NOT NULL, nextTask INTEGER NOT NULL
+  ) STRICT;
+  CREATE TABLE projects (
+    name TEXT PRIMARY KEY, path TEXT NOT NULL, branch TEXT NOT NULL, settings TEXT NOT NULL, settingsFrom TEXT NOT NULL,
+    addedAt INTEGER NOT NULL
+  ) STRICT;
+  CREATE TABLE tasks (
+    id TEXT PRIMARY KEY, project TEXT NOT NULL REFERENCES projects(name), title TEXT NOT NULL, description TEXT NOT NULL,
+    checks TEXT NOT NULL, dependsOn TEXT NOT NULL, contextFiles TEXT NOT NULL, agent TEXT NOT NULL, model TEXT, scenario TEXT,
+    phase TEXT NOT NULL, since INTEGER NOT NULL, reason TEXT, until INTEGER, base TEXT, head TEXT, changeId TEXT, disk TEXT,
+    ralph TEXT, iterations INTEGER NOT NULL, uncounted INTEGER NOT NULL, priority TEXT NOT NULL,
+    seen INTEGER NOT NULL, calledOut INTEGER, judged TEXT, reviewRound INTEGER NOT NULL, progressDigest TEXT,
+    stagnant INTEGER NOT NULL, notes TEXT NOT NULL, limits TEXT NOT NULL, createdAt INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX tasks_phase ON tasks(phase);
+  CREATE TABLE ralphs (
+    name TEXT PRIMARY KEY, role TEXT NOT NULL, task TEXT, vm TEXT, since INTEGER NOT NULL
+  ) STRICT;
+  CREATE TABLE vms (
+    id TEXT PRIMARY KEY, purpose TEXT NOT NULL, project TEXT, task TEXT, ralph TEXT, prepares TEXT, desired TEXT NOT NULL, phase TEXT NOT NULL,
+    since INTEGER NOT NULL, stage TEXT, stageSince INTEGER NOT NULL, disk TEXT NOT NULL, size TEXT NOT NULL, hostKey TEXT,
+    failure TEXT, seeded TEXT NOT NULL, touched INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX vms_phase ON vms(phase);
+  CREATE TABLE disks (
+    "key" TEXT PRIMARY KEY, kind TEXT NOT NULL, project TEXT, phase TEXT NOT NULL, path TEXT, boot TEXT, backing TEXT,
+    "commit" TEXT, progress TEXT, failure TEXT, attempts INTEGER NOT NULL, since INTEGER NOT NULL
+  ) STRICT;
+  CREATE TABLE iterations (
+    id TEXT PRIMARY KEY, task TEXT NOT NULL REFERENCES tasks(id), ralph TEXT NOT NULL, vm TEXT NOT NULL, role TEXT NOT NULL,
+    n INTEGER NOT NULL, nonce TEXT NOT NULL, phase TEXT NOT NULL, outcome TEXT, reason TEXT, summary TEXT, ask TEXT, retryAt INTEGER, review TEXT,
+    fromCommit TEXT NOT NULL, savedCommit TEXT, startedAt INTEGER NOT NULL, endedAt INTEGER, deadline INTEGER NOT NULL,
+    streamBytes INTEGER NOT NULL, lastOutputAt INTEGER, savedAt INTEGER
+  ) STRICT;
+  CREATE INDEX iterations_task ON iterations(task, phase);
+  CREATE TABLE checkRuns (
+    id TEXT PRIMARY KEY, task TEXT NOT NULL REFERENCES tasks(id), kind TEXT NOT NULL, variant TEXT NOT NULL,
+    "commit" TEXT NOT NULL, tested TEXT NOT NULL, base TEXT NOT NULL, vm TEXT, iteration TEXT, phase TEXT NOT NULL, results TEXT NOT NULL,
+    startedAt INTEGER NOT NULL, endedAt INTEGER, failure TEXT
+  ) STRICT;
+  CREATE INDEX checkRuns_task ON checkRuns(task, phase);
+  CREATE TABLE reviews (
+    id TEXT PRIMARY KEY, task TEXT NOT NULL REFERENCES tasks(id), "commit" TEXT NOT NULL, base TEXT NOT NULL,
+    round INTEGER NOT NULL, phase TEXT NOT NULL, findings TEXT NOT NULL, summary TEXT, attempts INTEGER NOT NULL,
+    iteration TEXT, at INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX reviews_task ON reviews(task);
+  CREATE TABLE approvals (
+    id INTEGER PRIMARY KEY, task TEXT NOT NULL REFERENCES tasks(id), "commit" TEXT NOT NULL, base TEXT NOT NULL,
+    evidence TEXT NOT NULL, decision TEXT NOT NULL, notes TEXT, channel TEXT NOT NULL, "by" TEXT NOT NULL, at INTEGER NOT NULL,
+    state TEXT NOT NULL, carriedFrom TEXT
+  ) STRICT;
+  CREATE INDEX approvals_task ON approvals(task, state);
+  CREATE TABLE pings (
+    item TEXT PRIMARY KEY, at INTEGER NOT NULL
+  ) STRICT;
+  CREATE TABLE spend (
+    iteration TEXT PRIMARY KEY, task TEXT NOT NULL, tokens INTEGER NOT NULL, usd REAL NOT NULL, calls INTEGER NOT NULL,
+    refused TEXT, retryAt INTEGER
+  ) STRICT;
+  CREATE TABLE cursors (name TEXT PRIMARY KEY, seq INTEGER NOT NULL) STRICT;
+  CREATE TABLE events (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, kind TEXT NOT NULL, subject TEXT NOT NULL, text TEXT NOT NULL
+  ) STRICT;
+  `,
+];

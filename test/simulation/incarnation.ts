@@ -1,0 +1,106 @@
+import { FleetError } from '../../src/lib/errors.ts';
+import type { Dice } from './random.ts';
+import type { VirtualClock } from './virtual-clock.ts';
+
+/** One life of the daemon. After its crash nothing it does reaches the world any more. */
+export interface Incarnation {
+  dead: boolean;
+  /** Called when it crashes. */
+  onCrash: () => void;
+}
+
+export interface Faults {
+  crash: number;
+  errorBefore: number;
+  lostReply: number;
+  slow: number;
+}
+
+export const noFaults: Faults = { crash: 0, errorBefore: 0, lostReply: 0, slow: 0 };
+
+interface Wrapping {
+  life: Incarnation;
+  clock: VirtualClock;
+  dice: Dice;
+  faults: () => Faults;
+  note: (what: string) => void;
+}
+
+const never = new Promise<never>(() => {});
+
+/** A port whose every call may be slow, fail before its effect, lose its reply after it, or be the daemon's last. */
+export function withFaults<T extends object>(port: T, name: string, using: Wrapping): T {
+  const { life, clock, dice, note } = using;
+  const die = (where: string) => {
+    note(`CRASH ${where}`);
+    life.dead = true;
+    life.onCrash();
+    return never;
+  };
+  return new Proxy(port, {
+    get(target, key) {
+      const member = target[key as keyof T];
+      if (typeof member !== 'function' || typeof key !== 'string') return member;
+      if (synchronous.has(key)) return member;
+      return async (...args: unknown[]) => {
+        if (life.dead) return never;
+        const faults = using.faults();
+        const where = `${name}.${key}`;
+        if (dice.chance(faults.crash)) return die(`before ${where}`);
+        await clock.sleep(dice.chance(faults.slow) ? dice.between(1_000, 40_000) : dice.between(0, 20));
+        if (life.dead) return never;
+        if (dice.chance(faults.errorBefore)) throw unavailable(name, where);
+        const result = await (member as (...all: unknown[]) => Promise<unknown>).apply(target, args);
+        if (life.dead) return never;
+        if (dice.chance(faults.crash)) return die(`after ${where}`);
+        if (dice.chance(faults.lostReply)) throw unavailable(name, where);
+        return result;
+      };
+    },
+  });
+}
+
+/** Calls that answer at once and cannot fail. */
+const synchronous = new Set(['endpoint', 'forget', 'adapter']);
+
+function unavailable(name: string, where: string): FleetError {
+  const code =
+    name === 'guests'
+      ? 'guest_unreachable'
+      : name === 'gateway'
+        ? 'gateway_unavailable'
+        : name === 'driver'
+          ? 'driver_unavailable'
+          : 'command_failed';
+  return new FleetError(code, `fault: ${where}`);
+}
+
+/** The store of one life: a crash may come just before or just after any transaction. */
+export function withCrashes<T extends { tx<R>(work: () => R): R }>(store: T, using: Wrapping): T {
+  const { life, dice, note } = using;
+  let depth = 0;
+  const stop = (where: string) => {
+    if (!life.dead) {
+      note(`CRASH ${where}`);
+      life.dead = true;
+      life.onCrash();
+    }
+    throw new DOMException('crashed', 'AbortError');
+  };
+  return {
+    ...store,
+    tx<R>(work: () => R): R {
+      if (life.dead) throw new DOMException('crashed', 'AbortError');
+      if (depth > 0) return store.tx(work);
+      if (dice.chance(using.faults().crash)) stop('before a transaction');
+      depth++;
+      try {
+        const result = store.tx(work);
+        if (dice.chance(using.faults().crash)) stop('after a transaction');
+        return result;
+      } finally {
+        depth--;
+      }
+    },
+  };
+}

@@ -1,0 +1,88 @@
+import { evidenceDigest } from '../../src/domain/evidence.ts';
+import { isEnded } from '../../src/domain/task.ts';
+import { fleetName } from './config.ts';
+import type { SimWorld } from './simulate.ts';
+
+/** What must hold at every moment. */
+export function checkAlways(world: SimWorld): void {
+  let up = 0;
+  for (const vm of world.hypervisor.vms.values())
+    if (vm.fleet === fleetName && vm.state === 'running' && vm.spec !== null) up++;
+  if (up > world.capacity) world.violations.push(`${up} VMs run where ${world.capacity} fit`);
+  for (const [job, times] of world.startedJobs) {
+    if (times > 1) world.violations.push(`job ${job} was started ${times} times`);
+  }
+}
+
+/** What must hold once everything has come to rest. */
+export function checkAtEnd(world: SimWorld): void {
+  checkTasks(world);
+  checkWork(world);
+  checkLeftovers(world);
+  checkSpend(world);
+}
+
+function checkTasks(world: SimWorld): void {
+  const { store, repository, violations } = world;
+  for (const task of store.tasks.list()) {
+    if (!isEnded(task.phase)) violations.push(`${task.id} did not come to rest: ${task.phase} (${task.reason ?? ''})`);
+    const times = repository.branch.filter((entry) => entry.task === task.id).length;
+    const wanted = task.phase === 'merged' ? 1 : 0;
+    if (times !== wanted) violations.push(`${task.id} is ${task.phase} and stands ${times} times on the branch`);
+    if (task.phase === 'merged') checkMerged(world, task.id);
+  }
+}
+
+function checkWork({ store, violations }: SimWorld): void {
+  for (const { id, phase, role, outcome, savedCommit } of store.iterations.list()) {
+    if (phase !== 'ended') violations.push(`iteration ${id} was never ended`);
+    if (role === 'implementer' && outcome !== 'infra' && savedCommit === null) {
+      violations.push(`the work of iteration ${id} (${outcome}) was not saved`);
+    }
+  }
+}
+
+function checkLeftovers({ store, hypervisor, gateway, violations }: SimWorld): void {
+  for (const vm of hypervisor.vms.values()) if (vm.fleet === fleetName) violations.push(`VM ${vm.id} was left behind`);
+  for (const vm of store.vms.list("WHERE phase <> 'gone'"))
+    violations.push(`the row of VM ${vm.id} was left at ${vm.phase}`);
+  for (const ralph of store.ralphs.list('WHERE task IS NOT NULL'))
+    violations.push(`${ralph.name} still holds ${ralph.task}`);
+  for (const tunnel of gateway.openTunnels) violations.push(`the tunnel to ${tunnel} was left open`);
+}
+
+function checkSpend({ store, gateway, violations }: SimWorld): void {
+  const counted = store.spend.total().calls;
+  const ended = gateway.ledger.filter((call) => store.iterations.get(call.iteration)?.phase === 'ended').length;
+  if (counted > gateway.ledger.length || counted < ended)
+    violations.push(`${counted} calls counted, ${gateway.ledger.length} metered`);
+}
+
+/** Merged means: approved by a person for exactly that commit, on evidence of checks that passed in VMs no agent touched. */
+function checkMerged({ store, repository, violations }: SimWorld, id: string): void {
+  const entry = repository.branch.find((each) => each.task === id);
+  if (entry === undefined) return;
+  const approvals = store.approvals.list("WHERE task = ? AND state = 'used' AND decision = 'approve'", id);
+  const approval = approvals.find((each) => each.commit === entry.commit);
+  if (approvals.length !== 1 || approval === undefined) {
+    violations.push(`${id} was merged without its approval`);
+    return;
+  }
+  const runs = store.checkRuns.list('WHERE task = ? AND kind = \'verify\' AND "commit" = ?', id, entry.commit);
+  for (const variant of ['as-committed', 'restored']) {
+    const passed = runs.find((run) => run.variant === variant && run.phase === 'passed' && run.base === approval.base);
+    if (passed === undefined) violations.push(`${id} was merged without passing ${variant} on its base`);
+    else if (store.vms.get(passed.vm ?? '')?.touched !== false)
+      violations.push(`${id} was verified in a VM an agent had touched`);
+  }
+  if (!repository.treeOf(entry.commit).startsWith('good'))
+    violations.push(`${id} was merged with a tree that does not pass`);
+  const evidence = evidenceDigest({
+    commit: approval.commit,
+    base: approval.base,
+    checkRuns: runs,
+    reviews: store.reviews.list('WHERE task = ?', id),
+  });
+  if (approval.carriedFrom === null && approval.evidence !== evidence)
+    violations.push(`${id}: the approval is bound to other evidence`);
+}

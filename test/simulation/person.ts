@@ -1,0 +1,156 @@
+import { approve, reject } from '../../src/actions/approve.ts';
+import { fleetDown, fleetUp } from '../../src/actions/fleet.ts';
+import { submit } from '../../src/actions/submit.ts';
+import { answer, cancel, pause, resume, retry } from '../../src/actions/task.ts';
+import { evidenceDigest } from '../../src/domain/evidence.ts';
+import type { Task } from '../../src/domain/task.ts';
+import { isEnded } from '../../src/domain/task.ts';
+import { isFleetError } from '../../src/lib/errors.ts';
+import { config, fleetName } from './config.ts';
+import type { SimWorld } from './simulate.ts';
+
+/** A person who submits tasks, looks in now and then, approves, rejects, changes their mind, and in the end goes home. */
+export interface Person {
+  begin(): void;
+  /** No more trouble: everything is approved or tried again until it is done, then the VMs are removed. */
+  calm(): void;
+  isDone(): boolean;
+}
+
+export function createPerson(world: SimWorld, nudge: () => void): Person {
+  const { clock, dice, store, repository } = world;
+  const deps = { store, clock, changes: repository.changes, config: () => config };
+  let isCalm = false;
+  let isDone = false;
+  const retries = new Map<string, number>();
+
+  function begin(): void {
+    const now = clock.now();
+    const check = { id: 'c', description: 'd', run: 'true', timeoutSeconds: 60 };
+    const setup = dice.chance(0.3) ? { run: 'make', inputs: ['a'], timeoutSeconds: 60 } : null;
+    store.projects.insert({
+      name: 'p',
+      path: '/p',
+      branch: 'main',
+      settings: { setup, protected: [], checks: [], registries: [] },
+      settingsFrom: 'x',
+      addedAt: now,
+    });
+    const count = dice.between(1, 3);
+    const drafts = Array.from({ length: count }, (_, at) => ({
+      ref: `r${at}`,
+      title: `t${at}`,
+      description: '',
+      checks: [check],
+      dependsOn: at > 0 && dice.chance(0.3) ? [`r${at - 1}`] : [],
+      contextFiles: [],
+      priority: 'medium' as const,
+      agent: null,
+      model: null,
+      limits: { iterations: null, maxTokens: null, maxUsd: null, maxCalls: null },
+    }));
+    submit(deps, { project: 'p', drafts });
+    fleetUp(deps);
+    if (dice.chance(0.1)) world.hypervisor.appear('0000000f', 'other', 'running');
+    void live();
+  }
+
+  async function live(): Promise<void> {
+    while (!isDone) {
+      await clock.sleep(isCalm ? 5_000 : dice.between(2_000, 40_000));
+      try {
+        if (!isCalm) mischief();
+        for (const task of store.tasks.list('ORDER BY createdAt, id')) look(task);
+        if (isCalm) goHome();
+      } catch (error) {
+        if (!isFleetError(error)) throw error;
+      }
+      nudge();
+    }
+  }
+
+  function mischief(): void {
+    const roll = dice.next();
+    const running = [...world.hypervisor.vms.values()].filter((vm) => vm.fleet === fleetName && vm.state === 'running');
+    if (roll < 0.03 && running.length > 0) world.hypervisor.kill(dice.pick(running).id);
+    else if (roll < 0.05) repository.moveBranch();
+    else if (roll < 0.07) fleetDown(deps, dice.chance(0.3));
+    else if (roll < 0.08) world.hypervisor.restart();
+    else if (roll < 0.09) world.hypervisor.appear(dice.hex(4), fleetName, 'running');
+    else if (roll < 0.2) fleetUp(deps);
+    else if (roll < 0.22) tryEach((task) => pause(deps, task.id));
+    else if (roll < 0.23) tryEach((task) => cancel(deps, task.id));
+  }
+
+  function tryEach(act: (task: Task) => void): void {
+    const tasks = store.tasks.list().filter((task) => !isEnded(task.phase));
+    if (tasks.length > 0) act(dice.pick(tasks));
+  }
+
+  function look(task: Task): void {
+    switch (task.phase) {
+      case 'awaiting_approval':
+        decide(task);
+        return;
+      case 'needs_input':
+        answer(deps, task.id, 'yes', 'sim');
+        return;
+      case 'paused':
+        if (isCalm || dice.chance(0.5)) resume(deps, task.id);
+        return;
+      case 'stalled':
+      case 'blocked':
+      case 'failed':
+      case 'over_budget':
+        again(task);
+        return;
+      default:
+        return;
+    }
+  }
+
+  function decide(task: Task): void {
+    if (store.approvals.list("WHERE task = ? AND state = 'active'", task.id).length > 0) return;
+    if (!isCalm && dice.chance(0.2)) {
+      reject(deps, task.id, { by: 'sim', channel: 'api', notes: 'again' });
+      return;
+    }
+    const evidence = evidenceDigest({
+      commit: task.head ?? '',
+      base: task.base ?? '',
+      checkRuns: store.checkRuns.list('WHERE task = ?', task.id),
+      reviews: store.reviews.list('WHERE task = ?', task.id),
+    });
+    approve(deps, task.id, { by: 'sim', channel: 'api', commit: task.head ?? '', evidence });
+  }
+
+  function again(task: Task): void {
+    const tried = retries.get(task.id) ?? 0;
+    retries.set(task.id, tried + 1);
+    if (tried < 5) retry(deps, task.id);
+    else cancel(deps, task.id);
+  }
+
+  /** Once all tasks have ended: everything down and away. */
+  function goHome(): void {
+    const open = store.tasks.list().filter((task) => !isEnded(task.phase));
+    if (open.length > 0) {
+      fleetUp(deps);
+      return;
+    }
+    fleetDown(deps, true);
+    const left =
+      store.vms.list("WHERE phase <> 'gone'").length +
+      [...world.hypervisor.vms.values()].filter((vm) => vm.fleet === fleetName).length;
+    const held = store.ralphs.list('WHERE task IS NOT NULL').length;
+    if (left === 0 && held === 0 && world.gateway.openTunnels.size === 0) isDone = true;
+  }
+
+  return {
+    begin,
+    calm: () => {
+      isCalm = true;
+    },
+    isDone: () => isDone,
+  };
+}

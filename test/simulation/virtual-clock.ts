@@ -1,0 +1,66 @@
+import type { Clock } from '../../src/lib/clock.ts';
+
+/** Time that moves only when told to: to the next timer, with all that follows from it done before the one after. */
+export interface VirtualClock extends Clock {
+  /** Fires the next timer and lets everything it wakes settle; false when nothing waits. */
+  step(): Promise<boolean>;
+}
+
+interface Timer {
+  at: number;
+  seq: number;
+  fire: () => void;
+}
+
+export function createVirtualClock(start = 1_800_000_000_000): VirtualClock {
+  let now = start;
+  let seq = 0;
+  const timers: Timer[] = [];
+
+  function add(at: number, fire: () => void): Timer {
+    const timer = { at, seq: seq++, fire };
+    let low = 0;
+    let high = timers.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      const other = timers[middle];
+      if (other !== undefined && (other.at > at || (other.at === at && other.seq > timer.seq))) low = middle + 1;
+      else high = middle;
+    }
+    timers.splice(low, 0, timer);
+    return timer;
+  }
+
+  return {
+    now: () => now,
+    sleep: (ms, signal) =>
+      new Promise((resolve, reject) => {
+        if (signal?.aborted) {
+          reject(calledOff);
+          return;
+        }
+        const timer = add(now + Math.max(0, ms), resolve);
+        signal?.addEventListener('abort', () => {
+          const at = timers.indexOf(timer);
+          if (at !== -1) timers.splice(at, 1);
+          reject(calledOff);
+        });
+      }),
+    async step() {
+      const next = timers.pop();
+      if (next === undefined) return false;
+      now = Math.max(now, next.at);
+      next.fire();
+      await settle();
+      return true;
+    },
+  };
+}
+
+/** One for all: making them is costly. */
+const calledOff = new DOMException('called off', 'AbortError');
+
+/** Lets every promise that can go on go on: setImmediate runs after all microtasks. */
+function settle(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
