@@ -76,18 +76,18 @@ daemon_runs() {
   [ -r "/proc/$pid/comm" ] && read -r comm <"/proc/$pid/comm" && [ "$comm" = "$1" ]
 }
 
-# One holder at a time: `with_lock FOLDER COMMAND…`. A holder that died is noticed by its pid.
+# One holder at a time: `with_lock FOLDER COMMAND…`. A holder that died is noticed by its pid, or by never writing one.
 with_lock() {
   lock=$1
   shift
   mkdir -p "$(dirname "$lock")"
   until mkdir "$lock" 2>/dev/null; do
     holder=$(cat "$lock/pid" 2>/dev/null) || holder=
-    if [ -n "$holder" ] && ! kill -0 "$holder" 2>/dev/null; then
+    if { [ -n "$holder" ] && ! kill -0 "$holder" 2>/dev/null; } || { [ -z "$holder" ] && [ "${waited:-0}" -ge 5 ]; }; then
       rm -rf "$lock"
     else
-      [ -n "${lock_waits-}" ] || echo "ralph-fleet: waiting for another run to finish (pid ${holder:-?})" >&2
-      lock_waits=1
+      [ "${waited:-0}" -ne 1 ] || echo "ralph-fleet: waiting for another run to finish (pid ${holder:-?})" >&2
+      waited=$((${waited:-0} + 1))
       sleep 1
     fi
   done

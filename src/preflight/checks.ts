@@ -1,7 +1,16 @@
 import { credentialCheck } from './checks/credential.ts';
 import { diskCheck, memoryCheck } from './checks/room.ts';
 import { clockCheck, socketPathCheck, stateFolderCheck } from './checks/state.ts';
-import { gitCheck, jjCheck, limactlCheck, nodeCheck, qemuCheck, sshCheck, tmuxCheck, virshCheck } from './checks/tools.ts';
+import {
+  gitCheck,
+  jjCheck,
+  limactlCheck,
+  nodeCheck,
+  qemuCheck,
+  sshCheck,
+  tmuxCheck,
+  virshCheck,
+} from './checks/tools.ts';
 import { accelerationCheck, driverCheck, imageCheck } from './checks/virtualisation.ts';
 import type { PreflightCheck } from './preflight.ts';
 

@@ -94,7 +94,11 @@ async function runCheck(check: PreflightCheck, ctx: PreflightContext): Promise<C
   const done = new AbortController();
   const deadlineMs = check.deadlineMs ?? defaultDeadlineMs;
   const tooLate = ctx.clock.sleep(deadlineMs, done.signal).then((): Finding => {
-    return { state: 'fail', found: `no answer within ${deadlineMs / 1000} s`, remedy: `look why it hangs: ${check.why}` };
+    return {
+      state: 'fail',
+      found: `no answer within ${deadlineMs / 1000} s`,
+      remedy: `look why it hangs: ${check.why}`,
+    };
   });
   tooLate.catch(() => {}); // called off: the check was quicker
   const finding = await Promise.race([runSafely(check, ctx), tooLate]);
@@ -117,7 +121,12 @@ function askOnce(ctx: PreflightContext): PreflightContext {
   let builderAnswer: ReturnType<ImageBuilder['probe']> | null = null;
   return {
     ...ctx,
-    driver: { ...ctx.driver, name: ctx.driver.name, wall: ctx.driver.wall, probe: () => (driverAnswer ??= ctx.driver.probe()) },
+    driver: {
+      ...ctx.driver,
+      name: ctx.driver.name,
+      wall: ctx.driver.wall,
+      probe: () => (driverAnswer ??= ctx.driver.probe()),
+    },
     builder: { name: ctx.builder.name, probe: () => (builderAnswer ??= ctx.builder.probe()) },
   };
 }

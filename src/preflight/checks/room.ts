@@ -18,7 +18,9 @@ export const memoryCheck: PreflightCheck = {
     const found = `${gib(totalMiB)}, ${gib(availableMiB)} free: room for ${count(room)} of ${gib(wanted.memoryMiB)}, ${wanted.vms} asked`;
     if (room >= wanted.vms) return { state: 'ok', found };
     const smaller = 'close something, or ask for less: `vms` in fleet.yaml';
-    return room === 0 ? { state: 'fail', found, remedy: smaller } : { state: 'warn', found: `${found}; the others wait`, remedy: smaller };
+    return room === 0
+      ? { state: 'fail', found, remedy: smaller }
+      : { state: 'warn', found: `${found}; the others wait`, remedy: smaller };
   },
 };
 
@@ -28,7 +30,9 @@ export const diskCheck: PreflightCheck = {
   why: 'images, VM disks and transcripts live there; work is never written to a full disk',
   async run({ host, paths, wanted }) {
     const neededMiB = imageMiB + wanted.vms * firstGrowthMiB;
-    const places = await Promise.all([paths.cache, paths.state].map((path) => host.freeDiskMiB(path).then((free) => ({ path, free }))));
+    const places = await Promise.all(
+      [paths.cache, paths.state].map((path) => host.freeDiskMiB(path).then((free) => ({ path, free }))),
+    );
     const tight = places.toSorted((a, b) => a.free - b.free)[0];
     if (tight === undefined) return { state: 'skip', found: 'unknown' };
     const found = `${gib(tight.free)} free, ${gib(neededMiB)} needed`;

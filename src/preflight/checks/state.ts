@@ -15,11 +15,19 @@ export const stateFolderCheck: PreflightCheck = {
     }
     const version = layoutVersion(await host.head(paths.fleetDb, 64));
     if (version === 'damaged') {
-      return { state: 'fail', found: `\`${paths.fleetDb}\` is not a database`, remedy: 'ralph-fleet restore, from a backup' };
+      return {
+        state: 'fail',
+        found: `\`${paths.fleetDb}\` is not a database`,
+        remedy: 'ralph-fleet restore, from a backup',
+      };
     }
     if (version !== null && stateVersion !== null && version > stateVersion) {
       const found = `\`${paths.fleetDb}\` has layout ${version}; this version knows ${stateVersion}`;
-      return { state: 'fail', found, remedy: 'use the newer ralph-fleet again, or ralph-fleet restore with an older backup' };
+      return {
+        state: 'fail',
+        found,
+        remedy: 'use the newer ralph-fleet again, or ralph-fleet restore with an older backup',
+      };
     }
     return { state: 'ok', found: `${paths.state}${version === null ? ', new' : ''}` };
   },
@@ -31,7 +39,8 @@ export const stateFolderCheck: PreflightCheck = {
  */
 export function layoutVersion(head: Uint8Array | null): number | null | 'damaged' {
   if (head === null || head.length === 0) return null;
-  if (head.length < 64 || new TextDecoder('latin1').decode(head.subarray(0, 16)) !== 'SQLite format 3\0') return 'damaged';
+  if (head.length < 64 || new TextDecoder('latin1').decode(head.subarray(0, 16)) !== 'SQLite format 3\0')
+    return 'damaged';
   return new DataView(head.buffer, head.byteOffset, head.byteLength).getUint32(60);
 }
 

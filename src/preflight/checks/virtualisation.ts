@@ -23,8 +23,10 @@ export const accelerationCheck: PreflightCheck = {
   deadlineMs: 60_000,
   async run({ driver }) {
     const { available, accel, problems } = await driver.probe();
-    if (accel === 'kvm' || accel === 'hvf') return { state: 'ok', found: `in hardware (${accel}), proved by starting a guest` };
-    if (accel === null) return { state: 'skip', found: available ? 'unknown' : 'unknown while the driver does not answer' };
+    if (accel === 'kvm' || accel === 'hvf')
+      return { state: 'ok', found: `in hardware (${accel}), proved by starting a guest` };
+    if (accel === null)
+      return { state: 'skip', found: available ? 'unknown' : 'unknown while the driver does not answer' };
     const remedy = problems[0]?.remedy;
     const found = 'none in hardware: software emulation, starts are about 10x slower';
     return { state: 'warn', found, ...(remedy === undefined ? {} : { remedy }) };
