@@ -8,7 +8,7 @@ export const driverCheck: PreflightCheck = {
   deadlineMs: 60_000,
   async run({ driver, setupCommand }) {
     const probe = await driver.probe();
-    const name = `${driver.name}${probe.version === null ? '' : ` ${probe.version}`}`;
+    const name = probe.version?.includes(driver.name) ? probe.version : `${driver.name} ${probe.version ?? ''}`.trim();
     if (probe.available) return { state: 'ok', found: `${name}, wall \`${driver.wall}\`` };
     const whats = probe.problems.map((problem) => problem.what).join('; ') || 'not available';
     const remedies = [...new Set(probe.problems.map((problem) => problem.remedy))].join('   and   ');
