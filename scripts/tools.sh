@@ -1,3 +1,4 @@
+# shellcheck shell=sh disable=SC2034,SC2154
 # Sourced by the other scripts: where our own tools live, which Node is used, what a machine must have. POSIX sh.
 # Versions are pinned here and nowhere else (jj: scripts/install-jj).
 NODE_VERSION=24.21.0
@@ -71,7 +72,7 @@ qemu_command() {
 
 # Whether the daemon's own pid file names a process of that name (libvirt writes it without a line end). Forks nothing.
 daemon_runs() {
-  pid= comm=
+  pid='' comm=''
   { [ -r "/run/$1.pid" ] && read -r pid <"/run/$1.pid"; } || [ -n "$pid" ] || return 1
   [ -r "/proc/$pid/comm" ] && read -r comm <"/proc/$pid/comm" && [ "$comm" = "$1" ]
 }
