@@ -1,0 +1,112 @@
+import { z } from 'zod';
+import { commitHash, count, priority } from './common.ts';
+import { fleetConfig } from './fleet-config.ts';
+import { checkView } from './task-view.ts';
+
+/** Requests and answers of everything that changes desired state. A missing optional field means its default. */
+export const fleetUp = z.strictObject({
+  /** fleet.yaml after defaults, read by the CLI; null = what the daemon knows (or the defaults). */
+  config: fleetConfig.nullable().default(null),
+  /** Registers the bundled sample project, takes the scripted agent and submits its task, if not there yet. */
+  demo: z.boolean().default(false),
+});
+export const fleetDown = z.strictObject({ delete: z.boolean().default(false) });
+export const fleetPurge = z.strictObject({
+  /** False lists only what would go. */
+  confirmed: z.boolean().default(false),
+});
+export const purgeAnswer = z.object({
+  purged: z.boolean(),
+  unmerged: z.array(
+    z.object({ task: z.string(), title: z.string(), phase: z.string(), commit: commitHash.nullable() }),
+  ),
+  paths: z.array(z.string()),
+});
+
+export const imageBuild = z.strictObject({
+  /** Builds anew although a cached one is there. */
+  force: z.boolean().default(false),
+});
+
+export const projectSettings = z.strictObject({
+  setup: z
+    .strictObject({ run: z.string(), inputs: z.array(z.string()), timeoutSeconds: z.number().positive() })
+    .nullable(),
+  protected: z.array(z.string()),
+  checks: z.array(checkView),
+  registries: z.array(z.string()),
+});
+export const projectView = z.object({
+  name: z.string(),
+  path: z.string(),
+  branch: z.string(),
+  settings: projectSettings,
+  settingsFrom: commitHash.nullable(),
+  remote: z.string().nullable(),
+  addedAt: z.iso.datetime(),
+});
+export type ProjectView = z.infer<typeof projectView>;
+
+/** Looks without changing anything: what the checkout is, and the settings `projects add` would use. */
+export const projectInspect = z.strictObject({ path: z.string() });
+export const projectInspection = z.object({
+  path: z.string(),
+  name: z.string(),
+  branch: z.string().nullable(),
+  tip: commitHash.nullable(),
+  dirty: z.boolean(),
+  settings: projectSettings,
+  /** `file`: .ralph/project.yaml at the tip; `proposed`: from what the repository shows. */
+  settingsFrom: z.enum(['file', 'proposed']),
+  problems: z.array(z.object({ what: z.string(), remedy: z.string() })),
+});
+export const projectAdd = z.strictObject({
+  path: z.string(),
+  name: z.string().nullable().default(null),
+  branch: z.string().nullable().default(null),
+  /** Confirmed proposed settings; null = take .ralph/project.yaml at the tip (or refuse when there is none). */
+  settings: projectSettings.nullable().default(null),
+});
+export const projectRemove = z.strictObject({});
+
+export const taskDraft = z.strictObject({
+  ref: z.string().nullable(),
+  title: z.string().min(1).max(200),
+  description: z.string(),
+  checks: z.array(checkView),
+  dependsOn: z.array(z.string()),
+  contextFiles: z.array(z.string()),
+  priority,
+  agent: z.string().nullable(),
+  model: z.string().nullable(),
+  limits: z.strictObject({
+    iterations: count.nullable(),
+    maxTokens: z.number().positive().nullable(),
+    maxUsd: z.number().positive().nullable(),
+    maxCalls: z.number().positive().nullable(),
+  }),
+});
+export const taskSubmit = z.strictObject({
+  /** null = the only project there is. */
+  project: z.string().nullable().default(null),
+  drafts: z.array(taskDraft).min(1).max(500),
+});
+export const taskSubmitted = z.object({
+  tasks: z.array(z.object({ id: z.string(), ref: z.string().nullable(), title: z.string() })),
+});
+
+export const taskApprove = z.strictObject({
+  commit: commitHash,
+  /** The evidence the person saw, when they saw one; a different current one refuses with `stale_commit`. */
+  evidence: z.string().nullable().default(null),
+  channel: z.enum(['terminal', 'flag', 'api']),
+  by: z.string().min(1),
+});
+export const taskReject = z.strictObject({
+  notes: z.string().min(1),
+  by: z.string().min(1),
+  channel: z.enum(['terminal', 'flag', 'api']),
+});
+export const taskAnswer = z.strictObject({ answer: z.string().min(1), by: z.string().min(1) });
+export const taskPrioritize = z.strictObject({ priority });
+export const nothing = z.strictObject({});

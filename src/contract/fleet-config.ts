@@ -1,0 +1,53 @@
+import { z } from 'zod';
+import type { FleetConfig } from '../domain/fleet.ts';
+
+/** fleet.yaml after defaults, on the wire. The file's own form, with its comments and defaults, is in src/config. */
+const positive = z.number().int().positive();
+
+export const fleetConfig = z.strictObject({
+  name: z.string(),
+  driver: z.string(),
+  wall: z.enum(['device', 'process', 'guest']),
+  image: z.strictObject({
+    builder: z.enum(['auto', 'nix', 'debian']),
+    agents: z.array(z.string()),
+    debianMirror: z.string().nullable(),
+  }),
+  vms: z.strictObject({
+    count: z.union([positive, z.literal('auto')]),
+    size: z.strictObject({ cpus: positive, memoryMiB: positive, diskGiB: positive }),
+    warm: z.number().int().nonnegative(),
+  }),
+  roles: z.strictObject({ implementer: positive, reviewer: z.number().int().nonnegative() }),
+  agent: z.strictObject({
+    cli: z.string(),
+    model: z.string().nullable(),
+    maxTurns: positive,
+    iterationTimeoutMs: positive,
+  }),
+  budget: z.strictObject({
+    per: z.enum(['run', 'day', 'month', 'total']),
+    usd: z.number().positive(),
+    tokens: positive,
+    calls: positive,
+    warnAt: z.number().gt(0).max(1),
+  }),
+  limits: z.strictObject({
+    iterationsPerTask: positive,
+    uncountedPerTask: positive,
+    stagnationAfter: positive,
+    reviewsWaiting: positive,
+    reviewRounds: positive,
+  }),
+  credentials: z.record(z.string(), z.strictObject({ from: z.enum(['env', 'file']), name: z.string() })),
+  review: z.strictObject({ required: z.boolean(), allowNonInteractive: z.boolean() }),
+  integrate: z.strictObject({ mode: z.enum(['branch', 'pr']) }),
+  notify: z.array(
+    z.discriminatedUnion('kind', [
+      z.strictObject({ kind: z.literal('terminal') }),
+      z.strictObject({ kind: z.literal('desktop') }),
+      z.strictObject({ kind: z.literal('webhook'), url: z.string() }),
+    ]),
+  ),
+  upstream: z.strictObject({ anthropic: z.string() }),
+}) satisfies z.ZodType<FleetConfig>;

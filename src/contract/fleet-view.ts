@@ -1,0 +1,165 @@
+import { z } from 'zod';
+import { readinessStages, vmPhases } from '../domain/vm.ts';
+import { commitHash, count, isoTime, priority, role, shownState, spent, taskPhase } from './common.ts';
+import { inboxItem } from './inbox.ts';
+
+/**
+ * The one status document: `GET /v1/fleet` and `status --json`. Every face shows this and nothing else. What is not known is
+ * null with a problem beside it.
+ */
+const text = z.string().nullable();
+const accel = z.enum(['kvm', 'hvf', 'tcg']).nullable();
+
+export const fleetHead = z.object({
+  name: z.string(),
+  driver: text,
+  wall: z.enum(['device', 'process', 'guest']).nullable(),
+  accel,
+  desired: z.enum(['up', 'down', 'deleted']),
+  /** The whole fleet frozen by `pause`. */
+  paused: z.boolean(),
+  daemon: z.object({ pid: count, version: z.string(), since: isoTime }),
+});
+
+export const hostView = z.object({
+  memoryMiB: count.nullable(),
+  promisedMiB: count,
+  diskFreeGiB: z.number().nullable(),
+});
+
+/** An image or a project's prepared disk: what `up` shows progress of before there is any VM. */
+export const diskView = z.object({
+  key: z.string(),
+  kind: z.enum(['image', 'prepared']),
+  project: text,
+  phase: z.enum(['wanted', 'building', 'ready', 'failed']),
+  since: isoTime,
+  /** What it does now (`installing packages`), for the moving line. */
+  progress: text,
+  failure: text,
+  sizeBytes: count.nullable(),
+});
+
+export const vmView = z.object({
+  id: z.string(),
+  name: z.string(),
+  /** What it is for: implementer, reviewer, verifier, setup, warm. */
+  role: z.enum(['implementer', 'reviewer', 'verifier', 'setup', 'warm']),
+  /** `unknown` while driver or guest cannot say. */
+  phase: z.enum([...vmPhases, 'unknown']),
+  since: isoTime,
+  stage: z.enum(readinessStages).nullable(),
+  driver: z.string(),
+  way: z.enum(['fork', 'boot']),
+  accel,
+  sshPort: z.number().int().nullable(),
+  project: text,
+  task: text,
+  ralph: text,
+  cpus: count,
+  memoryMiB: count,
+  failure: text,
+});
+
+/** idle: no task · starting: its VM gets ready · working: an iteration runs · waiting: between two · parked · unknown */
+export const ralphPhase = z.enum(['idle', 'starting', 'working', 'waiting', 'parked', 'unknown']);
+
+export const ralphView = z.object({
+  name: z.string(),
+  role,
+  vm: text,
+  phase: ralphPhase,
+  state: shownState,
+  since: isoTime,
+  task: text,
+  /** `of` is the limit of iterations (of review rounds, for a reviewer). */
+  iteration: z.object({ id: z.string(), n: count, of: count }).nullable(),
+  /** A few words on what it does now (`edits src/a.ts`), from its own stream. */
+  does: text,
+  lastOutputAt: isoTime.nullable(),
+  waitsFor: text,
+  /** Name of the tmux session in the guest. */
+  tmux: text,
+  spent: spent.nullable(),
+});
+
+export const taskRow = z.object({
+  id: z.string(),
+  title: z.string(),
+  project: z.string(),
+  phase: taskPhase,
+  state: shownState,
+  since: isoTime,
+  /** What it waits for, in a person's words; null while it moves. */
+  waitsFor: text,
+  does: text,
+  reason: text,
+  ralph: text,
+  priority,
+  dependsOn: z.array(z.string()),
+  change: text,
+  commit: commitHash.nullable(),
+  base: commitHash.nullable(),
+  iterations: count,
+  iterationLimit: count,
+  reviewRound: count,
+  spent,
+  pr: text,
+});
+
+export const approvalRow = z.object({
+  task: z.string(),
+  commit: commitHash,
+  base: commitHash,
+  /** sha256 of the evidence the approval would be bound to. */
+  evidence: z.string(),
+  since: isoTime,
+  /** The reviewer's word; `none` where the fleet asks for no review. */
+  verdict: z.enum(['approved', 'none']),
+});
+
+export const budgetView = z.object({
+  per: z.enum(['run', 'day', 'month', 'total']),
+  since: isoTime,
+  resetsAt: isoTime.nullable(),
+  limit: z.object({ tokens: count, usd: z.number(), calls: count }),
+  spent,
+  warnAt: z.number(),
+  /** A subscription's usage window, where the provider tells. */
+  window: z.object({ usedRatio: z.number(), resetsAt: isoTime.nullable() }).nullable(),
+});
+
+export const problem = z.object({
+  what: z.string(),
+  since: isoTime,
+  remedy: z.string(),
+  severity: z.enum(['error', 'warning']),
+});
+
+export const fleetView = z.object({
+  /** The last event this snapshot has in it: go on with `GET /v1/events?after=seq`. */
+  seq: count,
+  asOf: isoTime,
+  /** When the last pass of the reconciler ended. */
+  passAt: isoTime.nullable(),
+  fleet: fleetHead,
+  host: hostView,
+  disks: z.array(diskView),
+  vms: z.array(vmView),
+  ralphs: z.array(ralphView),
+  tasks: z.array(taskRow),
+  approvals: z.array(approvalRow),
+  inbox: z.array(inboxItem),
+  budget: budgetView,
+  limits: z.object({ reviewsWaiting: count }),
+  problems: z.array(problem),
+});
+
+export type FleetView = z.infer<typeof fleetView>;
+export type DiskView = z.infer<typeof diskView>;
+export type VmView = z.infer<typeof vmView>;
+export type RalphView = z.infer<typeof ralphView>;
+export type TaskRow = z.infer<typeof taskRow>;
+export type BudgetView = z.infer<typeof budgetView>;
+export type Problem = z.infer<typeof problem>;
+export type ApprovalRow = z.infer<typeof approvalRow>;

@@ -1,0 +1,59 @@
+/**
+ * Method and path of every route, without schemas, so that the CLI's quick commands need not load them. `routes.ts` adds the
+ * schemas to the same names. `:x` is a path parameter.
+ */
+export const routePaths = {
+  healthz: ['GET', '/healthz'],
+  readyz: ['GET', '/readyz'],
+  daemonStop: ['POST', '/v1/daemon/stop'],
+  fleet: ['GET', '/v1/fleet'],
+  fleetUp: ['POST', '/v1/fleet/up'],
+  fleetDown: ['POST', '/v1/fleet/down'],
+  fleetPause: ['POST', '/v1/fleet/pause'],
+  fleetResume: ['POST', '/v1/fleet/resume'],
+  fleetPurge: ['POST', '/v1/fleet/purge'],
+  vms: ['GET', '/v1/vms'],
+  ralphs: ['GET', '/v1/ralphs'],
+  images: ['GET', '/v1/images'],
+  imageBuild: ['POST', '/v1/images/build'],
+  imageVerify: ['POST', '/v1/images/:key/verify'],
+  tasks: ['GET', '/v1/tasks'],
+  taskSubmit: ['POST', '/v1/tasks'],
+  task: ['GET', '/v1/tasks/:id'],
+  taskDiff: ['GET', '/v1/tasks/:id/diff'],
+  taskEvidence: ['GET', '/v1/tasks/:id/evidence'],
+  taskWhy: ['GET', '/v1/tasks/:id/why'],
+  taskApprove: ['POST', '/v1/tasks/:id/approve'],
+  taskReject: ['POST', '/v1/tasks/:id/reject'],
+  taskCancel: ['POST', '/v1/tasks/:id/cancel'],
+  taskPause: ['POST', '/v1/tasks/:id/pause'],
+  taskResume: ['POST', '/v1/tasks/:id/resume'],
+  taskRetry: ['POST', '/v1/tasks/:id/retry'],
+  taskAnswer: ['POST', '/v1/tasks/:id/answer'],
+  taskPrioritize: ['POST', '/v1/tasks/:id/prioritize'],
+  plan: ['GET', '/v1/plan'],
+  projects: ['GET', '/v1/projects'],
+  projectInspect: ['POST', '/v1/projects/inspect'],
+  projectAdd: ['POST', '/v1/projects'],
+  projectRemove: ['POST', '/v1/projects/:name/remove'],
+} as const satisfies Record<string, readonly ['GET' | 'POST', string]>;
+
+export type RouteName = keyof typeof routePaths;
+
+/** Server-sent events. `:name` may be an id or a unique prefix where people type it. */
+export const streamPaths = {
+  events: '/v1/events',
+  ralphStream: '/v1/ralphs/:name/stream',
+} as const;
+
+/**
+ * HTTP upgrade (`Upgrade: ralph-terminal`, answered by 101): afterwards raw bytes both ways, no framing. Query: `write=0|1`, `cols`,
+ * `rows`. Without `write` what the client sends is dropped. Refusals are ordinary JSON errors with their status.
+ */
+export const terminalPath = '/v1/ralphs/:name/terminal';
+export const terminalUpgrade = 'ralph-terminal';
+
+/** Fills the parameters of a path; each is percent-encoded. */
+export function fillPath(path: string, params: Readonly<Record<string, string>>): string {
+  return path.replace(/:([a-z]+)/g, (_, name: string) => encodeURIComponent(params[name] ?? ''));
+}

@@ -1,0 +1,75 @@
+import { z } from 'zod';
+import * as actions from './actions.ts';
+import { done, listOf } from './common.ts';
+import { readyView, stopping } from './daemon-view.ts';
+import { evidenceView } from './evidence.ts';
+import { diskView, fleetView, ralphView, taskRow, vmView } from './fleet-view.ts';
+import { planView, whyView } from './plan-view.ts';
+import type { RouteName } from './route-paths.ts';
+import { diffView, taskView } from './task-view.ts';
+
+/** The schemas of every route of `route-paths.ts`. Server and client both use this table; OpenAPI is made from it. */
+export interface Route {
+  request: z.ZodType;
+  query: z.ZodType;
+  response: z.ZodType;
+  /** One sentence for the API's documentation. */
+  summary: string;
+}
+
+const none = z.strictObject({});
+const get = <R extends z.ZodType, Q extends z.ZodType = typeof none>(summary: string, response: R, query?: Q) => ({
+  request: none,
+  query: (query ?? none) as Q,
+  response,
+  summary,
+});
+const post = <B extends z.ZodType, R extends z.ZodType>(summary: string, request: B, response: R) => ({
+  request,
+  query: none,
+  response,
+  summary,
+});
+
+/** `project` and `state` narrow the list; `state` takes several, separated by commas. */
+const taskQuery = z.strictObject({ project: z.string().optional(), state: z.string().optional() });
+
+export const routes = {
+  healthz: get('Whether it listens.', z.object({ ok: z.literal(true) })),
+  readyz: get('Whether its first pass has ended.', readyView),
+  daemonStop: post('Ends the daemon; Ralphs go on.', none, stopping),
+  fleet: get('The status document.', fleetView),
+  fleetUp: post('Wants the fleet up.', actions.fleetUp, done),
+  fleetDown: post('Saves the work, then stops Ralphs and VMs.', actions.fleetDown, done),
+  fleetPause: post('Freezes the fleet.', none, done),
+  fleetResume: post('Thaws the fleet.', none, done),
+  fleetPurge: post('Removes what the fleet keeps; lists unmerged work first.', actions.fleetPurge, actions.purgeAnswer),
+  vms: get('The VMs.', listOf(vmView)),
+  ralphs: get('The Ralphs.', listOf(ralphView)),
+  images: get('Images and prepared disks.', listOf(diskView)),
+  imageBuild: post('Wants the image built; a cached one is taken.', actions.imageBuild, done),
+  imageVerify: post('Boots the image and runs ralph-verify in it.', none, done),
+  tasks: get('The tasks.', listOf(taskRow), taskQuery),
+  taskSubmit: post('Adds tasks to the queue.', actions.taskSubmit, actions.taskSubmitted),
+  task: get('One task whole.', taskView),
+  taskDiff: get('The change of a task.', diffView),
+  taskEvidence: get('What was checked.', evidenceView),
+  taskWhy: get('Why it does not move.', whyView),
+  taskApprove: post("The human's yes to one commit.", actions.taskApprove, done),
+  taskReject: post("The human's no, with notes for the implementer.", actions.taskReject, done),
+  taskCancel: post('Ends a task; its work is kept.', none, done),
+  taskPause: post('Parks a task.', none, done),
+  taskResume: post('Lets a parked task go on.', none, done),
+  taskRetry: post('Lets a failed or stalled task start again.', none, done),
+  taskAnswer: post('Answers a question of a Ralph.', actions.taskAnswer, done),
+  taskPrioritize: post('Changes its place in the queue.', actions.taskPrioritize, done),
+  plan: get('What the next pass would do.', planView),
+  projects: get('The registered repositories.', listOf(actions.projectView)),
+  projectInspect: post('Looks at a checkout, changes nothing.', actions.projectInspect, actions.projectInspection),
+  projectAdd: post('Registers a repository.', actions.projectAdd, actions.projectView),
+  projectRemove: post('Forgets a repository; refuses while it has unfinished tasks.', none, done),
+} as const satisfies Record<RouteName, Route>;
+
+export type Request<N extends RouteName> = z.input<(typeof routes)[N]['request']>;
+export type Query<N extends RouteName> = z.input<(typeof routes)[N]['query']>;
+export type Response<N extends RouteName> = z.output<(typeof routes)[N]['response']>;

@@ -1,0 +1,199 @@
+import { toIso } from '../lib/clock.ts';
+import type { InboxAction, InboxItem, InboxKind, InboxSeverity } from './inbox-item.ts';
+import { inboxSeverities } from './inbox-item.ts';
+import type { TaskPhase } from './task.ts';
+
+/**
+ * What needs a person, computed from phases, questions and problems, never from timers or screen text. Pure; CLI, page, MCP and
+ * notifications render the result and nothing else. An item's id is kind:subject:generation, where the generation is the time it
+ * was raised: the same thing keeps its id over restarts, a re-raised one gets a new one (and a new ping).
+ */
+export interface InboxSnapshot {
+  now: number;
+  tasks: InboxTask[];
+  /** Number of reviews that may wait for the person before everything stands still. */
+  reviewsWaitingLimit: number;
+  /** Set while the fleet's own budget is gone: since when, and what of it. */
+  budgetGone: { since: number; text: string } | null;
+  problems: {
+    id: string;
+    what: string;
+    since: number;
+    remedy: string;
+    vm: string | null;
+    severity: 'error' | 'warning';
+  }[];
+}
+
+export interface InboxTask {
+  id: string;
+  project: string;
+  title: string;
+  phase: TaskPhase;
+  since: number;
+  reason: string | null;
+  ralph: string | null;
+  /** A failed task a person has looked at, or called off, no longer needs them. */
+  seen: boolean;
+  /** For awaiting_approval: the commit and what is known of it. */
+  approval: { commit: string; reviewed: boolean; calledOut: number } | null;
+  question: { question: string; options: string[]; askedAt: number } | null;
+  /** Ids of tasks that wait for this one. */
+  dependents: string[];
+}
+
+const waitingAfterMs = 30 * 60_000;
+const overdueAfterMs = 8 * 3_600_000;
+
+export function inbox(snapshot: InboxSnapshot): InboxItem[] {
+  const waiting = snapshot.tasks.filter((task) => task.phase === 'awaiting_approval').length;
+  const everythingWaits = waiting > 0 && waiting >= snapshot.reviewsWaitingLimit;
+  const items = snapshot.tasks.flatMap((task) => taskItem(task, everythingWaits, snapshot.now) ?? []);
+  if (snapshot.budgetGone) items.push(budgetItem(snapshot.budgetGone, snapshot.now));
+  for (const problem of snapshot.problems) {
+    if (problem.severity === 'error') items.push(problemItem(problem, snapshot.now));
+  }
+  return items.sort(
+    (a, b) =>
+      inboxSeverities.indexOf(a.severity) - inboxSeverities.indexOf(b.severity) ||
+      a.since.localeCompare(b.since) ||
+      a.id.localeCompare(b.id),
+  );
+}
+
+function taskItem(task: InboxTask, everythingWaits: boolean, now: number): InboxItem | null {
+  const severity: InboxSeverity = task.dependents.length > 0 ? 'blocking-one' : 'soon';
+  switch (task.phase) {
+    case 'awaiting_approval':
+      return item(task, now, {
+        kind: 'approve',
+        title: task.title,
+        why: whyApprove(task),
+        severity: everythingWaits ? 'blocking-many' : severity,
+        actions: [
+          action('A', 'approve', `ralph-fleet approve ${task.id}`, 'yes'),
+          action('R', 'reject with notes', `ralph-fleet reject ${task.id} -m NOTES`, 'yes'),
+        ],
+      });
+    case 'needs_input':
+      return item(task, now, {
+        kind: 'answer',
+        title: task.question?.question ?? task.reason ?? task.title,
+        why: (task.question?.options ?? []).map((option, i) => `${letter(i)}) ${option}`).join('  ') || task.title,
+        severity: 'blocking-one',
+        since: task.question?.askedAt ?? task.since,
+        actions: [
+          action('=', 'answer', `ralph-fleet task answer ${task.id} ${task.question?.options.length ? 'a' : 'TEXT'}`),
+        ],
+      });
+    case 'over_budget':
+      return item(task, now, {
+        kind: 'decide-budget',
+        title: task.title,
+        why: task.reason ?? 'its budget is gone',
+        severity,
+        actions: [
+          action('p', 'go on after raising the limit', `ralph-fleet task resume ${task.id}`, 'yes'),
+          action('X', 'cancel', `ralph-fleet task cancel ${task.id}`, 'type-id'),
+        ],
+      });
+    case 'failed':
+    case 'stalled':
+    case 'blocked':
+      return task.seen ? null : mendItem(task, severity, now);
+    default:
+      return null;
+  }
+}
+
+function mendItem(task: InboxTask, severity: InboxSeverity, now: number): InboxItem {
+  return item(task, now, {
+    kind: 'mend',
+    title: task.title,
+    why: task.reason ?? task.phase,
+    severity,
+    actions: [
+      action('r', 'try again', `ralph-fleet task retry ${task.id}`),
+      action('X', 'cancel', `ralph-fleet task cancel ${task.id}`, 'type-id'),
+    ],
+  });
+}
+
+function whyApprove(task: InboxTask): string {
+  const parts = ['verified'];
+  if (task.approval) parts[0] = `verified on ${task.approval.commit.slice(0, 7)}`;
+  if (task.approval?.reviewed) parts.push('reviewed');
+  const files = task.approval?.calledOut ?? 0;
+  if (files > 0) parts.push(`${files} called out`);
+  if (task.dependents.length > 0) parts.push(`${task.dependents.join(', ')} waits for it`);
+  return parts.join(', ');
+}
+
+interface Draft {
+  kind: InboxKind;
+  title: string;
+  why: string;
+  severity: InboxSeverity;
+  actions: InboxAction[];
+  since?: number;
+}
+
+function item(task: InboxTask, now: number, draft: Draft): InboxItem {
+  const since = draft.since ?? task.since;
+  return {
+    id: `${draft.kind}:${task.id}:${since}`,
+    kind: draft.kind,
+    subject: { task: task.id, ralph: task.ralph, vm: null, project: task.project },
+    title: draft.title,
+    why: draft.why,
+    since: toIso(since),
+    ageClass: ageClass(now - since),
+    actions: draft.actions,
+    link: { cli: draft.actions[0]?.command ?? `ralph-fleet why ${task.id}`, tui: null, web: null },
+    severity: draft.severity,
+  };
+}
+
+function budgetItem(gone: { since: number; text: string }, now: number): InboxItem {
+  const command = 'ralph-fleet budget set';
+  return {
+    id: `decide-budget:fleet:${gone.since}`,
+    kind: 'decide-budget',
+    subject: { task: null, ralph: null, vm: null, project: null },
+    title: 'the fleet has spent its budget',
+    why: gone.text,
+    since: toIso(gone.since),
+    ageClass: ageClass(now - gone.since),
+    actions: [action('b', 'raise the budget', command, 'yes')],
+    link: { cli: command, tui: null, web: null },
+    severity: 'blocking-many',
+  };
+}
+
+function problemItem(problem: InboxSnapshot['problems'][number], now: number): InboxItem {
+  return {
+    id: `mend:${problem.id}:${problem.since}`,
+    kind: 'mend',
+    subject: { task: null, ralph: null, vm: problem.vm, project: null },
+    title: problem.what,
+    why: problem.remedy,
+    since: toIso(problem.since),
+    ageClass: ageClass(now - problem.since),
+    actions: [action('d', 'look into it', 'ralph-fleet doctor')],
+    link: { cli: 'ralph-fleet doctor', tui: null, web: null },
+    severity: 'soon',
+  };
+}
+
+function action(key: string, label: string, command: string, confirm: InboxAction['confirm'] = 'none'): InboxAction {
+  return { key, label, command, confirm, disabledReason: null };
+}
+
+function ageClass(ms: number): InboxItem['ageClass'] {
+  if (ms >= overdueAfterMs) return 'overdue';
+  return ms >= waitingAfterMs ? 'waiting' : 'fresh';
+}
+
+function letter(index: number): string {
+  return String.fromCharCode(97 + (index % 26));
+}
