@@ -16,9 +16,9 @@ export interface PreflightParts {
   /** `createHost()`. */
   host: Host;
   config: FleetConfig;
-  /** The driver and builder `config` asks for, from their registries. */
-  driver: Driver;
-  builder: ImageBuilder;
+  /** Opens the driver and builder `config` asks for, from their registries; what they throw is reported as a finding. */
+  driver: () => Promise<Driver>;
+  builder: () => Promise<ImageBuilder>;
   /** Number of the store's migrations; null skips the look for a newer database. */
   stateVersion: number | null;
 }

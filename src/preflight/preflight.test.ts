@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { DriverProbe } from '../drivers/driver.ts';
 import { FleetError } from '../lib/errors.ts';
 import type { Exec } from '../lib/exec.ts';
 import { resolvePaths } from '../lib/paths.ts';
@@ -44,12 +45,12 @@ function context(change: Partial<PreflightContext> = {}): PreflightContext {
       head: async () => null,
     },
     paths: resolvePaths({ HOME: '/home/u' }),
-    driver: {
+    driver: async () => ({
       name: 'libvirt',
       wall: 'device',
       probe: async () => ({ available: true, version: '11.3.0', accel: 'kvm', problems: [] }),
-    },
-    builder: { name: 'debian', probe: async () => ({ available: true, problems: [] }) },
+    }),
+    builder: async () => ({ name: 'debian', probe: async () => ({ available: true, problems: [] }) }),
     wanted: { vms: 2, memoryMiB: 2048, diskGiB: 20, credential: true },
     credentials: [{ from: 'env', name: 'ANTHROPIC_API_KEY' }],
     stateVersion: 3,
@@ -92,7 +93,7 @@ describe('the whole preflight', () => {
       asked += 1;
       return { available: true, version: null, accel: null, problems: [] };
     };
-    await runPreflight(context({ driver: { name: 'fake', wall: 'device', probe } }), checks);
+    await runPreflight(context({ driver: async () => ({ name: 'fake', wall: 'device', probe }) }), checks);
     expect(asked).toBe(1);
   });
 
@@ -165,8 +166,8 @@ describe.each([
 });
 
 describe('virtualisation', () => {
-  const answering = (probe: Awaited<ReturnType<PreflightContext['driver']['probe']>>) =>
-    context({ driver: { name: 'libvirt', wall: 'device', probe: async () => probe } });
+  const answering = (probe: DriverProbe) =>
+    context({ driver: async () => ({ name: 'libvirt', wall: 'device', probe: async () => probe }) });
 
   it('warns plainly under software emulation, and `up` still works', async () => {
     const ctx = answering({ available: true, version: '11.3.0', accel: 'tcg', problems: [] });
@@ -186,6 +187,17 @@ describe('virtualisation', () => {
       remedy: 'sudo systemctl start libvirtd',
     });
     expect(await find('acceleration', ctx)).toMatchObject({ state: 'skip' });
+  });
+
+  it('reports a driver that cannot even be chosen, once', async () => {
+    const driver = () =>
+      Promise.reject(new FleetError('invalid_file', 'There is no driver `x`.', { remedy: 'driver: auto' }));
+    expect(await find('driver', context({ driver }))).toMatchObject({
+      state: 'fail',
+      found: 'There is no driver `x`.',
+      remedy: 'driver: auto',
+    });
+    expect(await find('acceleration', context({ driver }))).toMatchObject({ state: 'skip' });
   });
 
   it('reads virsh 9 as usable but untested', async () => {
@@ -215,12 +227,12 @@ describe('room', () => {
     );
   });
 
-  it('names the fuller of the two places when the disk is short', async () => {
+  it('names the fullest place when the disk is short', async () => {
     const paths = context().paths;
-    const freeDiskMiB = async (path: string) => (path === paths.cache ? 900 : 90_000);
+    const freeDiskMiB = async (path: string) => (path === paths.images ? 900 : 90_000);
     const finding = await find('disk', context({ host: { ...context().host, freeDiskMiB } }));
     expect(finding).toMatchObject({ state: 'fail' });
-    expect(finding.found).toContain(paths.cache);
+    expect(finding.found).toContain(paths.images);
   });
 });
 
@@ -280,7 +292,7 @@ describe('the rest', () => {
 
   it('fails with the builder’s own remedy', async () => {
     const problems = [{ what: 'no `mmdebstrap`', remedy: 'scripts/setup' }];
-    const builder = { name: 'debian' as const, probe: async () => ({ available: false, problems }) };
+    const builder = async () => ({ name: 'debian' as const, probe: async () => ({ available: false, problems }) });
     expect(await find('image', context({ builder }))).toMatchObject({
       state: 'fail',
       found: 'debian: no `mmdebstrap`',
