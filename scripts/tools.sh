@@ -51,9 +51,10 @@ packages_are_fresh() {
 install_packages() {
   ! packages_are_fresh || return 0 # another run has done it while this one waited
   log=$(mktemp "${TMPDIR:-/tmp}/ralph-fleet-npm.XXXXXX")
-  with_progress 'npm packages' "$log" run_npm ci --prefix "$root" --no-audit --no-fund || return 1
-  touch "$root/node_modules/.package-lock.json"
+  installed=0
+  with_progress 'npm packages' "$log" run_npm ci --prefix "$root" --no-audit --no-fund || installed=1
   rm -f "$log"
+  [ "$installed" -eq 0 ] && touch "$root/node_modules/.package-lock.json"
 }
 
 missing_commands() {

@@ -22,7 +22,7 @@ beforeEach(async () => {
   const packages = { '': manifest, dep: { version: '1.0.0' }, 'node_modules/dep': { resolved: 'dep', link: true } };
   const lock = { name: 'x', version: '1.0.0', lockfileVersion: 3, requires: true, packages };
   await writeFile(join(folder, 'package-lock.json'), JSON.stringify(lock));
-  env = { ...baseEnvironment(), XDG_CACHE_HOME: join(folder, 'cache'), HOME: join(folder, 'home') };
+  env = { ...baseEnvironment(), XDG_CACHE_HOME: join(folder, 'cache'), HOME: join(folder, 'home'), TMPDIR: folder };
   await mkdir(join(folder, 'cache/ralph-fleet/tools'), { recursive: true });
   await writeFile(join(folder, 'cache/ralph-fleet/tools/node-path'), `${process.execPath}\n`);
 });
