@@ -89,5 +89,7 @@ for (const { name, seconds, said } of results) {
   console.log(`${said === '' ? '✓' : '✗'} ${name.padEnd(16)} ${seconds.toFixed(1).padStart(6)} s`);
 }
 const failed = results.filter(({ said }) => said !== '').length;
-console.log(`${failed === 0 ? 'all good' : `${failed} of ${results.length} parts failed`}, ${((performance.now() - began) / 1000).toFixed(1)} s`);
+console.log(
+  `${failed === 0 ? 'all good' : `${failed} of ${results.length} parts failed`}, ${((performance.now() - began) / 1000).toFixed(1)} s`,
+);
 process.exitCode = failed === 0 ? 0 : 1;

@@ -90,7 +90,8 @@ interface VitestReport {
 
 /** A crash, a file that does not load or an unhandled error fails no test of vitest's; it still counts as a failure here. */
 function count(part: Part, code: number): Omit<Outcome, 'seconds'> {
-  if (part.report === undefined) return { name: part.name, passed: code === 0 ? 1 : 0, failed: code === 0 ? 0 : 1, slow: [] };
+  if (part.report === undefined)
+    return { name: part.name, passed: code === 0 ? 1 : 0, failed: code === 0 ? 0 : 1, slow: [] };
   if (!existsSync(part.report)) return { name: part.name, passed: 0, failed: 1, slow: [] };
   const report: VitestReport = JSON.parse(readFileSync(part.report, 'utf8'));
   const slow = report.testResults.flatMap((file) =>

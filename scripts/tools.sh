@@ -1,3 +1,4 @@
+# shellcheck shell=sh disable=SC2034,SC2154
 # Sourced by the other scripts: where our own tools live, which Node is used, what a machine must have. POSIX sh.
 # Versions are pinned here and nowhere else (jj: scripts/install-jj).
 NODE_VERSION=24.21.0
@@ -50,9 +51,10 @@ packages_are_fresh() {
 install_packages() {
   ! packages_are_fresh || return 0 # another run has done it while this one waited
   log=$(mktemp "${TMPDIR:-/tmp}/ralph-fleet-npm.XXXXXX")
-  with_progress 'npm packages' "$log" run_npm ci --prefix "$root" --no-audit --no-fund || return 1
-  touch "$root/node_modules/.package-lock.json"
+  installed=0
+  with_progress 'npm packages' "$log" run_npm ci --prefix "$root" --no-audit --no-fund || installed=1
   rm -f "$log"
+  [ "$installed" -eq 0 ] && touch "$root/node_modules/.package-lock.json"
 }
 
 missing_commands() {
@@ -71,23 +73,23 @@ qemu_command() {
 
 # Whether the daemon's own pid file names a process of that name (libvirt writes it without a line end). Forks nothing.
 daemon_runs() {
-  pid= comm=
+  pid='' comm=''
   { [ -r "/run/$1.pid" ] && read -r pid <"/run/$1.pid"; } || [ -n "$pid" ] || return 1
   [ -r "/proc/$pid/comm" ] && read -r comm <"/proc/$pid/comm" && [ "$comm" = "$1" ]
 }
 
-# One holder at a time: `with_lock FOLDER COMMAND…`. A holder that died is noticed by its pid.
+# One holder at a time: `with_lock FOLDER COMMAND…`. A holder that died is noticed by its pid, or by never writing one.
 with_lock() {
   lock=$1
   shift
   mkdir -p "$(dirname "$lock")"
   until mkdir "$lock" 2>/dev/null; do
     holder=$(cat "$lock/pid" 2>/dev/null) || holder=
-    if [ -n "$holder" ] && ! kill -0 "$holder" 2>/dev/null; then
+    if { [ -n "$holder" ] && ! kill -0 "$holder" 2>/dev/null; } || { [ -z "$holder" ] && [ "${waited:-0}" -ge 5 ]; }; then
       rm -rf "$lock"
     else
-      [ -n "${lock_waits-}" ] || echo "ralph-fleet: waiting for another run to finish (pid ${holder:-?})" >&2
-      lock_waits=1
+      [ "${waited:-0}" -ne 1 ] || echo "ralph-fleet: waiting for another run to finish (pid ${holder:-?})" >&2
+      waited=$((${waited:-0} + 1))
       sleep 1
     fi
   done

@@ -1,4 +1,4 @@
-import type { Driver, DriverProbe } from '../drivers/driver.ts';
+import type { Driver } from '../drivers/driver.ts';
 import type { ImageBuilder } from '../images/builder.ts';
 import type { Clock } from '../lib/clock.ts';
 import { asFleetError, formatError } from '../lib/errors.ts';
@@ -36,9 +36,9 @@ export interface PreflightContext {
   clock: Clock;
   host: Host;
   paths: Paths;
-  /** The driver and builder that would be used, asked at most once each however many checks want to know. */
-  driver: Pick<Driver, 'name' | 'wall' | 'probe'>;
-  builder: Pick<ImageBuilder, 'name' | 'probe'>;
+  /** Opens the driver and builder that would be used; each is opened and asked at most once. May throw: then its check fails. */
+  driver: () => Promise<Pick<Driver, 'name' | 'wall' | 'probe'>>;
+  builder: () => Promise<Pick<ImageBuilder, 'name' | 'probe'>>;
   wanted: {
     /** VMs `up` would start at once. */
     vms: number;
@@ -117,16 +117,21 @@ async function runSafely(check: PreflightCheck, ctx: PreflightContext): Promise<
 
 /** A probe may start a VM: several checks read one answer. */
 function askOnce(ctx: PreflightContext): PreflightContext {
-  let driverAnswer: Promise<DriverProbe> | null = null;
-  let builderAnswer: ReturnType<ImageBuilder['probe']> | null = null;
-  return {
-    ...ctx,
-    driver: {
-      ...ctx.driver,
-      name: ctx.driver.name,
-      wall: ctx.driver.wall,
-      probe: () => (driverAnswer ??= ctx.driver.probe()),
-    },
-    builder: { name: ctx.builder.name, probe: () => (builderAnswer ??= ctx.builder.probe()) },
+  const driver = once(async () => {
+    const opened = await ctx.driver();
+    return { name: opened.name, wall: opened.wall, probe: once(() => opened.probe()) };
+  });
+  const builder = once(async () => {
+    const opened = await ctx.builder();
+    return { name: opened.name, probe: once(() => opened.probe()) };
+  });
+  return { ...ctx, driver, builder };
+}
+
+function once<T>(ask: () => Promise<T>): () => Promise<T> {
+  let answer: Promise<T> | null = null;
+  return () => {
+    answer ??= ask();
+    return answer;
   };
 }

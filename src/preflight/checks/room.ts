@@ -31,7 +31,7 @@ export const diskCheck: PreflightCheck = {
   async run({ host, paths, wanted }) {
     const neededMiB = imageMiB + wanted.vms * firstGrowthMiB;
     const places = await Promise.all(
-      [paths.cache, paths.state].map((path) => host.freeDiskMiB(path).then((free) => ({ path, free }))),
+      [paths.images, paths.vms, paths.state].map((path) => host.freeDiskMiB(path).then((free) => ({ path, free }))),
     );
     const tight = places.toSorted((a, b) => a.free - b.free)[0];
     if (tight === undefined) return { state: 'skip', found: 'unknown' };

@@ -6,7 +6,7 @@ export const stateFolderCheck: PreflightCheck = {
   title: 'state folder',
   why: 'everything the fleet knows is kept there',
   async run({ host, paths, stateVersion }) {
-    for (const path of [paths.state, paths.cache, paths.runtime]) {
+    for (const path of [paths.state, paths.vms, paths.cache, paths.images, paths.runtime]) {
       const { folder, writable } = await host.writable(path);
       if (!writable) {
         const remedy = `make \`${folder}\` writable for you, or set XDG_STATE_HOME, XDG_CACHE_HOME, XDG_RUNTIME_DIR`;

@@ -6,13 +6,14 @@ export const driverCheck: PreflightCheck = {
   title: 'driver',
   why: 'it makes and starts the VMs',
   deadlineMs: 60_000,
-  async run({ driver, setupCommand }) {
+  async run(ctx) {
+    const driver = await ctx.driver();
     const probe = await driver.probe();
-    const name = `${driver.name}${probe.version === null ? '' : ` ${probe.version}`}`;
+    const name = probe.version?.includes(driver.name) ? probe.version : `${driver.name} ${probe.version ?? ''}`.trim();
     if (probe.available) return { state: 'ok', found: `${name}, wall \`${driver.wall}\`` };
     const whats = probe.problems.map((problem) => problem.what).join('; ') || 'not available';
     const remedies = [...new Set(probe.problems.map((problem) => problem.remedy))].join('   and   ');
-    return { state: 'fail', found: `${driver.name}: ${whats}`, remedy: remedies || setupCommand };
+    return { state: 'fail', found: `${driver.name}: ${whats}`, remedy: remedies || ctx.setupCommand };
   },
 };
 
@@ -21,7 +22,9 @@ export const accelerationCheck: PreflightCheck = {
   title: 'virtualisation',
   why: 'in hardware a VM starts about ten times faster',
   deadlineMs: 60_000,
-  async run({ driver }) {
+  async run(ctx) {
+    const driver = await ctx.driver().catch(() => null); // the driver's own check says why
+    if (driver === null) return { state: 'skip', found: 'unknown without a driver' };
     const { available, accel, problems } = await driver.probe();
     if (accel === 'kvm' || accel === 'hvf')
       return { state: 'ok', found: `in hardware (${accel}), proved by starting a guest` };
@@ -38,11 +41,12 @@ export const imageCheck: PreflightCheck = {
   title: 'image builder',
   why: 'it makes the disk every VM starts from',
   deadlineMs: 30_000,
-  async run({ builder, setupCommand }) {
+  async run(ctx) {
+    const builder = await ctx.builder();
     const { available, problems } = await builder.probe();
     if (available) return { state: 'ok', found: builder.name };
     const whats = problems.map((problem) => problem.what).join('; ') || 'cannot build here';
     const remedies = [...new Set(problems.map((problem) => problem.remedy))].join('   and   ');
-    return { state: 'fail', found: `${builder.name}: ${whats}`, remedy: remedies || setupCommand };
+    return { state: 'fail', found: `${builder.name}: ${whats}`, remedy: remedies || ctx.setupCommand };
   },
 };
