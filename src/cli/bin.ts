@@ -1,0 +1,25 @@
+#!/usr/bin/env node
+import { readFileSync } from 'node:fs';
+import { enableCompileCache } from 'node:module';
+
+enableCompileCache();
+const { createIo } = await import('./frame/io.ts');
+const { createSystemClock } = await import('../lib/clock.ts');
+const { resolvePaths } = await import('../lib/paths.ts');
+const { resourcePath } = await import('../lib/resources.ts');
+const { runCli } = await import('./main.ts');
+
+const called = new AbortController();
+process.once('SIGINT', () => called.abort()); // a second ctrl-C ends it at once
+process.stdout.on('error', () => process.exit(0)); // the reader of a pipe went away
+
+process.exitCode = await runCli(process.argv.slice(2), {
+  io: createIo(),
+  env: process.env,
+  paths: resolvePaths(),
+  clock: createSystemClock(),
+  signal: called.signal,
+  version: () => String(JSON.parse(readFileSync(resourcePath('package.json'), 'utf8')).version),
+  self: [process.execPath, ...process.execArgv, process.argv[1] ?? ''],
+  preflight: null,
+});
