@@ -9,13 +9,15 @@ import type { GuestEndpoint } from '../domain/endpoint.ts';
  */
 export interface GuestSocket {
   stream: Duplex;
-  /** Resolves at the guest's identification; rejects when the socket ends before it. */
+  /** Resolves at the guest's identification, its whole line; rejects when the socket ends before it. */
   greeted: Promise<void>;
   /** Bytes received, stale ones too. */
   received(): number;
 }
 
 const greeting = Buffer.from('SSH-2.0-');
+/** RFC 4253, 4.2: 255 characters with the line's end. */
+const maxGreeting = 255;
 /** More garbage than this in front is no leftover. */
 const maxStaleBytes = 4 * 1024 * 1024;
 
@@ -65,6 +67,10 @@ function createSift(onGreeting: () => void): (chunk: Buffer) => Buffer | null {
     if (held === null) return chunk;
     const all = Buffer.concat([held, chunk]);
     const at = all.indexOf(greeting);
+    if (at >= 0 && all.indexOf(10, at) < 0) {
+      held = all.subarray(at);
+      return held.length > maxGreeting ? null : Buffer.alloc(0);
+    }
     if (at >= 0) {
       held = null;
       onGreeting();

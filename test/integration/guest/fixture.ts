@@ -86,7 +86,16 @@ export async function startLocalGuest(user = 'nobody', within = tmpdir()): Promi
     run: async (script, ...args) =>
       (await exec([join(bin, script), ...args], { env: { PATH: process.env['PATH'] ?? '', RALPH_ROOT: root } })).stdout,
     job: (id, more) => ({
-      ...{ id, kind: 'agent', user, title: 'ralph-1', cwd: join(root, 'home', user), argv: ['true'], checks: [], env: {} },
+      ...{
+        id,
+        kind: 'agent',
+        user,
+        title: 'ralph-1',
+        cwd: join(root, 'home', user),
+        argv: ['true'],
+        checks: [],
+        env: {},
+      },
       ...{ files: [], paneFilter: null, timeoutSeconds: 60, maxStreamBytes: 1_000_000_000 },
       ...more,
     }),
@@ -111,7 +120,9 @@ async function tearDown(root: string, server: Server, daemons: Guests[], childre
   for (const daemon of daemons) await daemon.close();
   for (const child of children) child.kill();
   await new Promise((resolve) => server.close(resolve));
-  const states = await exec([join(root, 'bin/ralph-job'), 'states'], { env: { PATH: '/usr/bin:/bin', RALPH_ROOT: root } });
+  const states = await exec([join(root, 'bin/ralph-job'), 'states'], {
+    env: { PATH: '/usr/bin:/bin', RALPH_ROOT: root },
+  });
   for (const line of states.stdout.split('\n').filter((l) => l !== '')) {
     const { id } = JSON.parse(line) as JobState;
     await exec([join(root, 'bin/ralph-job'), 'stop', id, '0'], { env: { PATH: '/usr/bin:/bin', RALPH_ROOT: root } });
@@ -121,7 +132,12 @@ async function tearDown(root: string, server: Server, daemons: Guests[], childre
 }
 
 /** Waits until the job is in a state, by asking. */
-export async function until(guests: Guests, address: GuestAddress, id: string, state: JobState['state']): Promise<JobState> {
+export async function until(
+  guests: Guests,
+  address: GuestAddress,
+  id: string,
+  state: JobState['state'],
+): Promise<JobState> {
   for (let tries = 0; tries < 300; tries++) {
     const job = (await guests.jobs(address)).find((one) => one.id === id);
     if (job?.state === state) return job;

@@ -23,7 +23,14 @@ test('a job: argv, environment, files, streams, signals and exit code arrive as 
   await guests.startJob(
     guest.address,
     guest.job('it-1', {
-      argv: ['sh', '-c', 'printf "%s|" "$@" "$ODD"; id -un; pwd; stat -c %a "$P"; cat "$P"; echo e >&2; echo s >>"$RALPH_SIGNALS"; exit 3', 'x', odd, ''],
+      argv: [
+        'sh',
+        '-c',
+        'printf "%s|" "$@" "$ODD"; id -un; pwd; stat -c %a "$P"; cat "$P"; echo e >&2; echo s >>"$RALPH_SIGNALS"; exit 3',
+        'x',
+        odd,
+        '',
+      ],
       env: { ODD: odd, P: path, 'BAD NAME; touch pwned': 'x' },
       files: [{ path, content: odd, mode: 0o640 }],
     }),
