@@ -76,7 +76,6 @@ describe('what a guest may send to a terminal', () => {
 
   test('what passed passes again unchanged, and holds only what is allowed', () => {
     const allowed =
-      // biome-ignore lint/suspicious/noMisleadingCharacterClass: single code points are meant
       /^(?:[^\x00-\x1f\x7f-\x9f]|[\b\t\n\r]|\x1b\[(?:[\d;:]*[A-Za-z@`]|\?(?:(?:1|7|12|25|47|1047|1048|1049|2004|2026);?)+[hl]|[0-6]? q)|\x1b[78DEM=>]|\x1b[()][0B]|\x1b\]8;;(?:https?:\/\/[!-~]+)?\x1b\\)*$/u;
     fc.assert(
       fc.property(bytes, (whole) => {

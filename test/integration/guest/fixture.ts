@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { chmod, cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { createServer, type Server, type Socket } from 'node:net';
+import { createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { GuestAddress, Guests, JobSpec, JobState } from '../../../src/guest/guest.ts';
@@ -80,7 +80,9 @@ export async function startLocalGuest(user = 'nobody', within = tmpdir()): Promi
       daemons.push(made);
       return made;
     },
-    misbehave: (how) => void (misbehaviour = how),
+    misbehave(how) {
+      misbehaviour = how;
+    },
     cut: () => sockets.forEach((socket) => void socket.destroy()),
     connections: () => connections,
     run: async (script, ...args) =>
@@ -99,7 +101,13 @@ export async function startLocalGuest(user = 'nobody', within = tmpdir()): Promi
       ...{ files: [], paneFilter: null, timeoutSeconds: 60, maxStreamBytes: 1_000_000_000 },
       ...more,
     }),
-    close: () => tearDown(root, server, daemons, children, user),
+    close: async () => {
+      for (const daemon of daemons) await daemon.close();
+      for (const child of children) child.kill();
+      for (const socket of sockets) socket.destroy();
+      await new Promise((resolve) => server.close(resolve));
+      await tearDown(root, user);
+    },
   };
 }
 
@@ -116,10 +124,7 @@ export function serveSshd(socket: Socket, config: string, children: Set<ChildPro
   });
 }
 
-async function tearDown(root: string, server: Server, daemons: Guests[], children: Set<ChildProcess>, user: string) {
-  for (const daemon of daemons) await daemon.close();
-  for (const child of children) child.kill();
-  await new Promise((resolve) => server.close(resolve));
+async function tearDown(root: string, user: string): Promise<void> {
   const states = await exec([join(root, 'bin/ralph-job'), 'states'], {
     env: { PATH: '/usr/bin:/bin', RALPH_ROOT: root },
   });
