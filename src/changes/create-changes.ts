@@ -9,7 +9,7 @@ import type { Random } from '../lib/random.ts';
 import type { ChangeRef, Changes, ProjectRef } from './changes.ts';
 import { ownIdentity, readCommit, signature, toChangeId, writeCommit } from './commit-object.ts';
 import { listFiles, readDiff } from './diff.ts';
-import { createUserGit } from './git.ts';
+import { createUserGit, type Git } from './git.ts';
 import { importSaved } from './import-saved.ts';
 import { inspect } from './inspect.ts';
 import { integrate } from './integrate.ts';
@@ -35,6 +35,7 @@ export interface ChangesDeps {
 }
 
 const maxFileBytes = 16 * 1024 * 1024;
+const maxListBytes = 256 * 1024 * 1024;
 
 export function createChanges(deps: ChangesDeps): Changes {
   const { exec, clock, log } = deps;
@@ -95,7 +96,7 @@ export function createChanges(deps: ChangesDeps): Changes {
   return {
     inspect: (checkout) => inspect(userGit(checkout), checkout),
     sync,
-    readFile: async (project, commit, file) => readFileAt(await repositories.open(project), commit, file),
+    readFile: async (project, commit, file) => readFileAt((await repositories.open(project)).git, commit, file),
     hashPaths: async (project, commit, files) => hashPaths(await repositories.open(project), commit, files),
     startChange: (project, task, base, title) => writing(project, (r) => startChange(r, task, base, title)),
     bundle: (project, commit) => writing(project, (r) => seedBundle(r, commit)),
@@ -107,6 +108,11 @@ export function createChanges(deps: ChangesDeps): Changes {
       log.info({ project, task, head: saved.head, changed: saved.changed, files: saved.files }, 'saved work was taken');
       return saved;
     },
+    listCheckout: async (path, commit) => {
+      const listing = await userGit(path)(['ls-tree', '-r', '-z', '--full-tree', '--name-only', checkCommit(commit)], { maxBytes: maxListBytes });
+      return listing.split('\0').filter((name) => name !== '');
+    },
+    readCheckout: (path, commit, file) => readFileAt(userGit(path), commit, file),
     diff: async (project, base, commit) =>
       readDiff((await repositories.open(project)).git, checkCommit(base), checkCommit(commit)),
     files: async (project, base, commit, patterns) => {
@@ -139,7 +145,7 @@ async function refuseNoBranch(user: ReturnType<typeof createUserGit>, project: P
   });
 }
 
-async function readFileAt({ git }: ProjectRepository, commit: string, file: string): Promise<string | null> {
+async function readFileAt(git: Git, commit: string, file: string): Promise<string | null> {
   const entry = await git(['ls-tree', '--full-tree', checkCommit(commit), '--', file]);
   const [, object] = /^100\d{3} blob ([0-9a-f]{40})\t/.exec(entry) ?? [];
   return object === undefined || file.endsWith('/')

@@ -145,6 +145,10 @@ export function createGuests(deps: GuestsDeps): Guests {
       );
     },
 
+    async seal(vm) {
+      await ask(vm, [script('ralph-seal')], { what: 'be sealed', deadlineMs: patience.slow });
+    },
+
     async terminal(vm, terminal) {
       const argv = [script('ralph-attach'), terminal.user, ...(terminal.write ? ['write'] : [])];
       const pty = { rows: terminal.rows, cols: terminal.cols, term: 'xterm-256color' };

@@ -1,4 +1,5 @@
-import type { ApprovalRow, FleetView, VmView } from '../contract/fleet-view.ts';
+import type { ApprovalRow, DiskView, FleetView, VmView } from '../contract/fleet-view.ts';
+import type { Disk } from '../domain/disk.ts';
 import { evidenceDigest, reviewOf } from '../domain/evidence.ts';
 import { inbox } from '../domain/inbox.ts';
 import { toInboxSnapshot } from '../domain/inbox-snapshot.ts';
@@ -38,6 +39,7 @@ export function fleetView(deps: QueryDeps): FleetView {
       ...live.host(),
       promisedMiB: vms.filter(holdsRoom).reduce((sum, vm) => sum + vm.size.memoryMiB, 0),
     },
+    disks: store.disks.list('ORDER BY since').map(diskView),
     vms: vms.map((vm) => vmView(deps, vm)),
     ralphs: store.ralphs.list('ORDER BY name').map((ralph) => ralphRow(deps, ralph)),
     tasks: tasks.map((task) => taskRow(deps, task)),
@@ -66,6 +68,11 @@ function shownTasks({ store }: QueryDeps): Task[] {
     endedShown,
   );
   return [...open, ...ended];
+}
+
+export function diskView(disk: Disk): DiskView {
+  const { key, kind, project, phase, progress, failure } = disk;
+  return { key, kind, project, phase, since: toIso(disk.since), progress, failure, sizeBytes: null };
 }
 
 export function vmView(deps: QueryDeps, vm: Vm): VmView {

@@ -44,6 +44,8 @@ export function createFakeRepository(): FakeRepository {
       userName: 'Sim',
       userEmail: 'sim@example.org',
     }),
+    listCheckout: async () => [],
+    readCheckout: async () => null,
     sync: async () => ({ tip: tip() }),
     readFile: async () => null,
     hashPaths: async () => 'inputs',
