@@ -1,9 +1,10 @@
 import { copyFile, mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { FleetError, isFleetError } from '../../lib/errors.ts';
-import { baseEnvironment, type Exec } from '../../lib/exec.ts';
+import type { Exec } from '../../lib/exec.ts';
 import type { CacheDeps } from '../cache.ts';
 import { type NpmTool, packages, suite } from './contents.ts';
+import { toolEnvironment } from './environment.ts';
 import { installTools } from './npm-tools.ts';
 import { createBootstrapProgress } from './progress.ts';
 
@@ -29,12 +30,6 @@ export function requiredCommands(isRoot: boolean): readonly (readonly [string, s
     ['npm', 'npm'],
   ] as const;
   return isRoot ? always : [...always, ['newuidmap', 'uidmap'] as const];
-}
-
-/** mke2fs and others stand in sbin, which a user's PATH may lack. */
-export function toolEnvironment(more: Record<string, string> = {}): Record<string, string> {
-  const env = baseEnvironment();
-  return { ...env, PATH: `${env['PATH'] ?? ''}:/usr/sbin:/sbin`, LC_ALL: 'C.UTF-8', ...more };
 }
 
 /** Tree, file system, QCOW2, one after the other; what is in between is removed as soon as it is not needed. */

@@ -10,8 +10,9 @@ import type { Log } from '../../lib/log.ts';
 import type { Paths } from '../../lib/paths.ts';
 import type { BuiltImage, ImageBuilder } from '../builder.ts';
 import { type CacheDeps, cachedFolder, hashFolders, hashOf, isProcessAlive } from '../cache.ts';
-import { makeImage, requiredCommands, toolEnvironment } from './bootstrap.ts';
+import { makeImage, requiredCommands } from './bootstrap.ts';
 import { builderVersion, cmdline, packages, suite } from './contents.ts';
+import { toolEnvironment } from './environment.ts';
 import { findMirror } from './mirror.ts';
 import { toolsFor } from './npm-tools.ts';
 

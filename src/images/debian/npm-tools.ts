@@ -1,9 +1,9 @@
 import { chmod, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { FleetError } from '../../lib/errors.ts';
-import { baseEnvironment } from '../../lib/exec.ts';
 import { type CacheDeps, cachedFolder, hashOf } from '../cache.ts';
 import { agentTools, type NpmTool, npm } from './contents.ts';
+import { toolEnvironment } from './environment.ts';
 
 /** npm and the agent CLIs asked for; `scripted` needs none. Throws `usage` for one that is not known. */
 export function toolsFor(agents: readonly string[]): NpmTool[] {
@@ -41,7 +41,7 @@ async function install(cache: CacheDeps, aside: string, tools: readonly NpmTool[
   try {
     await cache.exec(argv, {
       cwd: aside,
-      env: { ...baseEnvironment(), npm_config_update_notifier: 'false' },
+      env: toolEnvironment({ npm_config_update_notifier: 'false' }),
       timeoutMs: 600_000,
       ...(signal ? { signal } : {}),
     });

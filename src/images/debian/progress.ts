@@ -45,7 +45,8 @@ function readLine(state: State, line: string): string | null {
     state.wanted += Number(wanted[1]);
     return null;
   }
-  if (/^Get:\d/.test(line) && state.wanted > 0) {
+  // (The kernel's own files come later and are not counted.)
+  if (/^Get:\d/.test(line) && state.downloaded < state.wanted) {
     state.downloaded += 1;
     return `downloading ${outOf(state.downloaded, state.wanted)}`;
   }
