@@ -113,7 +113,7 @@ describe('a virsh that cannot say is never an empty list', () => {
 
   test('a domain whose XML is cut off or garbage', async () => {
     for (const xml of ['', '<domain><name>x</name>', '<domain', 'not xml</domain>']) {
-      const answers = `if [ "$5" = "${uuid}" ]; then ${await printing(xml, 'exit 0')} fi; ${await printing(listing())}`;
+      const answers = `if [ "$5" = "${uuid}" ]; then ${await printing(xml, 'exit 0;')} fi; ${await printing(listing())}`;
       const { driver } = await driverWith(answers);
       await expect(driver.list(), xml).rejects.toMatchObject({ code: 'driver_unavailable' });
     }
@@ -129,7 +129,7 @@ describe('what virsh and the guest say', () => {
       const { driver } = await driverWith(await printing(listing(name)));
       expect(await driver.list(), name).toEqual([]);
     }
-    const unmarked = `if [ "$4" = dumpxml ]; then ${await printing(ours('elsewhere'), 'exit 0')} fi; ${await printing(listing())}`;
+    const unmarked = `if [ "$4" = dumpxml ]; then ${await printing(ours('elsewhere'), 'exit 0;')} fi; ${await printing(listing())}`;
     expect(await (await driverWith(unmarked)).driver.list()).toEqual([]);
   });
 
