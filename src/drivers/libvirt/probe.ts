@@ -22,6 +22,12 @@ export async function probeLibvirt(
     return { available: false, version: null, accel: null, problems: [{ what, remedy: 'driver: lima' }] };
   }
   const problems: Problem[] = [];
+  if (process.arch !== 'x64') {
+    problems.push({
+      what: `This driver makes x86_64 VMs; this host is \`${process.arch}\`.`,
+      remedy: 'Use an x86_64 host.',
+    });
+  }
   const note = (error: unknown) => {
     problems.push({ what: formatError(error), remedy: asFleetError(error).remedy ?? startLibvirt });
     return null;
