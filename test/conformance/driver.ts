@@ -42,8 +42,7 @@ export function driverConformance(name: string, setUp: () => Promise<DriverSubje
 
     test('says what it is and that it would work', async () => {
       const probe = await subject.driver.probe();
-      expect(probe.problems).toEqual([]);
-      expect(probe.available).toBe(true);
+      expect(probe.available, JSON.stringify(probe.problems)).toBe(true);
       expect(['kvm', 'hvf', 'tcg']).toContain(probe.accel);
       expect(subject.driver.wall).toBe('device');
     });
@@ -213,26 +212,18 @@ export function driverConformance(name: string, setUp: () => Promise<DriverSubje
       await subject.driver.stop(id, 1000);
       await subject.driver.remove(id);
       expect(await subject.driver.consoleTail(id, 100)).toBe('');
-      for (const call of [
-        subject.driver.start(id),
-        subject.driver.resume(id),
-        subject.driver.exportDisk(id, subject.exportTarget),
-      ]) {
-        await expect(call).rejects.toMatchObject({ code: 'not_found' });
-      }
+      await expect(subject.driver.start(id)).rejects.toMatchObject({ code: 'not_found' });
+      await expect(subject.driver.resume(id)).rejects.toMatchObject({ code: 'not_found' });
+      await expect(subject.driver.exportDisk(id, subject.exportTarget)).rejects.toMatchObject({ code: 'not_found' });
     });
 
     test.each(['', '../../etc', 'DEADBEEF', '0000000', '000000000', '0000000;', '00000000\n'])(
       'refuses the id %j',
       async (id) => {
         expect(() => subject.driver.endpoint(id, 'control')).toThrow('8 hexadecimal digits');
-        for (const call of [
-          subject.driver.create(subject.spec(id)),
-          subject.driver.start(id),
-          subject.driver.remove(id),
-        ]) {
-          await expect(call).rejects.toMatchObject({ code: 'bug' });
-        }
+        await expect(subject.driver.create(subject.spec(id))).rejects.toMatchObject({ code: 'bug' });
+        await expect(subject.driver.start(id)).rejects.toMatchObject({ code: 'bug' });
+        await expect(subject.driver.remove(id)).rejects.toMatchObject({ code: 'bug' });
       },
     );
   });

@@ -22,6 +22,9 @@ export interface VmMakerParts {
   observe: ObserveDomains;
 }
 
+/** The first one makes libvirt examine QEMU, which takes long under emulation. */
+const defineMs = 120_000;
+
 /** Folder, then overlay, then domain: cut off anywhere, the folder shows it as half made, and the next call goes on. */
 export function createVmMaker(parts: VmMakerParts): (spec: VmSpec) => Promise<void> {
   const { virsh, paths, overlays, observe } = parts;
@@ -56,7 +59,7 @@ export function createVmMaker(parts: VmMakerParts): (spec: VmSpec) => Promise<vo
 
   async function define(file: string, id: string): Promise<void> {
     try {
-      await virsh(['define', file, '--validate']);
+      await virsh(['define', file, '--validate'], { timeoutMs: defineMs });
     } catch (error) {
       // Two creates at once, or a lost reply: the first one counts.
       if ((await observe()).get(id)?.isOurs) return;

@@ -5,7 +5,7 @@ import type { Exec } from '../../lib/exec.ts';
 import type { Paths } from '../../lib/paths.ts';
 import type { DriverProbe } from '../driver.ts';
 import type { Accel } from './accel.ts';
-import { closedFolder, findQemuUser, type QemuUser } from './qemu-user.ts';
+import { closedFolder, findQemuUser } from './qemu-user.ts';
 import { installLibvirt, startLibvirt, type Virsh } from './virsh.ts';
 
 type Problem = DriverProbe['problems'][number];
@@ -22,6 +22,12 @@ export async function probeLibvirt(
     return { available: false, version: null, accel: null, problems: [{ what, remedy: 'driver: lima' }] };
   }
   const problems: Problem[] = [];
+  if (process.arch !== 'x64') {
+    problems.push({
+      what: `This driver makes x86_64 VMs; this host is \`${process.arch}\`.`,
+      remedy: 'Use an x86_64 host.',
+    });
+  }
   const note = (error: unknown) => {
     problems.push({ what: formatError(error), remedy: asFleetError(error).remedy ?? startLibvirt });
     return null;
@@ -32,8 +38,11 @@ export async function probeLibvirt(
   if (version !== null) {
     await findClosed(parts).then((found) => problems.push(...found), note);
   }
-  const accel = problems.length === 0 ? await parts.accel().catch(note) : null;
-  return { available: problems.length === 0, version, accel, problems };
+  const available = problems.length === 0;
+  const accel = available ? await parts.accel().catch(note) : null;
+  const slow = available ? await findShutKvm(parts).catch(note) : null;
+  if (slow !== null) problems.push(slow);
+  return { available, version, accel, problems };
 }
 
 /** `virsh version` as one line: `libvirt 11.3.0, QEMU 10.0.2`. */
@@ -62,8 +71,6 @@ async function findClosed({ exec, virsh, paths }: { exec: Exec; virsh: Virsh; pa
     () => false,
   );
   if (!isLogging) problems.push({ what: "libvirt's log daemon `virtlogd` does not run.", remedy: 'virtlogd -d' });
-  const shutKvm = await findShutKvm(user);
-  if (shutKvm !== null) problems.push(shutKvm);
   for (const place of [paths.vms, paths.images, paths.runtime]) {
     const closed = await closedFolder(join(place, 'x'), user);
     if (closed === null) continue;
@@ -77,7 +84,9 @@ async function findClosed({ exec, virsh, paths }: { exec: Exec; virsh: Virsh; pa
  * libvirt examines QEMU with more rights than it runs it with: it then finds KVM usable, distrusts that at the next look, and
  * examines QEMU anew at every call, for seconds each (virQEMUCapsIsValid).
  */
-async function findShutKvm(user: QemuUser): Promise<Problem | null> {
+async function findShutKvm({ exec, virsh }: { exec: Exec; virsh: Virsh }): Promise<Problem | null> {
+  const user = await findQemuUser(virsh, exec);
+  if (user === null) return null;
   const device = await stat('/dev/kvm').catch(() => null);
   if (device === null || user.uid === 0 || (device.mode & 0o006) === 0o006) return null;
   if (device.uid === user.uid || user.groups.includes(device.gid)) return null;
