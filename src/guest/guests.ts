@@ -124,7 +124,9 @@ export function createGuests(deps: GuestsDeps): Guests {
 
     async readStream(vm, job, offset, maxBytes) {
       const argv = [script('ralph-job'), 'read', job, String(offset), String(maxBytes)];
-      return (await ask(vm, argv, { what: `read the stream of \`${job}\``, maxBytes })).output;
+      // A megabyte a second is what a busy emulated guest manages.
+      const deadlineMs = patience.quick + maxBytes / 1000;
+      return (await ask(vm, argv, { what: `read the stream of \`${job}\``, maxBytes, deadlineMs })).output;
     },
 
     async readJobFile(vm, job, name, maxBytes) {

@@ -128,10 +128,10 @@ test('checks: each with its own limit, output and clean-up', async () => {
       kind: 'checks',
       checks: [
         check('good', 'echo fine; sleep 4714 & true'),
+        check('left', 'pgrep -r R,S,D -f "^sleep 4714"; test $? = 1'),
         check('bad', 'head -c 5000 /dev/zero | tr "\\0" x; printf "\\377" ; echo err >&2; exit 4'),
         check('slow', 'sleep 4714', 1),
         check('shot', 'kill -9 $$'),
-        check('left', 'pgrep -r R,S,D -f "^sleep 4714"; test $? = 1'),
         check('forge', `echo '{}' >>"$(dirname "$RALPH_SIGNALS")/checks.jsonl"`),
       ],
     }),
@@ -140,15 +140,15 @@ test('checks: each with its own limit, output and clean-up', async () => {
   const results = parseCheckResults(await guests.readJobFile(guest.address, 'ck-1', 'checks.jsonl', 1_000_000));
   expect(results.map((r) => [r.id, r.passed, r.exitCode, r.timedOut])).toEqual([
     ['good', true, 0, false],
+    ['left', true, 0, false],
     ['bad', false, 4, false],
     ['slow', false, null, true],
     ['shot', false, null, false],
-    ['left', true, 0, false],
     ['forge', false, 2, false],
   ]);
   expect(results[0]?.tail).toBe('fine\n');
-  expect(results[1]?.tail).toMatch(/^x+\ufffderr\n$/);
-  expect(results[1]?.tail.length).toBeGreaterThan(4000);
+  expect(results[2]?.tail).toMatch(/^x+\ufffderr\n$/);
+  expect(results[2]?.tail.length).toBeGreaterThan(4000);
 });
 
 test('what is asked of a job that is not there', async () => {
