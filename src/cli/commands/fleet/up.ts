@@ -71,7 +71,8 @@ async function preflight(
   }
   progress.say('Preflight (nothing has been changed)');
   const look = { ...context.look(), colour: context.look().colour && context.io.errTty };
-  context.io.err(join(look, renderPreflight(result, look)));
+  progress.block(join(look, renderPreflight(result, look)));
+  if (!result.ready) progress.end();
   if (!result.ready) context.note(`\n${renderVerdict(result)}`);
   return result.ready;
 }
