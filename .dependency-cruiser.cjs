@@ -14,7 +14,7 @@ const MAY_IMPORT = {
   loop: ['guest', 'agents', 'prompts', 'changes', 'domain', 'lib'],
   reconcile: ['loop', 'guest', 'agents', 'prompts', 'changes', 'images', 'drivers', 'store', 'domain', 'lib'],
   actions: ['store', 'changes', 'config', 'domain', 'lib'],
-  queries: ['store', 'domain', 'lib'],
+  queries: ['store', 'contract', 'domain', 'lib'],
   api: ['actions', 'queries', 'contract', 'domain', 'lib'],
   gateway: ['contract', 'guest', 'domain', 'lib'],
   preflight: ['config', 'drivers', 'images', 'domain', 'lib'],

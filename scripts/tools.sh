@@ -8,11 +8,11 @@ PATH=$tools/bin:$PATH
 export PATH
 
 # Commands each purpose needs; scripts/setup knows the package of each.
-commands_run='git jj tmux ssh ssh-keygen virsh qemu-img mmdebstrap mke2fs zstd jq'
+commands_run='git jj tmux ssh ssh-keygen virsh qemu-img mmdebstrap mke2fs xz zstd npm'
 case $(uname -s) in
-  Darwin) commands_run='git jj tmux ssh ssh-keygen limactl jq' ;;
+  Darwin) commands_run='git jj tmux ssh ssh-keygen limactl npm' ;;
 esac
-commands_test="$commands_run sshd setsid"
+commands_test="$commands_run jq sshd setpriv"
 
 # The node of the fleet: the one noted by an earlier look, if it is still there. Forks nothing.
 find_node() {

@@ -17,7 +17,7 @@ import type { ImportLimits } from './quarantine.ts';
 import { rebase } from './rebase.ts';
 import { checkCommit, moveRef, readRef, refuseMissing } from './refs.ts';
 import { createRepositories, type ProjectRepository, taskRef } from './repository.ts';
-import { restoreProtected } from './restore-protected.ts';
+import { createProtection, restoreProtected } from './restore-protected.ts';
 import { seedBundle } from './seed-bundle.ts';
 
 export interface ChangesDeps {
@@ -109,8 +109,10 @@ export function createChanges(deps: ChangesDeps): Changes {
     },
     diff: async (project, base, commit) =>
       readDiff((await repositories.open(project)).git, checkCommit(base), checkCommit(commit)),
-    files: async (project, base, commit) =>
-      listFiles((await repositories.open(project)).git, checkCommit(base), checkCommit(commit)),
+    files: async (project, base, commit, patterns) => {
+      const { git } = await repositories.open(project);
+      return listFiles(git, checkCommit(base), checkCommit(commit), createProtection(patterns));
+    },
     restoreProtected: (project, base, commit, patterns) =>
       writing(project, (r) => restoreProtected(r.git, r.folder, { base: checkCommit(base), commit, patterns })),
     rebase: (project, task, newBase) =>

@@ -26,8 +26,13 @@ const statusOf: Record<string, FileChange['status']> = {
   T: 'type-changed',
 };
 
-/** One entry a path, renames as the new path; line counts are null for binary files. `.ralph/` is marked as protected. */
-export async function listFiles(git: Git, base: string, commit: string): Promise<FileChange[]> {
+/** One entry a path, renames as the new path; line counts are null for binary files. */
+export async function listFiles(
+  git: Git,
+  base: string,
+  commit: string,
+  isProtected: (path: string) => boolean,
+): Promise<FileChange[]> {
   const ask = ['-c', 'core.quotePath=true', 'diff', ...plain, '--find-renames'];
   const statuses = await git([...ask, '--name-status', base, commit]);
   const counts = lines(await git([...ask, '--numstat', base, commit]));
@@ -35,13 +40,13 @@ export async function listFiles(git: Git, base: string, commit: string): Promise
     const [letter = '', ...names] = line.split('\t');
     const [added, deleted] = (counts[at] ?? '').split('\t');
     const path = parsePathName(names.at(-1) ?? '').shown;
-    const change = {
+    return {
       path,
       status: statusOf[letter.charAt(0)] ?? 'modified',
       added: count(added),
       deleted: count(deleted),
+      isProtected: isProtected(path),
     };
-    return path.startsWith('.ralph/') ? { ...change, isProtected: true } : change;
   });
 }
 

@@ -169,7 +169,7 @@ test('links out of it, repositories in it and names that are no text are left ou
   expect(saved.leftOut.map((line) => line.replace(/ \(.*/, '')).sort()).toEqual(
     ['"esc\\033[2J"', '"latin\\351"', '"line\\nbreak"', 'abs', 'into-git', 'out', 'sub'].sort(),
   );
-  const files = await kit.changes.files('shop', kit.base, saved.head);
+  const files = await kit.changes.files('shop', kit.base, saved.head, []);
   expect(files.map((f) => f.path)).toEqual(['fine', 'good.txt']);
   expect(saved.files).toBe(2);
   expect(await oneChangePerTask(kit)).toEqual([changeId]);

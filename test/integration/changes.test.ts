@@ -135,11 +135,11 @@ test('diff and files: renames, binary, odd names; .ralph/ is protected', async (
   await ws.write('.ralph/project.yaml', 'version: 1\n');
   await rm(join(ws.folder, 'test/code.test.js'));
   const { head } = await kit.changes.importSaved('shop', 'T1', kit.base, await ws.bundle());
-  expect(await kit.changes.files('shop', kit.base, head)).toEqual([
+  expect(await kit.changes.files('shop', kit.base, head, ['test/**'])).toEqual([
     { path: '.ralph/project.yaml', status: 'added', added: 1, deleted: 0, isProtected: true },
-    { path: 'b é.txt', status: 'renamed', added: 0, deleted: 0 },
-    { path: 'bin', status: 'added', added: null, deleted: null },
-    { path: 'test/code.test.js', status: 'deleted', added: 0, deleted: 1 },
+    { path: 'b é.txt', status: 'renamed', added: 0, deleted: 0, isProtected: false },
+    { path: 'bin', status: 'added', added: null, deleted: null, isProtected: false },
+    { path: 'test/code.test.js', status: 'deleted', added: 0, deleted: 1, isProtected: true },
   ]);
   expect(await kit.changes.diff('shop', kit.base, head)).toContain('rename to b é.txt');
 });
@@ -156,7 +156,7 @@ test('restoreProtected puts the judges back and nothing else', async () => {
   const patterns = ['test/**', '**/*.test.*'];
   const restored = await kit.changes.restoreProtected('shop', kit.base, head, patterns);
   expect(await kit.changes.restoreProtected('shop', kit.base, head, patterns)).toBe(restored);
-  expect((await kit.changes.files('shop', kit.base, restored)).map((f) => f.path)).toEqual(['src/code.js']);
+  expect((await kit.changes.files('shop', kit.base, restored, [])).map((f) => f.path)).toEqual(['src/code.js']);
   expect(await kit.changes.restoreProtected('shop', kit.base, restored, patterns)).toBe(restored);
   const bundle = await kit.changes.bundle('shop', restored);
   expect(await kit.host('bundle', 'list-heads', bundle)).toContain(restored);

@@ -33,6 +33,8 @@ export function createFakeRepository(): FakeRepository {
   const changes: Changes = {
     inspect: async () => ({
       isRepository: true,
+      isBare: false,
+      isShallow: false,
       branch: 'main',
       tip: tip(),
       dirty: false,

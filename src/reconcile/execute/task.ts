@@ -37,7 +37,7 @@ export async function nameDisk(deps: ExecuteDeps, projectName: string, base: str
     phase: 'wanted',
   } as const;
   const prepared =
-    setup === null ? null : preparedKey(image, setup, await changes.hashPaths(projectName, base, setup.inputs));
+    setup === null ? null : preparedKey({ image, run: setup.run, inputs: await changes.hashPaths(projectName, base, setup.inputs) });
   store.tx(() => {
     if (store.disks.get(image) === null) {
       store.disks.insert({ ...row, key: image, kind: 'image', project: null, backing: null, commit: null });
