@@ -9,6 +9,8 @@ const { resolvePaths } = await import('../lib/paths.ts');
 const { resourcePath } = await import('../lib/resources.ts');
 const { runCli } = await import('./main.ts');
 
+const paths = resolvePaths();
+const clock = createSystemClock();
 const called = new AbortController();
 process.once('SIGINT', () => called.abort()); // a second ctrl-C ends it at once
 process.stdout.on('error', () => process.exit(0)); // the reader of a pipe went away
@@ -16,10 +18,13 @@ process.stdout.on('error', () => process.exit(0)); // the reader of a pipe went 
 process.exitCode = await runCli(process.argv.slice(2), {
   io: createIo(),
   env: process.env,
-  paths: resolvePaths(),
-  clock: createSystemClock(),
+  paths,
+  clock,
   signal: called.signal,
   version: () => String(JSON.parse(readFileSync(resourcePath('package.json'), 'utf8')).version),
   self: [process.execPath, ...process.execArgv, process.argv[1] ?? ''],
-  preflight: null,
+  preflight: async (wanted) => {
+    const { hostPreflight } = await import('../preflight/host-preflight.ts');
+    return hostPreflight({ ...wanted, env: process.env, paths, clock });
+  },
 });

@@ -1,9 +1,8 @@
-import { request } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { text as readText } from 'node:stream/consumers';
 import { fromErrorBody } from '../contract/errors.ts';
 import { fillPath, terminalPath, terminalUpgrade } from '../contract/route-paths.ts';
-import { asUnavailable } from './http.ts';
+import { asUnavailable, request } from './http.ts';
 
 export interface TerminalRequest {
   ralph: string;

@@ -1,4 +1,5 @@
 import type { Client } from '../../client/client.ts';
+import type { FleetConfig } from '../../domain/fleet.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Paths } from '../../lib/paths.ts';
 import type { PreflightResult } from '../../preflight/preflight.ts';
@@ -71,7 +72,7 @@ export interface CliDeps {
   /** How this program is started again, for tmux windows: node, its flags and bin's path. */
   self: readonly string[];
   /** Looks at the host; null where it is not wired. */
-  preflight: ((wanted: { demo: boolean; config: string | null }) => Promise<PreflightResult>) | null;
+  preflight: ((wanted: { demo: boolean; config: FleetConfig }) => Promise<PreflightResult>) | null;
   /** Makes sure a daemon runs; tests hand in one that does nothing. */
   ensureDaemon?: (onStage: (stage: string) => void) => Promise<void>;
 }

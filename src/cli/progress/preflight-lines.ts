@@ -1,5 +1,5 @@
 import type { PreflightResult } from '../../preflight/preflight.ts';
-import { cell } from '../render/cell.ts';
+import { cell, clean } from '../render/cell.ts';
 import { plural } from '../render/figures.ts';
 import { type Look, mark } from '../render/look.ts';
 
@@ -7,10 +7,12 @@ import { type Look, mark } from '../render/look.ts';
 export function renderPreflight(result: PreflightResult, look: Look): string[] {
   const width = Math.max(...result.checks.map((check) => check.title.length), 0) + 3;
   return result.checks.flatMap((check) => {
-    const line = `  ${mark(look, check.state)} ${cell(check.title, width)} ${cell(check.found, look.columns - width - 5)}`;
     const isBad = check.state === 'fail' || check.state === 'warn';
+    // What is wrong is never cut; the terminal wraps it.
+    const found = isBad ? clean(check.found) : cell(check.found, look.columns - width - 5);
+    const line = `  ${mark(look, check.state)} ${cell(check.title, width)} ${found}`;
     if (!isBad || check.remedy === undefined) return [line];
-    return [line, `      ${cell(check.remedy, Math.max(look.columns - 6, check.remedy.length))}`];
+    return [line, `      ${clean(check.remedy)}`];
   });
 }
 

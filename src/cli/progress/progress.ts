@@ -13,6 +13,8 @@ export interface Progress {
   say(text: string, state?: 'ok' | 'fail' | 'skip' | 'warn' | 'wait' | null, ms?: number): void;
   /** What the moving line says from now on. */
   moving(text: string): void;
+  /** Lines that stay, as they are. */
+  block(text: string): void;
   end(): void;
 }
 
@@ -66,7 +68,13 @@ export function createProgress(deps: { io: Io; clock: Clock; look: () => Look; j
       if (isMoving && first) draw();
       else if (!isMoving && !deps.json && changed) plainLine(text);
     },
+    block: (text) => {
+      erase();
+      io.err(text);
+      if (isMoving) draw();
+    },
     end: () => {
+      current = '';
       clearInterval(timer);
       erase();
     },

@@ -22,7 +22,7 @@ export function stopwatch(ms: number): string {
 
 /** `3.1 s`, for something that has ended. */
 export function lasted(ms: number): string {
-  return ms < 60_000 ? `${(ms / 1000).toFixed(1)} s` : age(ms);
+  return ms < 60_000 ? `${(Math.max(0, ms) / 1000).toFixed(1)} s` : age(ms);
 }
 
 export function tokens(count: number): string {

@@ -14,20 +14,9 @@ export async function keepWindows(context: Context, ralphs: readonly string[]): 
   try {
     open = await listWindows(tmux);
     if (open.size === 0) {
-      await tmux([
-        'new-session',
-        '-d',
-        '-s',
-        sessionName,
-        '-n',
-        statusWindow,
-        '-x',
-        '120',
-        '-y',
-        '36',
-        ...command(context, ['status', '--watch', '--keep-windows']),
-      ]);
-      await tmux(['set-option', '-t', target, 'remain-on-exit', 'on']);
+      const fleet = command(context, ['status', '--watch', '--keep-windows']);
+      const make = ['new-session', '-d', '-s', sessionName, '-n', statusWindow, '-x', '120', '-y', '36', ...fleet];
+      await tmux([...make, ...keepOpen(statusWindow)]);
       open = new Set([statusWindow]);
     }
   } catch (error) {
@@ -87,8 +76,13 @@ async function listWindows(tmux: Tmux): Promise<Set<string>> {
 }
 
 async function addWindow(context: Context, tmux: Tmux, name: string, args: readonly string[]): Promise<void> {
-  await tmux(['new-window', '-d', '-t', target, '-n', name, ...command(context, args)]);
-  await tmux(['set-option', '-w', '-t', `${target}=${name}`, 'automatic-rename', 'off']);
+  await tmux(['new-window', '-d', '-t', target, '-n', name, ...command(context, args), ...keepOpen(name)]);
+}
+
+/** In the same breath as the window is made: what runs in it may end at once. */
+function keepOpen(name: string): string[] {
+  const set = (option: string, value: string) => [';', 'set-option', '-w', '-t', `${target}=${name}`, option, value];
+  return [...set('remain-on-exit', 'on'), ...set('automatic-rename', 'off')];
 }
 
 /** This program again, with the same places: a tmux server may have been started in another environment. */

@@ -1,4 +1,5 @@
 import type { FleetView, TaskRow } from '../../../contract/fleet-view.ts';
+import type { FleetConfig } from '../../../domain/fleet.ts';
 import { FleetError } from '../../../lib/errors.ts';
 import { followFleet } from '../../follow.ts';
 import type { Context } from '../../frame/command.ts';
@@ -31,7 +32,7 @@ export const up: CommandSpec = {
     const progress = createProgress({ ...context, json: context.globals.json });
     const began = context.clock.now();
     try {
-      if (!(await preflight(context, progress, demo))) return 4;
+      if (!(await preflight(context, progress, { demo, config }))) return 4;
       progress.moving('daemon: starting');
       await context.needDaemon();
       progress.say('daemon', 'ok', context.clock.now() - began);
@@ -49,10 +50,14 @@ export const up: CommandSpec = {
   },
 };
 
-async function preflight(context: Context, progress: Progress, demo: boolean): Promise<boolean> {
+async function preflight(
+  context: Context,
+  progress: Progress,
+  wanted: { demo: boolean; config: FleetConfig },
+): Promise<boolean> {
   if (context.preflight === null) return true;
   progress.moving('preflight: looking, nothing is changed');
-  const result = await context.preflight({ demo, config: context.globals.config });
+  const result = await context.preflight(wanted);
   if (context.globals.json) {
     for (const check of result.checks) progress.say(`preflight ${check.id}`, check.state, check.ms);
     if (!result.ready) {
@@ -66,7 +71,8 @@ async function preflight(context: Context, progress: Progress, demo: boolean): P
   }
   progress.say('Preflight (nothing has been changed)');
   const look = { ...context.look(), colour: context.look().colour && context.io.errTty };
-  context.io.err(join(look, renderPreflight(result, look)));
+  progress.block(join(look, renderPreflight(result, look)));
+  if (!result.ready) progress.end();
   if (!result.ready) context.note(`\n${renderVerdict(result)}`);
   return result.ready;
 }

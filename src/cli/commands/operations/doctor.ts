@@ -1,6 +1,7 @@
 import { FleetError } from '../../../lib/errors.ts';
 import { type CommandSpec, flag } from '../../frame/command.ts';
 import { renderPreflight, renderVerdict } from '../../progress/preflight-lines.ts';
+import { wantedConfig } from '../../wanted-config.ts';
 
 export const doctor: CommandSpec = {
   name: 'doctor',
@@ -9,7 +10,10 @@ export const doctor: CommandSpec = {
   examples: ['', '--demo', '--json=ready,checks'],
   run: async (context, input) => {
     if (context.preflight === null) throw new FleetError('bug', 'The checks of `doctor` are not part of this build.');
-    const result = await context.preflight({ demo: flag(input, 'demo'), config: context.globals.config });
+    const demo = flag(input, 'demo');
+    const { config, warnings } = await wantedConfig(context, { demo, driver: null });
+    for (const warning of warnings) context.note(warning);
+    const result = await context.preflight({ demo, config });
     context.print(result, (look) => [
       ...renderPreflight(result, look),
       '',
