@@ -342,6 +342,7 @@ describe('streams', () => {
     daemon.emit({ seq: 1, at: ago(0), kind: 'x', subject: 'T1', text: 'one' });
     for await (const event of client.events(0, stop.signal)) {
       seen.push(event.seq);
+      daemon.emit(event); // said twice
       if (event.seq === 2) daemon.breakConnections();
       if (event.seq < 4) daemon.emit({ ...event, seq: event.seq + 1 });
       else stop.abort();
