@@ -31,6 +31,7 @@ const MAY_IMPORT = {
     'prompts',
     'agents',
     'guest',
+    'notify',
     'images',
     'drivers',
     'store',

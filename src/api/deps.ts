@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import type { ActionDeps } from '../actions/deps.ts';
+import type { ActionDeps, Done } from '../actions/deps.ts';
 import type { ReadyView } from '../contract/daemon-view.ts';
 import type { FileView } from '../contract/task-view.ts';
 import type { FleetConfig } from '../domain/fleet.ts';
@@ -20,6 +20,7 @@ export interface ApiDeps {
   look: () => Promise<PlanSaid>;
   /** Ends the daemon after the answer is sent. */
   stop: () => void;
+  wantImage: () => Promise<Done>;
   takeConfig: (config: FleetConfig) => Promise<void>;
   startDemo: () => Promise<void>;
   purge: (confirmed: boolean) => Promise<{ purged: boolean; paths: string[] }>;

@@ -1,5 +1,5 @@
+import type { z } from 'zod';
 import { approve, reject } from '../actions/approve.ts';
-import { done } from '../actions/deps.ts';
 import { findTask } from '../actions/find-task.ts';
 import { fleetDown, fleetPause, fleetResume, fleetUp } from '../actions/fleet.ts';
 import { addProject, inspectProject, removeProject } from '../actions/project.ts';
@@ -12,12 +12,9 @@ import type { Project } from '../domain/project.ts';
 import { toIso } from '../lib/clock.ts';
 import { FleetError } from '../lib/errors.ts';
 import { evidenceView } from '../queries/evidence-view.ts';
-import { diskView, fleetView, vmView } from '../queries/fleet-view.ts';
-import { ralphRow } from '../queries/ralph-row.ts';
-import { taskRow } from '../queries/task-row.ts';
+import { diskView, fleetView } from '../queries/fleet-view.ts';
 import { taskView } from '../queries/task-view.ts';
 import { planView, whyView } from '../queries/why-view.ts';
-import type { z } from 'zod';
 import type { ApiDeps } from './deps.ts';
 
 /** What a handler is given: checked by the route's schemas before. */
@@ -54,12 +51,13 @@ export const handlers: { [N in RouteName]: Handler<N> } = {
   vms: (deps) => listed(fleetView(deps.queries).vms),
   ralphs: (deps) => listed(fleetView(deps.queries).ralphs),
   images: (deps) => listed(deps.queries.store.disks.list('ORDER BY since').map(diskView)),
-  imageBuild: (deps) => buildImage(deps),
-  imageVerify: (deps) => buildImage(deps),
+  imageBuild: (deps) => deps.wantImage(),
   tasks: (deps, { query }) => {
     const states = query.state?.split(',');
     const rows = fleetView(deps.queries).tasks;
-    return listed(rows.filter((row) => (query.project ?? row.project) === row.project && (states?.includes(row.state) ?? true)));
+    return listed(
+      rows.filter((row) => (query.project ?? row.project) === row.project && (states?.includes(row.state) ?? true)),
+    );
   },
   taskSubmit: (deps, { body }) => ({ tasks: submit(deps.actions, body) }),
   task: async (deps, asked) => {
@@ -70,11 +68,20 @@ export const handlers: { [N in RouteName]: Handler<N> } = {
     const task = findTask(deps.actions, id(asked));
     const { head, base } = task;
     if (head === null || base === null) {
-      throw new FleetError('refused', `Nothing of \`${task.id}\` is saved yet: it is \`${task.phase}\`.`, { remedy: `ralph-fleet why ${task.id}` });
+      throw new FleetError('refused', `Nothing of \`${task.id}\` is saved yet: it is \`${task.phase}\`.`, {
+        remedy: `ralph-fleet why ${task.id}`,
+      });
     }
     const patch = await deps.diffOf(task);
     const truncated = patch.length > maxPatchChars;
-    return { task: task.id, base, commit: head, files: await deps.filesOf(task), patch: patch.slice(0, maxPatchChars), truncated };
+    return {
+      task: task.id,
+      base,
+      commit: head,
+      files: await deps.filesOf(task),
+      patch: patch.slice(0, maxPatchChars),
+      truncated,
+    };
   },
   taskEvidence: async (deps, asked) => {
     const task = findTask(deps.actions, id(asked));

@@ -5,12 +5,12 @@ import { httpStatusOf, toErrorBody } from '../contract/errors.ts';
 import { type RouteName, routePaths } from '../contract/route-paths.ts';
 import { routes } from '../contract/routes.ts';
 import { asFleetError, FleetError, formatError } from '../lib/errors.ts';
+import { readBody } from './body.ts';
 import type { ApiDeps } from './deps.ts';
 import { streamEvents } from './events.ts';
 import { handlers } from './handlers.ts';
-import { readBody } from './body.ts';
-import { streamTranscript } from './transcript.ts';
 import { openTerminal } from './terminal.ts';
+import { streamTranscript } from './transcript.ts';
 
 /**
  * The daemon's HTTP API on a unix socket (0600): whoever can open the socket is the user. Each request is checked by the
@@ -44,18 +44,32 @@ export async function startApi(deps: ApiDeps, socketPath: string): Promise<Api> 
 async function listen(server: Server, socketPath: string): Promise<void> {
   if (existsSync(socketPath)) rmSync(socketPath);
   await new Promise<void>((resolve, reject) => {
-    server.once('error', (cause) => reject(new FleetError('storage', `Cannot listen on \`${socketPath}\`.`, { cause })));
+    server.once('error', (cause) =>
+      reject(new FleetError('storage', `Cannot listen on \`${socketPath}\`.`, { cause })),
+    );
     server.listen(socketPath, resolve);
   });
   chmodSync(socketPath, 0o600);
 }
 
-async function answer(deps: ApiDeps, request: IncomingMessage, response: ServerResponse, signal: AbortSignal): Promise<void> {
+async function answer(
+  deps: ApiDeps,
+  request: IncomingMessage,
+  response: ServerResponse,
+  signal: AbortSignal,
+): Promise<void> {
   const url = new URL(request.url ?? '/', 'http://ralph-fleet');
   try {
     if (url.pathname === '/v1/events') return await streamEvents(deps, { url, request, response, signal });
     const stream = /^\/v1\/ralphs\/([^/]+)\/stream$/.exec(url.pathname);
-    if (stream) return await streamTranscript(deps, { url, request, response, signal, ralph: decodeURIComponent(stream[1] ?? '') });
+    if (stream)
+      return await streamTranscript(deps, {
+        url,
+        request,
+        response,
+        signal,
+        ralph: decodeURIComponent(stream[1] ?? ''),
+      });
     const found = match(request.method ?? 'GET', url.pathname);
     const route = routes[found.name];
     const query = check(route.query, Object.fromEntries(url.searchParams), 'query');
@@ -68,7 +82,8 @@ async function answer(deps: ApiDeps, request: IncomingMessage, response: ServerR
     if (!quiet.has(found.name)) deps.log.debug({ route: found.name }, 'request');
   } catch (error) {
     const failure = asFleetError(error);
-    if (failure.kind === 'bug') deps.log.error({ err: error, path: url.pathname, chain: formatError(error) }, 'a request failed');
+    if (failure.kind === 'bug')
+      deps.log.error({ err: error, path: url.pathname, chain: formatError(error) }, 'a request failed');
     if (response.headersSent) response.destroy();
     else send(response, httpStatusOf(failure.code), toErrorBody(failure));
   }
@@ -105,7 +120,11 @@ function decode(text: string): string {
   }
 }
 
-function check(schema: (typeof routes)[RouteName]['request'] | (typeof routes)[RouteName]['query'], value: unknown, what: string): unknown {
+function check(
+  schema: (typeof routes)[RouteName]['request'] | (typeof routes)[RouteName]['query'],
+  value: unknown,
+  what: string,
+): unknown {
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
   const problems = parsed.error.issues.map((issue) => `${issue.path.join('.') || what}: ${issue.message}`);

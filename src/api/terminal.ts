@@ -12,7 +12,8 @@ export async function openTerminal(deps: ApiDeps, request: IncomingMessage, sock
   try {
     const url = new URL(request.url ?? '/', 'http://ralph-fleet');
     const found = /^\/v1\/ralphs\/([^/]+)\/terminal$/.exec(url.pathname);
-    if (!found || request.headers.upgrade !== terminalUpgrade) throw new FleetError('not_found', 'There is no such upgrade.');
+    if (!found || request.headers.upgrade !== terminalUpgrade)
+      throw new FleetError('not_found', 'There is no such upgrade.');
     const ralph = decodeURIComponent(found[1] ?? '');
     refuseUnknown(deps, ralph);
     const write = url.searchParams.get('write') === '1';

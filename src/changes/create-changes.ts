@@ -109,7 +109,9 @@ export function createChanges(deps: ChangesDeps): Changes {
       return saved;
     },
     listCheckout: async (path, commit) => {
-      const listing = await userGit(path)(['ls-tree', '-r', '-z', '--full-tree', '--name-only', checkCommit(commit)], { maxBytes: maxListBytes });
+      const listing = await userGit(path)(['ls-tree', '-r', '-z', '--full-tree', '--name-only', checkCommit(commit)], {
+        maxBytes: maxListBytes,
+      });
       return listing.split('\0').filter((name) => name !== '');
     },
     readCheckout: (path, commit, file) => readFileAt(userGit(path), commit, file),

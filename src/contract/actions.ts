@@ -23,11 +23,6 @@ export const purgeAnswer = z.object({
   paths: z.array(z.string()),
 });
 
-export const imageBuild = z.strictObject({
-  /** Builds anew although a cached one is there. */
-  force: z.boolean().default(false),
-});
-
 export const projectSettings = z.strictObject({
   setup: z
     .strictObject({ run: z.string(), inputs: z.array(z.string()), timeoutSeconds: z.number().positive() })

@@ -27,5 +27,7 @@ async function make(folder: string, mode: number | null): Promise<void> {
 async function refuseForeign(folder: string): Promise<void> {
   const found = await lstat(folder);
   if (found.isDirectory() && (process.getuid === undefined || found.uid === process.getuid())) return;
-  throw new FleetError('refused', `\`${folder}\` belongs to somebody else.`, { remedy: 'Set XDG_RUNTIME_DIR to a folder of yours.' });
+  throw new FleetError('refused', `\`${folder}\` belongs to somebody else.`, {
+    remedy: 'Set XDG_RUNTIME_DIR to a folder of yours.',
+  });
 }

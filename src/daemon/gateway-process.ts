@@ -60,10 +60,12 @@ export function createGatewayProcess(deps: GatewayProcessDeps): GatewayProcess {
       if (health !== null) process.kill(health.pid, 'SIGTERM');
     },
     port: {
-      openTunnel: ({ id, endpoint, hostKey }) => withGateway(() => client.putTunnel(id, { endpoint, hostKey, privateKeyFile: deps.sshKeyFile })),
+      openTunnel: ({ id, endpoint, hostKey }) =>
+        withGateway(() => client.putTunnel(id, { endpoint, hostKey, privateKeyFile: deps.sshKeyFile })),
       closeTunnel: (id) => client.deleteTunnel(id),
       tunnels: async () => (await client.tunnels()).map((tunnel) => tunnel.vm),
-      grant: ({ token, iteration, ...grant }) => withGateway(() => client.putGrant(iteration, { ...grant, iteration, tokenHash: sha256(token) })),
+      grant: ({ token, iteration, ...grant }) =>
+        withGateway(() => client.putGrant(iteration, { ...grant, iteration, tokenHash: sha256(token) })),
       revoke: (iteration) => withGateway(() => client.deleteGrant(iteration)),
       limitTask: (task, limit) => withGateway(() => client.putLimit(task, limit)),
       settlements: async (after, limit) => {
@@ -89,7 +91,11 @@ async function start(deps: GatewayProcessDeps, client: GatewayClient): Promise<v
   const entry = fileURLToPath(new URL(`./gateway-main.${ending}`, import.meta.url));
   const logFd = openSync(join(paths.logs, 'gateway.log'), 'a', 0o600);
   try {
-    const pid = spawnDetached([process.execPath, '--disable-warning=ExperimentalWarning', entry], { env: environment(deps), logFd, cwd: '/' });
+    const pid = spawnDetached([process.execPath, '--disable-warning=ExperimentalWarning', entry], {
+      env: environment(deps),
+      logFd,
+      cwd: '/',
+    });
     log.info({ pid }, 'the gateway is started');
   } finally {
     closeSync(logFd);

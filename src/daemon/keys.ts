@@ -18,7 +18,9 @@ export async function openKeys(folder: string, exec: Exec): Promise<Keys> {
   const sshKeyFile = join(folder, 'guest_ed25519');
   if ((await readOr(`${sshKeyFile}.pub`)) === null) {
     const aside = join(folder, `.guest_${process.pid}_${randomBytes(4).toString('hex')}`);
-    await exec(['ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-C', 'ralph-fleet', '-f', aside], { timeoutMs: 30_000 });
+    await exec(['ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-C', 'ralph-fleet', '-f', aside], {
+      timeoutMs: 30_000,
+    });
     await exec(['mv', '-f', '--', aside, sshKeyFile]);
     await exec(['mv', '-f', '--', `${aside}.pub`, `${sshKeyFile}.pub`]); // last: a public half that is there is whole
   }

@@ -11,9 +11,13 @@ export function purgedPaths(paths: Paths): string[] {
 export function refusePurge(store: Store): void {
   const left = store.vms.list("WHERE phase <> 'gone'");
   if (store.fleet().desire === 'up' || left.length > 0) {
-    throw new FleetError('refused', `Cannot purge: ${left.length === 0 ? 'the fleet is up' : `${left.length} VMs are there`}.`, {
-      remedy: 'ralph-fleet down --delete     (then purge again)',
-    });
+    throw new FleetError(
+      'refused',
+      `Cannot purge: ${left.length === 0 ? 'the fleet is up' : `${left.length} VMs are there`}.`,
+      {
+        remedy: 'ralph-fleet down --delete     (then purge again)',
+      },
+    );
   }
 }
 

@@ -49,14 +49,25 @@ async function desktop({ exec, env, fleet }: NotifyDeps, item: InboxItem): Promi
   if (!env['DBUS_SESSION_BUS_ADDRESS'] && !env['DISPLAY'] && !env['WAYLAND_DISPLAY']) return; // no desktop to tell
   const kept = ['PATH', 'HOME', 'DISPLAY', 'WAYLAND_DISPLAY', 'DBUS_SESSION_BUS_ADDRESS', 'XDG_RUNTIME_DIR'];
   const childEnv = Object.fromEntries(kept.flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]]])));
-  await exec(['notify-send', '--app-name=ralph-fleet', '--', title, escapeMarkup(body)], { timeoutMs: deadlineMs, env: childEnv });
+  await exec(['notify-send', '--app-name=ralph-fleet', '--', title, escapeMarkup(body)], {
+    timeoutMs: deadlineMs,
+    env: childEnv,
+  });
 }
 
 async function webhook(deps: NotifyDeps, url: string, item: InboxItem): Promise<void> {
   const answer = await deps.fetch(url, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ fleet: deps.fleet(), kind: item.kind, title: item.title, why: cut(item.why), since: item.since, command: item.link.cli, id: item.id }),
+    body: JSON.stringify({
+      fleet: deps.fleet(),
+      kind: item.kind,
+      title: item.title,
+      why: cut(item.why),
+      since: item.since,
+      command: item.link.cli,
+      id: item.id,
+    }),
     signal: AbortSignal.timeout(deadlineMs),
     redirect: 'error',
   });

@@ -109,6 +109,7 @@ export async function simulate(seed: number, withTrace = false): Promise<Outcome
       tokenOf: (iteration) => `rft_${sha256(iteration).slice(0, 32)}`,
       preparedPath: (key) => `/prepared/${key}`,
       incomingPath: (iteration) => `/incoming/${iteration}`,
+      readSettings: async (project) => project.settings,
       notify: async () => {},
       capacity: () => world.capacity,
       accel: () => 'tcg',

@@ -6,6 +6,7 @@ export function demoConfig(base: FleetConfig): FleetConfig {
     ...base,
     vms: { ...base.vms, size: { cpus: 1, memoryMiB: 1024, diskGiB: 8 }, warm: 0 },
     roles: { implementer: 1, reviewer: 1 },
+    image: { ...base.image, agents: [] },
     agent: { ...base.agent, cli: 'scripted', model: null },
     review: { required: true, allowNonInteractive: true },
   };
