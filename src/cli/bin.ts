@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs';
 import { enableCompileCache } from 'node:module';
+import { delimiter, join } from 'node:path';
 
 enableCompileCache();
 const { createIo } = await import('./frame/io.ts');
@@ -11,6 +12,8 @@ const { runCli } = await import('./main.ts');
 
 const paths = resolvePaths();
 const clock = createSystemClock();
+// What scripts/setup brings (jj) is found also by what this command starts.
+process.env['PATH'] = `${join(paths.tools, 'bin')}${delimiter}${process.env['PATH'] ?? ''}`;
 const called = new AbortController();
 process.once('SIGINT', () => called.abort()); // a second ctrl-C ends it at once
 process.stdout.on('error', () => process.exit(0)); // the reader of a pipe went away

@@ -26,21 +26,28 @@ export async function* followFleet(
 ): AsyncGenerator<Glance> {
   const first = await client.call('fleet', { signal });
   yield { view: first, events: [] };
-  const news = listen(client, first.seq, signal);
+  // Whoever stops looking ends the stream too: an open one would keep the command alive.
+  const left = new AbortController();
+  const watching = AbortSignal.any([signal, left.signal]);
+  const news = listen(client, first.seq, watching);
   let lost = false;
-  while (!signal.aborted) {
-    await news.next(clock);
-    if (signal.aborted) return;
-    try {
-      const view = await client.call('fleet', { signal });
-      lost = false;
-      yield { view, events: news.take() };
-    } catch (error) {
+  try {
+    while (!signal.aborted) {
+      await news.next(clock);
       if (signal.aborted) return;
-      if (!isFleetError(error, 'daemon_unavailable')) throw error;
-      if (!lost) onLost();
-      lost = true;
+      try {
+        const view = await client.call('fleet', { signal });
+        lost = false;
+        yield { view, events: news.take() };
+      } catch (error) {
+        if (signal.aborted) return;
+        if (!isFleetError(error, 'daemon_unavailable')) throw error;
+        if (!lost) onLost();
+        lost = true;
+      }
     }
+  } finally {
+    left.abort();
   }
 }
 
