@@ -32,7 +32,9 @@ export function createControl(deps: ControlDeps): Control {
   }
   const runner = createRunner({
     world: async () => {
-      if (rows().iterations.some(isOpen)) await settle(deps);
+      if (rows().iterations.some(isOpen)) {
+        await settle(deps).catch((error: unknown) => deps.log.warn({ err: error }, 'what was spent is not known yet'));
+      }
       return world();
     },
     plan,

@@ -43,7 +43,7 @@ export interface Store {
   moveVm(id: string, to: VmPhase, more?: Partial<Vm>): Vm;
   addApproval(approval: Omit<Approval, 'id'>): Approval;
   wasPinged(item: string): boolean;
-  pinged(): Set<string>;
+  pinged(): ReadonlySet<string>;
   markPinged(item: string): void;
   removeProject(name: string): void;
   /** Drops idle slots of a role beyond `wanted`. */
@@ -78,6 +78,7 @@ export function createStore(deps: { db: DatabaseSync; clock: Clock }): Store {
   const commit = db.prepare('COMMIT');
   const rollback = db.prepare('ROLLBACK');
 
+  let pings: Set<string> | null = null;
   let depth = 0;
   function tx<T>(work: () => T): T {
     if (depth > 0) return work();
@@ -88,8 +89,10 @@ export function createStore(deps: { db: DatabaseSync; clock: Clock }): Store {
       commit.run();
       return result;
     } catch (error) {
-      rollback.run();
+      // SQLite itself takes back a transaction that could not be written (disk full).
+      if (db.isTransaction) rollback.run();
       for (const table of Object.values(tables)) table.touch();
+      pings = null;
       throw error;
     } finally {
       depth--;
@@ -172,8 +175,14 @@ export function createStore(deps: { db: DatabaseSync; clock: Clock }): Store {
       return row;
     },
     wasPinged: (item) => pingGet.get(item) !== undefined,
-    pinged: () => new Set(pingAll.all().map((row) => String(row['item']))),
-    markPinged: (item) => void pingInsert.run(item, clock.now()),
+    pinged() {
+      pings ??= new Set(pingAll.all().map((row) => String(row['item'])));
+      return pings;
+    },
+    markPinged(item) {
+      pingInsert.run(item, clock.now());
+      pings = null;
+    },
     dropIdleRalphs(role, wanted) {
       tables.ralphs.touch();
       for (const ralph of tables.ralphs.list('WHERE role = ? AND task IS NULL', role)) {

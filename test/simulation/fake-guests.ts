@@ -98,7 +98,8 @@ export function createFakeGuests(options: FakeGuestsOptions): {
     startJob: async (vm, spec) => {
       const guest = reach(vm);
       if (guest.jobs.has(spec.id)) return;
-      startedJobs.set(spec.id, (startedJobs.get(spec.id) ?? 0) + 1);
+      const started = spec.kind === 'agent' ? spec.id : `${spec.id} in ${vm.id}`;
+      startedJobs.set(started, (startedJobs.get(started) ?? 0) + 1);
       guest.jobs.set(spec.id, play(guest, spec));
     },
     jobs: async (vm) => {
