@@ -12,7 +12,7 @@ const { values } = parseArgs({
 });
 
 async function replay(seed: number, withTrace: boolean): Promise<boolean> {
-  const outcome = await simulate(seed, true);
+  const outcome = await simulate(seed, { withTrace: true });
   if (outcome.violations.length === 0 && !withTrace) return true;
   if (withTrace || outcome.violations.length > 0) console.log(outcome.trace.join('\n'));
   for (const violation of outcome.violations.slice(0, 10)) console.log(`seed ${seed}: ${violation}`);
