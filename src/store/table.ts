@@ -65,20 +65,19 @@ export function createTable<T extends object>(
     for (const column of names) out[column] = decode(columns[column], row[column]);
     return out as T;
   };
-  const remembered = (raw: Record<string, unknown>): T => {
-    const key = raw[id] as string | number;
-    const known = rows.get(key);
-    if (known !== undefined) return known;
-    const made = fromRow(raw);
-    rows.set(key, made);
-    return made;
-  };
   const get = (key: string | number): T | null => {
     const known = rows.get(key);
     if (known !== undefined) return known;
     const row = prepare(getSql).get(key);
     if (!row) return null;
-    return remembered(row);
+    const made = fromRow(row);
+    rows.set(key, made);
+    return made;
+  };
+  const mustGet = (key: string | number): T => {
+    const row = get(key);
+    if (row === null) throw new FleetError('not_found', `There is no ${name.replace(/s$/, '')} \`${key}\`.`);
+    return row;
   };
   return {
     insert(row) {
@@ -86,11 +85,7 @@ export function createTable<T extends object>(
       prepare(insertSql).run(...names.map((column) => encode(columns[column], row[column])));
     },
     get,
-    mustGet(key) {
-      const row = get(key);
-      if (row === null) throw new FleetError('not_found', `There is no ${name.replace(/s$/, '')} \`${key}\`.`);
-      return row;
-    },
+    mustGet,
     update(key, changes) {
       wrote(key);
       const changed = names.filter((column) => column in changes);
@@ -104,9 +99,11 @@ export function createTable<T extends object>(
       const asked = values.length === 0 ? where : JSON.stringify([where, values]);
       const before = found.get(asked);
       if (before?.writes === writes.count) return [...before.rows];
-      const statement = lists.get(where) ?? db.prepare(`${select} ${where}`);
+      // Only the ids: most rows are known already, and building rows costs more than finding them.
+      const statement = lists.get(where) ?? db.prepare(`SELECT "${id}" FROM ${name} ${where}`);
       lists.set(where, statement);
-      const now = statement.all(...values).map(remembered);
+      statement.setReturnArrays(true);
+      const now = (statement.all(...values) as unknown as [string | number][]).map(([key]) => mustGet(key));
       found.set(asked, { writes: writes.count, rows: now });
       return [...now];
     },

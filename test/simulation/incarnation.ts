@@ -14,13 +14,15 @@ export interface Faults {
   errorBefore: number;
   lostReply: number;
   slow: number;
+  /** Takes some milliseconds, so that calls overtake each other. */
+  late: number;
   /** No answer until the deadline; the effect may have happened or not. */
   hang: number;
   /** The effect happens twice. */
   doubled: number;
 }
 
-export const noFaults: Faults = { crash: 0, errorBefore: 0, lostReply: 0, slow: 0, hang: 0, doubled: 0 };
+export const noFaults: Faults = { crash: 0, errorBefore: 0, lostReply: 0, slow: 0, late: 0.1, hang: 0, doubled: 0 };
 
 interface Wrapping {
   life: Incarnation;
@@ -53,7 +55,8 @@ export function withFaults<T extends object>(port: T, name: string, using: Wrapp
         const faults = using.faults();
         const where = `${name}.${key}`;
         if (dice.chance(faults.crash)) return die(`before ${where}`);
-        await clock.sleep(dice.chance(faults.slow) ? dice.between(1_000, 40_000) : dice.between(0, 20));
+        if (dice.chance(faults.slow)) await clock.sleep(dice.between(1_000, 40_000));
+        else if (dice.chance(faults.late)) await clock.sleep(dice.between(1, 20));
         if (life.dead) return never;
         if (using.isAway(name) || dice.chance(faults.errorBefore)) throw unavailable(name, where);
         if (dice.chance(faults.hang)) {

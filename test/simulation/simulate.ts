@@ -115,6 +115,7 @@ export async function simulate(seed: number, { withTrace = false, planner }: Sim
     errorBefore: dice.pick([0, 0.01, 0.05]),
     lostReply: dice.pick([0, 0.01, 0.05]),
     slow: dice.pick([0, 0.02]),
+    late: 0.5,
     hang: dice.pick([0, 0, 0.005]),
     doubled: dice.pick([0, 0.02]),
   };
@@ -151,7 +152,7 @@ export async function simulate(seed: number, { withTrace = false, planner }: Sim
       notify: async () => {},
       capacity: () => world.capacity,
       accel: () => 'tcg',
-      pause: { busyMs: 3_000, idleMs: 15_000 },
+      pause: { busyMs: 5_000, idleMs: 60_000 },
     });
     made.runner.start();
     return made;
