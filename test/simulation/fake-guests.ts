@@ -161,7 +161,15 @@ export function createFakeGuests(options: FakeGuestsOptions): {
   function play(guest: FakeGuest, spec: JobSpec): FakeJob {
     const now = clock.now();
     const nonce = spec.env['RALPH_NONCE'] ?? '';
-    const base = { spec, boot: guest.boot, startedAt: now, endsAt: now + dice.between(500, 30_000), killedAt: null, exitCode: 0, isDone: false };
+    const base = {
+      spec,
+      boot: guest.boot,
+      startedAt: now,
+      endsAt: now + dice.between(500, 30_000),
+      killedAt: null,
+      exitCode: 0,
+      isDone: false,
+    };
     if (spec.kind === 'setup') {
       const exitCode = !options.isCalm() && dice.chance(0.2) ? 1 : 0;
       return { ...base, tree: null, signal: '', checks: '', exitCode };

@@ -179,7 +179,9 @@ export function createPerson(world: SimWorld, nudge: () => void): Person {
       await clock.sleep(5_000);
     }
     const { steps } = (await world.look()).plan;
-    world.violations.push(`with all at rest these steps never end: ${steps.map((s) => `${s.kind} (${s.reason})`).join(', ')}`);
+    world.violations.push(
+      `with all at rest these steps never end: ${steps.map((s) => `${s.kind} (${s.reason})`).join(', ')}`,
+    );
   }
 
   return {

@@ -36,6 +36,8 @@ if (values.seed !== undefined) {
     await replay(failed.seed, false);
     console.log(`replay it: ${replayCommand(failed.seed)}`);
   }
-  console.log(`${schedules} schedules, ${crashes} crashes, ${lostWithVm} VMs lost with unsaved work, ${rate} schedules/s`);
+  console.log(
+    `${schedules} schedules, ${crashes} crashes, ${lostWithVm} VMs lost with unsaved work, ${rate} schedules/s`,
+  );
   process.exitCode = failed === null ? 0 : 1;
 }

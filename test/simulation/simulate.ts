@@ -2,9 +2,9 @@ import type { AgentAdapter } from '../../src/agents/agent.ts';
 import type { Driver } from '../../src/drivers/driver.ts';
 import { createFakeDriver } from '../../src/drivers/fake/driver.ts';
 import { createFakeWorld, type FakeWorld } from '../../src/drivers/fake/world.ts';
+import type { ImageBuilder } from '../../src/images/builder.ts';
 import { sha256 } from '../../src/lib/digest.ts';
 import { FleetError } from '../../src/lib/errors.ts';
-import type { ImageBuilder } from '../../src/images/builder.ts';
 import type { Log } from '../../src/lib/log.ts';
 import { type Control, createControl } from '../../src/reconcile/control.ts';
 import type { Plan } from '../../src/reconcile/plan/step.ts';
@@ -139,7 +139,11 @@ export async function simulate(seed: number, { withTrace = false, planner }: Sim
       driver: withFaults(watched(createFakeDriver({ world: hypervisor, fleet: fleetName })), 'driver', using),
       guests: withFaults(fakeGuests.guests, 'guests', using),
       changes: withFaults(repository.changes, 'changes', using),
-      images: withFaults(createImages(dice, () => isCalm), 'images', using),
+      images: withFaults(
+        createImages(dice, () => isCalm),
+        'images',
+        using,
+      ),
       ...(planner === undefined ? {} : { planner }),
       gateway: withFaults(gateway.port, 'gateway', using),
       runs: runFiles(world),

@@ -1,6 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import { simulate } from './simulate.ts';
 import type { Share, Tally } from './pool.ts';
+import { simulate } from './simulate.ts';
 
 /** One thread's share of the seeds: `from`, `from + stride`, … Stops at its first failing one. */
 const { from, to, stride } = workerData as Share;

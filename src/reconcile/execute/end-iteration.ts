@@ -63,7 +63,8 @@ async function gather(
   if (stop) await guests.stopJob(address, iteration.id, 10_000);
   const job = (await guests.jobs(address)).find((each) => each.id === iteration.id) ?? null;
   if (job?.state === 'running') {
-    if (stop) throw new FleetError('guest_timed_out', `Iteration \`${iteration.id}\` does not stop in \`rf-${iteration.vm}\`.`);
+    if (stop)
+      throw new FleetError('guest_timed_out', `Iteration \`${iteration.id}\` does not stop in \`rf-${iteration.vm}\`.`);
     return 'runs on';
   }
   if (job !== null) await pull(deps, iteration, Number.POSITIVE_INFINITY);
