@@ -9,6 +9,8 @@ export function cancel(deps: ActionDeps, id: string): Done {
   const task = findTask(deps, id);
   if (task.phase === 'cancelled') return done(`\`${id}\` is cancelled already.`, id, false);
   if (isEnded(task.phase) && task.phase !== 'failed') refuse(task, 'cancel', 'It has ended.');
+  // It may stand on the branch already, and then it would not be true.
+  if (task.phase === 'integrating') refuse(task, 'cancel', `You approved it; see ralph-fleet why ${id}.`);
   deps.store.moveTask(id, 'cancelled', { ralph: null });
   return done(`\`${id}\` is cancelled; its work is kept.`, id);
 }
@@ -28,7 +30,10 @@ export function resume(deps: ActionDeps, id: string): Done {
   const task = findTask(deps, id);
   if (!resumable.includes(task.phase)) refuse(task, 'resume', `ralph-fleet why ${id}`);
   const more = task.phase === 'paused' ? {} : freshStart;
-  deps.store.moveTask(id, 'ready', { ...more, ralph: null });
+  deps.store.tx(() => {
+    deps.store.moveTask(id, 'ready', { ...more, ralph: null });
+    wantDiskAgain(deps, task.disk);
+  });
   return done(`\`${id}\` goes on.`, id);
 }
 
@@ -39,10 +44,17 @@ export function retry(deps: ActionDeps, id: string): Done {
   if (!tries.includes(task.phase)) refuse(task, 'retry', `ralph-fleet why ${id}`);
   deps.store.tx(() => {
     deps.store.moveTask(id, 'ready', { ...freshStart, ralph: null });
-    const disk = task.disk === null ? null : deps.store.disks.get(task.disk);
-    if (disk?.phase === 'failed') deps.store.disks.update(disk.key, { phase: 'wanted', attempts: 0, failure: null });
+    wantDiskAgain(deps, task.disk);
   });
   return done(`\`${id}\` is tried again.`, id);
+}
+
+/** A failed disk, or the image under it, is built anew. */
+function wantDiskAgain({ store }: Pick<ActionDeps, 'store'>, key: string | null): void {
+  const disk = key === null ? null : store.disks.get(key);
+  if (disk === null) return;
+  if (disk.phase === 'failed') store.disks.update(disk.key, { phase: 'wanted', attempts: 0, failure: null });
+  wantDiskAgain({ store }, disk.backing);
 }
 
 /** Answers a question of a Ralph: the answer stands in the notes of its next iteration. */

@@ -126,6 +126,7 @@ function whyApprove(task: InboxTask): string {
   const files = task.approval?.calledOut ?? 0;
   if (files > 0) parts.push(`${files} called out`);
   if (task.dependents.length > 0) parts.push(`${task.dependents.join(', ')} waits for it`);
+  if (task.reason !== null) parts.push(task.reason);
   return parts.join(', ');
 }
 

@@ -20,22 +20,38 @@ export interface ControlDeps extends ExecuteDeps {
   accel: () => Observed['accel'];
   /** How long to wait for the next look when nothing nudges: with something under way, and without. */
   pause: { busyMs: number; idleMs: number };
+  /** The planner; the simulation hands in broken ones to prove that it would notice. */
+  planner?: (world: World) => Plan;
 }
 
 /** The control plane over its ports: the same for the daemon and for the simulation. */
 export function createControl(deps: ControlDeps): Control {
   const rows = createRowsReader(deps.store);
+  const planner = deps.planner ?? plan;
   const observer = createObserver({ ...deps, rows });
   async function world(): Promise<World> {
     const observed = await observer.observe();
     return { ...rows(), now: deps.clock.now(), config: deps.config(), capacity: deps.capacity(), observed };
   }
+  // Once more after the last iteration has ended, and after a start: what was spent meanwhile must not wait for the next one.
+  let isSettled = false;
+  async function settleIfNews(): Promise<void> {
+    const isOpenNow = rows().iterations.some(isOpen);
+    if (isSettled && !isOpenNow) return;
+    try {
+      await settle(deps);
+      isSettled = !isOpenNow;
+    } catch (error) {
+      isSettled = false;
+      deps.log.warn({ err: error }, 'what was spent is not known yet');
+    }
+  }
   const runner = createRunner({
     world: async () => {
-      if (rows().iterations.some(isOpen)) await settle(deps);
+      await settleIfNews();
       return world();
     },
-    plan,
+    plan: planner,
     execute: (step) => execute(deps, step),
     clock: deps.clock,
     log: deps.log,
@@ -45,7 +61,7 @@ export function createControl(deps: ControlDeps): Control {
     runner,
     async look() {
       const seen = await world();
-      return { world: seen, plan: plan(seen) };
+      return { world: seen, plan: planner(seen) };
     },
   };
 }

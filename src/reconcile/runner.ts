@@ -47,6 +47,7 @@ interface Failure {
 const firstBackoffMs = 1_000;
 const maxBackoffMs = 60_000;
 const settleMs = 15;
+const failedPassPauseMs = 1_000;
 
 export function createRunner(deps: RunnerDeps): Runner {
   const { clock, log } = deps;
@@ -108,13 +109,15 @@ export function createRunner(deps: RunnerDeps): Runner {
       // What ends at about the same time is looked at together.
       await clock.sleep(settleMs);
       nudged = false;
+      let pauseMs = failedPassPauseMs;
       try {
         await pass();
+        if (last !== null) pauseMs = deps.pauseMs(last.plan);
       } catch (error) {
         log.error({ err: error }, 'a pass failed');
       }
       if (stopped) return;
-      await pauseUntilNudged(last === null ? 1000 : deps.pauseMs(last.plan));
+      await pauseUntilNudged(pauseMs);
     }
   }
 
@@ -126,7 +129,8 @@ export function createRunner(deps: RunnerDeps): Runner {
       clock.sleep(ms, stopSleep.signal).then(resolve, () => {});
     });
     wake = null;
-    stopSleep.abort();
+    // With a reason of its own: making the usual one each time is costly.
+    stopSleep.abort('woken');
   }
 
   return {

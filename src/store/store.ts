@@ -43,7 +43,7 @@ export interface Store {
   moveVm(id: string, to: VmPhase, more?: Partial<Vm>): Vm;
   addApproval(approval: Omit<Approval, 'id'>): Approval;
   wasPinged(item: string): boolean;
-  pinged(): Set<string>;
+  pinged(): ReadonlySet<string>;
   markPinged(item: string): void;
   removeProject(name: string): void;
   /** Drops idle slots of a role beyond `wanted`. */
@@ -53,16 +53,17 @@ export interface Store {
 
 export function createStore(deps: { db: DatabaseSync; clock: Clock }): Store {
   const { db, clock } = deps;
+  const writes = { count: 0 };
   const tables = {
-    projects: createTable<Project>(db, 'projects', columns.projects, 'name'),
-    tasks: createTable<Task>(db, 'tasks', columns.tasks, 'id'),
-    ralphs: createTable<Ralph>(db, 'ralphs', columns.ralphs, 'name'),
-    vms: createTable<Vm>(db, 'vms', columns.vms, 'id'),
-    disks: createTable<Disk>(db, 'disks', columns.disks, 'key'),
-    iterations: createTable<Iteration>(db, 'iterations', columns.iterations, 'id'),
-    checkRuns: createTable<CheckRun>(db, 'checkRuns', columns.checkRuns, 'id'),
-    reviews: createTable<Review>(db, 'reviews', columns.reviews, 'id'),
-    approvals: createTable<Approval>(db, 'approvals', columns.approvals, 'id'),
+    projects: createTable<Project>(db, 'projects', columns.projects, { id: 'name', writes }),
+    tasks: createTable<Task>(db, 'tasks', columns.tasks, { id: 'id', writes }),
+    ralphs: createTable<Ralph>(db, 'ralphs', columns.ralphs, { id: 'name', writes }),
+    vms: createTable<Vm>(db, 'vms', columns.vms, { id: 'id', writes }),
+    disks: createTable<Disk>(db, 'disks', columns.disks, { id: 'key', writes }),
+    iterations: createTable<Iteration>(db, 'iterations', columns.iterations, { id: 'id', writes }),
+    checkRuns: createTable<CheckRun>(db, 'checkRuns', columns.checkRuns, { id: 'id', writes }),
+    reviews: createTable<Review>(db, 'reviews', columns.reviews, { id: 'id', writes }),
+    approvals: createTable<Approval>(db, 'approvals', columns.approvals, { id: 'id', writes }),
   };
   const events = createEvents(db, clock);
   db.prepare('INSERT OR IGNORE INTO fleet (id, desire, paused, since, nextTask) VALUES (1, ?, 0, ?, 1)').run(
@@ -78,6 +79,8 @@ export function createStore(deps: { db: DatabaseSync; clock: Clock }): Store {
   const commit = db.prepare('COMMIT');
   const rollback = db.prepare('ROLLBACK');
 
+  let pings: Set<string> | null = null;
+  let fleet: ReturnType<Store['fleet']> | null = null;
   let depth = 0;
   function tx<T>(work: () => T): T {
     if (depth > 0) return work();
@@ -88,8 +91,11 @@ export function createStore(deps: { db: DatabaseSync; clock: Clock }): Store {
       commit.run();
       return result;
     } catch (error) {
-      rollback.run();
+      // SQLite itself takes back a transaction that could not be written (disk full).
+      if (db.isTransaction) rollback.run();
       for (const table of Object.values(tables)) table.touch();
+      pings = null;
+      fleet = null;
       throw error;
     } finally {
       depth--;
@@ -140,12 +146,15 @@ export function createStore(deps: { db: DatabaseSync; clock: Clock }): Store {
     moveTask,
     moveVm,
     fleet() {
+      if (fleet !== null) return fleet;
       const row = fleetGet.get() as unknown as { desire: FleetDesire; paused: number; since: number };
-      return { desire: row.desire, paused: row.paused === 1, since: row.since };
+      fleet = { desire: row.desire, paused: row.paused === 1, since: row.since };
+      return fleet;
     },
     setPaused(paused) {
       tx(() => {
         db.prepare('UPDATE fleet SET paused = ? WHERE id = 1').run(paused ? 1 : 0);
+        fleet = null;
         events.add(
           paused ? 'fleet.paused' : 'fleet.resumed',
           'fleet',
@@ -156,6 +165,7 @@ export function createStore(deps: { db: DatabaseSync; clock: Clock }): Store {
     setDesire(desire) {
       tx(() => {
         db.prepare('UPDATE fleet SET desire = ?, since = ? WHERE id = 1').run(desire, clock.now());
+        fleet = null;
         events.add(`fleet.${desire}`, 'fleet', `The fleet is asked to be ${desire}.`);
       });
     },
@@ -172,18 +182,24 @@ export function createStore(deps: { db: DatabaseSync; clock: Clock }): Store {
       return row;
     },
     wasPinged: (item) => pingGet.get(item) !== undefined,
-    pinged: () => new Set(pingAll.all().map((row) => String(row['item']))),
-    markPinged: (item) => void pingInsert.run(item, clock.now()),
+    pinged() {
+      pings ??= new Set(pingAll.all().map((row) => String(row['item'])));
+      return pings;
+    },
+    markPinged(item) {
+      pingInsert.run(item, clock.now());
+      pings = null;
+    },
     dropIdleRalphs(role, wanted) {
-      tables.ralphs.touch();
       for (const ralph of tables.ralphs.list('WHERE role = ? AND task IS NULL', role)) {
         const n = Number(ralph.name.slice(role.length + 1));
         if (n > wanted) db.prepare('DELETE FROM ralphs WHERE name = ?').run(ralph.name);
       }
+      tables.ralphs.touch();
     },
     removeProject(name) {
-      tables.projects.touch();
       db.prepare('DELETE FROM projects WHERE name = ?').run(name);
+      tables.projects.touch();
     },
     close: () => db.close(),
   };

@@ -3,7 +3,8 @@ import { FleetError } from '../lib/errors.ts';
 
 /**
  * One noun's rows. Every column is typed: `json` columns hold nested values as text, `bool` as 0 or 1. Statements are
- * prepared once. The table's SQL itself stands in migrations.ts; a test holds both against each other.
+ * prepared once, and what was read is remembered until it is written again: rows are shared, so nobody may change one in place.
+ * The table's SQL itself stands in migrations.ts; a test holds both against each other.
  */
 export type ColumnKind = 'text' | 'int' | 'real' | 'json' | 'bool';
 export type Columns<T> = { readonly [K in keyof T]-?: ColumnKind };
@@ -22,11 +23,18 @@ export interface Table<T extends object> {
   touch(): void;
 }
 
+/** Counts the writes to all tables of a store: what a list found (which may look into other tables) holds until the next. */
+export interface Writes {
+  count: number;
+}
+
+const maxRemembered = 500;
+
 export function createTable<T extends object>(
   db: DatabaseSync,
   name: string,
   columns: Columns<T>,
-  id: keyof T & string,
+  { id, writes }: { id: keyof T & string; writes: Writes },
 ): Table<T> {
   const names = Object.keys(columns) as (keyof T & string)[];
   const quoted = names.map((n) => `"${n}"`);
@@ -43,28 +51,43 @@ export function createTable<T extends object>(
   const select = `SELECT ${quoted.join(', ')} FROM ${name}`;
   const getSql = `${select} WHERE "${id}" = ?`;
   let version = 0;
+  const rows = new Map<string | number, T>();
+  const found = new Map<string, { writes: number; rows: T[] }>();
+  const wrote = (key?: string | number): void => {
+    version++;
+    writes.count++;
+    if (key === undefined || rows.size > maxRemembered) rows.clear();
+    else rows.delete(key);
+    if (found.size > maxRemembered) found.clear();
+  };
   const fromRow = (row: Record<string, unknown>): T => {
     const out: Record<string, unknown> = {};
     for (const column of names) out[column] = decode(columns[column], row[column]);
     return out as T;
   };
   const get = (key: string | number): T | null => {
+    const known = rows.get(key);
+    if (known !== undefined) return known;
     const row = prepare(getSql).get(key);
-    return row ? fromRow(row) : null;
+    if (!row) return null;
+    const made = fromRow(row);
+    rows.set(key, made);
+    return made;
+  };
+  const mustGet = (key: string | number): T => {
+    const row = get(key);
+    if (row === null) throw new FleetError('not_found', `There is no ${name.replace(/s$/, '')} \`${key}\`.`);
+    return row;
   };
   return {
     insert(row) {
-      version++;
+      wrote(row[id] as string | number);
       prepare(insertSql).run(...names.map((column) => encode(columns[column], row[column])));
     },
     get,
-    mustGet(key) {
-      const row = get(key);
-      if (row === null) throw new FleetError('not_found', `There is no ${name.replace(/s$/, '')} \`${key}\`.`);
-      return row;
-    },
+    mustGet,
     update(key, changes) {
-      version++;
+      wrote(key);
       const changed = names.filter((column) => column in changes);
       if (changed.length === 0) return;
       const sql = `UPDATE ${name} SET ${changed.map((c) => `"${c}" = ?`).join(', ')} WHERE "${id}" = ?`;
@@ -73,14 +96,19 @@ export function createTable<T extends object>(
       if (done.changes === 0) throw new FleetError('not_found', `There is no ${name.replace(/s$/, '')} \`${key}\`.`);
     },
     list(where = '', ...values) {
-      const known = lists.get(where) ?? db.prepare(`${select} ${where}`);
-      lists.set(where, known);
-      return known.all(...values).map(fromRow);
+      const asked = values.length === 0 ? where : JSON.stringify([where, values]);
+      const before = found.get(asked);
+      if (before?.writes === writes.count) return [...before.rows];
+      // Only the ids: most rows are known already, and building rows costs more than finding them.
+      const statement = lists.get(where) ?? db.prepare(`SELECT "${id}" FROM ${name} ${where}`);
+      lists.set(where, statement);
+      statement.setReturnArrays(true);
+      const now = (statement.all(...values) as unknown as [string | number][]).map(([key]) => mustGet(key));
+      found.set(asked, { writes: writes.count, rows: now });
+      return [...now];
     },
     version: () => version,
-    touch: () => {
-      version++;
-    },
+    touch: () => wrote(),
   };
 }
 

@@ -1,6 +1,7 @@
 import type { Changes, ProjectRef } from '../../src/changes/changes.ts';
 import { sha256 } from '../../src/lib/digest.ts';
 import { FleetError } from '../../src/lib/errors.ts';
+import type { Dice } from './random.ts';
 
 /** Commits in memory. The tree is a text; a patch is the text's part after the base. Outlives a crash of the daemon. */
 export interface FakeRepository {
@@ -14,9 +15,17 @@ export interface FakeRepository {
   saved: Map<string, string[]>;
   /** A guest's bundle on the host's disk. */
   bundles: Map<string, string>;
+  savedTrees: Set<string>;
+  /** Tasks whose change was moved onto another base. */
+  rebased: Set<string>;
 }
 
-export function createFakeRepository(): FakeRepository {
+interface RepositoryFaults {
+  dice: Dice;
+  isCalm: () => boolean;
+}
+
+export function createFakeRepository({ dice, isCalm }: RepositoryFaults): FakeRepository {
   const trees = new Map<string, string>();
   const commit = (tree: string, parent: string, task: string | null): string => {
     const id = sha256(`${tree}|${parent}|${task ?? ''}`).slice(0, 40);
@@ -29,6 +38,8 @@ export function createFakeRepository(): FakeRepository {
   const heads = new Map<string, { head: string; base: string }>();
   const saved = new Map<string, string[]>();
   const bundles = new Map<string, string>();
+  const rebased = new Set<string>();
+  const savedTrees = new Set<string>();
 
   const changes: Changes = {
     inspect: async () => ({
@@ -62,6 +73,7 @@ export function createFakeRepository(): FakeRepository {
       const changed = heads.get(task)?.head !== head;
       heads.set(task, { head, base });
       saved.set(task, [...(saved.get(task) ?? []), tree]);
+      savedTrees.add(tree);
       return { head, changed, files: 1, leftOut: [] };
     },
     diff: async () => 'diff',
@@ -70,14 +82,20 @@ export function createFakeRepository(): FakeRepository {
     rebase: async (_project, task, newBase) => {
       const known = heads.get(task);
       if (known === undefined) throw new FleetError('not_found', `There is no change of ${task}.`);
-      const head = commit(trees.get(known.head) ?? '', newBase, task);
+      if (known.base === newBase) return { head: known.head, equalPatch: !rebased.has(`${task} unequal`) };
+      rebased.add(task);
+      if (dice.chance(0.15)) return { conflict: ['a'] };
+      const isEqual = dice.chance(0.7);
+      if (!isEqual) rebased.add(`${task} unequal`);
+      const head = commit(`${trees.get(known.head) ?? ''}${isEqual ? '' : ' moved'}`, newBase, task);
       heads.set(task, { head, base: newBase });
-      return { head, equalPatch: true };
+      return { head, equalPatch: isEqual };
     },
     integrate: async (_project: ProjectRef, task, approved, base) => {
       const there = branch.find((entry) => entry.task === task);
       if (there !== undefined) return { commit: there.commit };
       if (tip() !== base) throw new FleetError('stale_commit', 'The branch has moved.');
+      if (!isCalm() && dice.chance(0.1)) throw new FleetError('change_conflict', 'The checkout has changes of yours.');
       branch.push({ commit: approved, task });
       return { commit: approved };
     },
@@ -87,6 +105,8 @@ export function createFakeRepository(): FakeRepository {
     branch,
     saved,
     bundles,
+    rebased,
+    savedTrees,
     moveBranch: () => void branch.push({ commit: commit(`other ${branch.length}`, tip(), null), task: null }),
     treeOf: (id) => trees.get(id) ?? '',
   };

@@ -20,13 +20,14 @@ export function createFakeGateway(dice: Dice, now: () => number): FakeGateway {
       if (known.has(grant.iteration)) return;
       known.add(grant.iteration);
       const limited = dice.chance(0.05);
+      const refused = dice.chance(0.03) ? 'usd' : null;
       ledger.push({
         seq: ledger.length + 1,
         task: grant.task,
         iteration: grant.iteration,
         tokens: 100,
         usd: 0.01,
-        refused: null,
+        refused,
         retryAt: limited ? now() + 120_000 : null,
       });
     },

@@ -16,12 +16,16 @@ interface FakeJob {
   tree: string | null;
   signal: string;
   checks: string;
+  exitCode: number;
+  /** It had ended when its VM went down. */
+  isDone: boolean;
 }
 
 interface FakeGuest {
   boot: number;
   folders: Map<string, string>;
   tree: string;
+  byAgent: boolean;
   jobs: Map<string, FakeJob>;
 }
 
@@ -31,6 +35,9 @@ export interface FakeGuestsOptions {
   dice: Dice;
   treeOf: (commit: string) => string;
   bundles: Map<string, string>;
+  isCalm: () => boolean;
+  isSaved: (tree: string) => boolean;
+  onLost: (what: string) => void;
 }
 
 /** Guests in memory, bound to the fake driver's VMs: they answer while their VM runs, and lose their processes when it stops. */
@@ -38,21 +45,30 @@ export function createFakeGuests(options: FakeGuestsOptions): {
   guests: Guests;
   startedJobs: Map<string, number>;
   lost: Set<string>;
+  /** What its jobs had written by now stays on its disk when a VM goes down. */
+  freeze: (id: string) => void;
+  /** The tree on a VM's disk that an agent made and nobody took to the host; null when there is none. */
+  unsaved: (id: string) => string | null;
+  silence: (id: string, ms: number) => void;
 } {
   const { world, clock, dice, bundles } = options;
   const states = new Map<string, FakeGuest>();
   const startedJobs = new Map<string, number>();
   const lost = new Set<string>();
+  const silent = new Map<string, { boot: number; until: number }>();
 
   function reach(address: GuestAddress): FakeGuest {
     const vm = world.vms.get(address.id);
     if (vm === undefined || !world.answers(address.id)) {
       throw new FleetError('guest_unreachable', `The guest of ${address.id} does not answer.`);
     }
+    const hush = silent.get(address.id);
+    if (hush !== undefined && hush.boot === vm.boots && clock.now() < hush.until)
+      throw new FleetError('guest_unreachable', `The guest of ${address.id} is silent.`);
     if (vm.hostKey !== address.hostKey) throw new FleetError('guest_untrusted', 'Another host key answers.');
     let guest = states.get(address.id);
     if (guest === undefined) {
-      guest = { boot: vm.boots, folders: new Map(), tree: '', jobs: new Map() };
+      guest = { boot: vm.boots, folders: new Map(), tree: '', byAgent: false, jobs: new Map() };
       states.set(address.id, guest);
     }
     guest.boot = vm.boots;
@@ -63,8 +79,9 @@ export function createFakeGuests(options: FakeGuestsOptions): {
     const at = job.killedAt ?? job.endsAt;
     if (clock.now() < at) return null;
     const killed = job.killedAt !== null;
+    const exitCode = killed ? null : job.exitCode;
     return {
-      exitCode: killed ? null : 0,
+      exitCode,
       signal: killed ? 'SIGTERM' : null,
       timedOut: false,
       killed,
@@ -74,7 +91,7 @@ export function createFakeGuests(options: FakeGuestsOptions): {
   }
 
   function stateOf(guest: FakeGuest, job: FakeJob): JobState {
-    const end = job.boot === guest.boot || job.endsAt < clock.now() ? endOf(job) : null;
+    const end = job.boot === guest.boot || job.isDone ? endOf(job) : null;
     const state = end !== null ? 'ended' : job.boot === guest.boot ? 'running' : 'lost';
     if (state === 'lost') lost.add(job.spec.id);
     return { id: job.spec.id, state, streamBytes: end === null ? 0 : 10, end };
@@ -93,12 +110,16 @@ export function createFakeGuests(options: FakeGuestsOptions): {
     seedWorkspace: async (vm, seed) => {
       const guest = reach(vm);
       guest.folders.set(seed.folder, seed.commit);
-      if (seed.folder === 'work') guest.tree = options.treeOf(seed.commit);
+      if (seed.folder !== 'work') return;
+      if (unsaved(vm.id) !== null) options.onLost(`seeding ${vm.id} overwrote ${guest.tree}`);
+      guest.byAgent = false;
+      guest.tree = options.treeOf(seed.commit);
     },
     startJob: async (vm, spec) => {
       const guest = reach(vm);
       if (guest.jobs.has(spec.id)) return;
-      startedJobs.set(spec.id, (startedJobs.get(spec.id) ?? 0) + 1);
+      const started = spec.kind === 'agent' ? spec.id : `${spec.id} in ${vm.id}`;
+      startedJobs.set(started, (startedJobs.get(started) ?? 0) + 1);
       guest.jobs.set(spec.id, play(guest, spec));
     },
     jobs: async (vm) => {
@@ -141,7 +162,19 @@ export function createFakeGuests(options: FakeGuestsOptions): {
   function play(guest: FakeGuest, spec: JobSpec): FakeJob {
     const now = clock.now();
     const nonce = spec.env['RALPH_NONCE'] ?? '';
-    const base = { spec, boot: guest.boot, startedAt: now, endsAt: now + dice.between(500, 30_000), killedAt: null };
+    const base = {
+      spec,
+      boot: guest.boot,
+      startedAt: now,
+      endsAt: now + dice.between(500, 30_000),
+      killedAt: null,
+      exitCode: 0,
+      isDone: false,
+    };
+    if (spec.kind === 'setup') {
+      const exitCode = !options.isCalm() && dice.chance(0.2) ? 1 : 0;
+      return { ...base, tree: null, signal: '', checks: '', exitCode };
+    }
     if (spec.kind === 'agent' && spec.title.startsWith('reviewer')) {
       const roll = dice.next();
       const finding = { file: 'a', line: 1, severity: 'major', what: 'w', why: 'y' };
@@ -151,6 +184,10 @@ export function createFakeGuests(options: FakeGuestsOptions): {
       return { ...base, tree: null, signal, checks: '' };
     }
     if (spec.kind === 'agent') {
+      if (dice.chance(0.04)) {
+        const ask = JSON.stringify({ nonce, verb: 'ask', question: 'q', blocking: true, options: [] });
+        return { ...base, tree: null, signal: ask, checks: '' };
+      }
       const finished = dice.chance(0.5);
       const tree = dice.chance(0.9) ? `${finished ? 'good' : 'bad'} ${spec.id}` : null;
       const verb = dice.pick(['done', 'done', 'partial', 'stuck', 'none'] as const);
@@ -180,12 +217,38 @@ export function createFakeGuests(options: FakeGuestsOptions): {
   }
 
   function apply(guest: FakeGuest, job: FakeJob): void {
-    if (job.tree === null || job.boot !== guest.boot || clock.now() < (job.killedAt ?? job.endsAt)) return;
+    if (job.tree !== null && job.boot === guest.boot && clock.now() >= (job.killedAt ?? job.endsAt)) write(guest, job);
+  }
+
+  function write(guest: FakeGuest, job: FakeJob): void {
+    if (job.tree === null) return;
     guest.tree = job.tree;
+    guest.byAgent = true;
     job.tree = null;
   }
 
-  return { guests, startedJobs, lost };
+  function freeze(id: string): void {
+    const guest = states.get(id);
+    if (guest === undefined || world.vms.get(id)?.boots !== guest.boot) return;
+    for (const job of guest.jobs.values()) {
+      if (job.boot !== guest.boot) continue;
+      job.isDone = clock.now() >= (job.killedAt ?? job.endsAt);
+      // Half of its time is enough to have written something.
+      if (clock.now() * 2 >= job.startedAt + job.endsAt) write(guest, job);
+    }
+  }
+
+  function unsaved(id: string): string | null {
+    const guest = states.get(id);
+    return guest?.byAgent && !options.isSaved(guest.tree) ? guest.tree : null;
+  }
+
+  function silence(id: string, ms: number): void {
+    const vm = world.vms.get(id);
+    if (vm !== undefined) silent.set(id, { boot: vm.boots, until: clock.now() + ms });
+  }
+
+  return { guests, startedJobs, lost, freeze, unsaved, silence };
 }
 
 export type { Driver };

@@ -14,15 +14,23 @@ export interface Faults {
   errorBefore: number;
   lostReply: number;
   slow: number;
+  /** Takes some milliseconds, so that calls overtake each other. */
+  late: number;
+  /** No answer until the deadline; the effect may have happened or not. */
+  hang: number;
+  /** The effect happens twice. */
+  doubled: number;
 }
 
-export const noFaults: Faults = { crash: 0, errorBefore: 0, lostReply: 0, slow: 0 };
+export const noFaults: Faults = { crash: 0, errorBefore: 0, lostReply: 0, slow: 0, late: 0.1, hang: 0, doubled: 0 };
 
 interface Wrapping {
   life: Incarnation;
   clock: VirtualClock;
   dice: Dice;
   faults: () => Faults;
+  /** Whether this port, or the host's disk (`storage`), is away for a while. */
+  isAway: (name: string) => boolean;
   note: (what: string) => void;
 }
 
@@ -47,9 +55,16 @@ export function withFaults<T extends object>(port: T, name: string, using: Wrapp
         const faults = using.faults();
         const where = `${name}.${key}`;
         if (dice.chance(faults.crash)) return die(`before ${where}`);
-        await clock.sleep(dice.chance(faults.slow) ? dice.between(1_000, 40_000) : dice.between(0, 20));
+        if (dice.chance(faults.slow)) await clock.sleep(dice.between(1_000, 40_000));
+        else if (dice.chance(faults.late)) await clock.sleep(dice.between(1, 20));
         if (life.dead) return never;
-        if (dice.chance(faults.errorBefore)) throw unavailable(name, where);
+        if (using.isAway(name) || dice.chance(faults.errorBefore)) throw unavailable(name, where);
+        if (dice.chance(faults.hang)) {
+          await clock.sleep(30_000);
+          if (life.dead) return never;
+          if (dice.chance(0.5)) throw unavailable(name, where);
+        }
+        if (dice.chance(faults.doubled)) await (member as (...all: unknown[]) => Promise<unknown>).apply(target, args);
         const result = await (member as (...all: unknown[]) => Promise<unknown>).apply(target, args);
         if (life.dead) return never;
         if (dice.chance(faults.crash)) return die(`after ${where}`);
@@ -95,7 +110,11 @@ export function withCrashes<T extends { tx<R>(work: () => R): R }>(store: T, usi
       if (dice.chance(using.faults().crash)) stop('before a transaction');
       depth++;
       try {
-        const result = store.tx(work);
+        const result = store.tx(() => {
+          const made = work();
+          if (using.isAway('storage')) throw new FleetError('storage', 'fault: the disk is full');
+          return made;
+        });
         if (dice.chance(using.faults().crash)) stop('after a transaction');
         return result;
       } finally {

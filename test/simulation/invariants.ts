@@ -17,6 +17,8 @@ export function checkAlways(world: SimWorld): void {
 /** What must hold once everything has come to rest. */
 export function checkAtEnd(world: SimWorld): void {
   checkTasks(world);
+  checkParents(world);
+  checkForeign(world);
   checkWork(world);
   checkLeftovers(world);
   checkSpend(world);
@@ -42,6 +44,22 @@ function checkWork({ store, violations }: SimWorld): void {
   }
 }
 
+/** What an iteration left behind is where the next one starts, unless the change was moved onto another base between. */
+function checkParents({ store, repository, violations }: SimWorld): void {
+  for (const task of store.tasks.list()) {
+    if (repository.rebased.has(task.id)) continue;
+    let head: string | null = null;
+    for (const it of store.iterations.list("WHERE task = ? AND role = 'implementer' ORDER BY n", task.id)) {
+      if (head !== null && it.fromCommit !== head) violations.push(`${it.id} did not start from the work before it`);
+      head = it.savedCommit ?? head;
+    }
+  }
+}
+
+function checkForeign({ hypervisor, foreign, violations }: SimWorld): void {
+  if (foreign && hypervisor.vms.get('0000000f')?.spec !== null) violations.push('a foreign VM was touched');
+}
+
 function checkLeftovers({ store, hypervisor, gateway, violations }: SimWorld): void {
   for (const vm of hypervisor.vms.values()) if (vm.fleet === fleetName) violations.push(`VM ${vm.id} was left behind`);
   for (const vm of store.vms.list("WHERE phase <> 'gone'"))
@@ -53,9 +71,10 @@ function checkLeftovers({ store, hypervisor, gateway, violations }: SimWorld): v
 
 function checkSpend({ store, gateway, violations }: SimWorld): void {
   const counted = store.spend.total().calls;
-  const ended = gateway.ledger.filter((call) => store.iterations.get(call.iteration)?.phase === 'ended').length;
-  if (counted > gateway.ledger.length || counted < ended)
-    violations.push(`${counted} calls counted, ${gateway.ledger.length} metered`);
+  const metered = gateway.ledger.filter((call) => call.refused === null);
+  const ended = metered.filter((call) => store.iterations.get(call.iteration)?.phase === 'ended').length;
+  if (counted > metered.length || counted < ended)
+    violations.push(`${counted} calls counted, ${metered.length} metered`);
 }
 
 /** Merged means: approved by a person for exactly that commit, on evidence of checks that passed in VMs no agent touched. */

@@ -1,5 +1,5 @@
 import { approve, reject } from '../../src/actions/approve.ts';
-import { fleetDown, fleetUp } from '../../src/actions/fleet.ts';
+import { fleetDown, fleetPause, fleetResume, fleetUp } from '../../src/actions/fleet.ts';
 import { submit } from '../../src/actions/submit.ts';
 import { answer, cancel, pause, resume, retry } from '../../src/actions/task.ts';
 import { evidenceDigest } from '../../src/domain/evidence.ts';
@@ -22,6 +22,7 @@ export function createPerson(world: SimWorld, nudge: () => void): Person {
   const deps = { store, clock, changes: repository.changes, config: () => config };
   let isCalm = false;
   let isDone = false;
+  let hasRested = false;
   const retries = new Map<string, number>();
 
   function begin(): void {
@@ -51,7 +52,10 @@ export function createPerson(world: SimWorld, nudge: () => void): Person {
     }));
     submit(deps, { project: 'p', drafts });
     fleetUp(deps);
-    if (dice.chance(0.1)) world.hypervisor.appear('0000000f', 'other', 'running');
+    if (dice.chance(0.1)) {
+      world.hypervisor.appear('0000000f', 'other', 'running');
+      world.foreign = true;
+    }
     void live();
   }
 
@@ -61,7 +65,7 @@ export function createPerson(world: SimWorld, nudge: () => void): Person {
       try {
         if (!isCalm) mischief();
         for (const task of store.tasks.list('ORDER BY createdAt, id')) look(task);
-        if (isCalm) goHome();
+        if (isCalm) await goHome();
       } catch (error) {
         if (!isFleetError(error)) throw error;
       }
@@ -72,14 +76,24 @@ export function createPerson(world: SimWorld, nudge: () => void): Person {
   function mischief(): void {
     const roll = dice.next();
     const running = [...world.hypervisor.vms.values()].filter((vm) => vm.fleet === fleetName && vm.state === 'running');
-    if (roll < 0.03 && running.length > 0) world.hypervisor.kill(dice.pick(running).id);
+    if (roll < 0.03 && running.length > 0) world.takeDown(dice.pick(running).id);
     else if (roll < 0.05) repository.moveBranch();
     else if (roll < 0.07) fleetDown(deps, dice.chance(0.3));
-    else if (roll < 0.08) world.hypervisor.restart();
+    else if (roll < 0.08) world.takeDown(null);
     else if (roll < 0.09) world.hypervisor.appear(dice.hex(4), fleetName, 'running');
     else if (roll < 0.2) fleetUp(deps);
     else if (roll < 0.22) tryEach((task) => pause(deps, task.id));
     else if (roll < 0.23) tryEach((task) => cancel(deps, task.id));
+    else if (roll < 0.24) fleetPause(deps);
+    else if (roll < 0.27) fleetResume(deps);
+    else if (roll < 0.29) tryEach((task) => resume(deps, task.id));
+    else if (roll < 0.31) tryEach((task) => retry(deps, task.id));
+    else if (roll < 0.37) goAway(dice.pick(['gateway', 'driver', 'guests', 'changes', 'storage']));
+    else if (roll < 0.4 && running.length > 0) world.silence(dice.pick(running).id, dice.between(5_000, 900_000));
+  }
+
+  function goAway(what: string): void {
+    world.away.set(what, clock.now() + dice.between(1_000, 60_000));
   }
 
   function tryEach(act: (task: Task) => void): void {
@@ -132,11 +146,16 @@ export function createPerson(world: SimWorld, nudge: () => void): Person {
   }
 
   /** Once all tasks have ended: everything down and away. */
-  function goHome(): void {
+  async function goHome(): Promise<void> {
     const open = store.tasks.list().filter((task) => !isEnded(task.phase));
     if (open.length > 0) {
       fleetUp(deps);
+      fleetResume(deps);
       return;
+    }
+    if (!hasRested) {
+      await rest();
+      hasRested = true;
     }
     fleetDown(deps, true);
     const left =
@@ -144,6 +163,25 @@ export function createPerson(world: SimWorld, nudge: () => void): Person {
       [...world.hypervisor.vms.values()].filter((vm) => vm.fleet === fleetName).length;
     const held = store.ralphs.list('WHERE task IS NOT NULL').length;
     if (left === 0 && held === 0 && world.gateway.openTunnels.size === 0) isDone = true;
+  }
+
+  /** With nothing left to do a fleet that is up does nothing: no step is planned, no model is called. */
+  async function rest(): Promise<void> {
+    for (let tries = 0; tries < 200; tries++) {
+      const spent = world.gateway.ledger.length;
+      if ((await world.look()).plan.steps.length === 0) {
+        await clock.sleep(300_000);
+        const { steps } = (await world.look()).plan;
+        if (steps.length > 0) world.violations.push(`an idle fleet plans ${steps.map((s) => s.kind).join(', ')}`);
+        if (world.gateway.ledger.length > spent) world.violations.push('an idle fleet called a model');
+        return;
+      }
+      await clock.sleep(5_000);
+    }
+    const { steps } = (await world.look()).plan;
+    world.violations.push(
+      `with all at rest these steps never end: ${steps.map((s) => `${s.kind} (${s.reason})`).join(', ')}`,
+    );
   }
 
   return {

@@ -1,10 +1,14 @@
 import type { AgentAdapter } from '../../src/agents/agent.ts';
+import type { Driver } from '../../src/drivers/driver.ts';
 import { createFakeDriver } from '../../src/drivers/fake/driver.ts';
 import { createFakeWorld, type FakeWorld } from '../../src/drivers/fake/world.ts';
+import type { ImageBuilder } from '../../src/images/builder.ts';
 import { sha256 } from '../../src/lib/digest.ts';
+import { FleetError } from '../../src/lib/errors.ts';
 import type { Log } from '../../src/lib/log.ts';
-import { createControl } from '../../src/reconcile/control.ts';
-import type { Runner } from '../../src/reconcile/runner.ts';
+import { type Control, createControl } from '../../src/reconcile/control.ts';
+import type { Plan } from '../../src/reconcile/plan/step.ts';
+import type { World } from '../../src/reconcile/plan/world.ts';
 import { openDatabase } from '../../src/store/open.ts';
 import { createStore, type Store } from '../../src/store/store.ts';
 import { config, fleetName } from './config.ts';
@@ -22,6 +26,8 @@ export interface Outcome {
   violations: string[];
   trace: string[];
   crashes: number;
+  /** Times a VM that could not be brought back took unsaved work with it. */
+  lostWithVm: number;
   steps: number;
   virtualMs: number;
 }
@@ -39,14 +45,29 @@ export interface SimWorld {
   capacity: number;
   trace: string[];
   violations: string[];
+  /** Until when a port (`gateway`, `driver`, …) or the host's disk (`storage`) is away. */
+  away: Map<string, number>;
+  /** A VM, or with null the whole host, goes down without a word. */
+  takeDown(id: string | null): void;
+  /** A guest does not answer for a while, or until it is started again. */
+  silence(id: string, ms: number): void;
+  look(): ReturnType<Control['look']>;
+  /** A VM of somebody else is on the host. */
+  foreign: boolean;
 }
 
-const chaosMs = 4 * 60_000;
+const maxChaosMs = 4 * 60_000;
 const maxVirtualMs = 48 * 3_600_000;
 const maxTimers = 30_000;
 
+export interface SimOptions {
+  withTrace?: boolean;
+  /** A broken planner, to prove that the simulation notices. */
+  planner?: (world: World) => Plan;
+}
+
 /** One whole schedule: tasks, faults, a person, crashes; then calm, until every task has come to rest. */
-export async function simulate(seed: number, withTrace = false): Promise<Outcome> {
+export async function simulate(seed: number, { withTrace = false, planner }: SimOptions = {}): Promise<Outcome> {
   const clock = createVirtualClock();
   const dice = createDice(seed);
   const database = openDatabase(':memory:');
@@ -54,7 +75,8 @@ export async function simulate(seed: number, withTrace = false): Promise<Outcome
   const trace: string[] = [];
   const start = clock.now();
   const hypervisor = createFakeWorld({ clock, random: dice });
-  const repository = createFakeRepository();
+  let isCalm = false;
+  const repository = createFakeRepository({ dice, isCalm: () => isCalm });
   const gateway = createFakeGateway(dice, () => clock.now());
   const fakeGuests = createFakeGuests({
     world: hypervisor,
@@ -62,6 +84,9 @@ export async function simulate(seed: number, withTrace = false): Promise<Outcome
     dice,
     treeOf: repository.treeOf,
     bundles: repository.bundles,
+    isCalm: () => isCalm,
+    isSaved: (tree) => repository.savedTrees.has(tree),
+    onLost: (what) => void world.violations.push(`work was lost: ${what}`),
   });
   const world: SimWorld = {
     clock,
@@ -72,35 +97,54 @@ export async function simulate(seed: number, withTrace = false): Promise<Outcome
     gateway,
     startedJobs: fakeGuests.startedJobs,
     files: new Map(),
-    capacity: dice.between(2, 5),
+    capacity: dice.between(1, 5),
     trace,
     violations: [],
+    away: new Map(),
+    takeDown: (id) => {
+      for (const vm of id === null ? hypervisor.vms.keys() : [id]) fakeGuests.freeze(vm);
+      if (id === null) hypervisor.restart();
+      else hypervisor.kill(id);
+    },
+    silence: fakeGuests.silence,
+    look: () => control.look(),
+    foreign: false,
   };
   const chaos: Faults = {
     crash: dice.pick([0, 0.002, 0.01]),
     errorBefore: dice.pick([0, 0.01, 0.05]),
     lostReply: dice.pick([0, 0.01, 0.05]),
     slow: dice.pick([0, 0.02]),
+    late: 0.5,
+    hang: dice.pick([0, 0, 0.005]),
+    doubled: dice.pick([0, 0.02]),
   };
-  let isCalm = false;
+  const chaosMs = dice.between(20_000, maxChaosMs);
   let crashes = 0;
+  let lostWithVm = 0;
   const note = (what: string) => void (withTrace && trace.push(`${clock.now() - start} ${what}`));
   if (withTrace) store.events.onChange(() => noteEvents(world, note));
-  let runner: Runner = born();
+  let control: Control = born();
 
-  function born(): Runner {
+  function born(): Control {
     const life: Incarnation = { dead: false, onCrash: () => crashed() };
-    const using = { life, clock, dice, faults: () => (isCalm ? noFaults : chaos), note };
-    const control = createControl({
+    const isAway = (name: string) => clock.now() < (world.away.get(name) ?? 0);
+    const using = { life, clock, dice, faults: () => (isCalm ? noFaults : chaos), isAway, note };
+    const made = createControl({
       store: withCrashes(store, using),
       clock: { now: clock.now, sleep: (ms, signal) => (life.dead ? new Promise(() => {}) : clock.sleep(ms, signal)) },
       random: dice,
       log: traceLog(note),
       config: () => config,
-      driver: withFaults(createFakeDriver({ world: hypervisor, fleet: fleetName }), 'driver', using),
+      driver: withFaults(watched(createFakeDriver({ world: hypervisor, fleet: fleetName })), 'driver', using),
       guests: withFaults(fakeGuests.guests, 'guests', using),
       changes: withFaults(repository.changes, 'changes', using),
-      images: withFaults(images, 'images', using),
+      images: withFaults(
+        createImages(dice, () => isCalm),
+        'images',
+        using,
+      ),
+      ...(planner === undefined ? {} : { planner }),
       gateway: withFaults(gateway.port, 'gateway', using),
       runs: runFiles(world),
       agent: () => adapter,
@@ -113,20 +157,40 @@ export async function simulate(seed: number, withTrace = false): Promise<Outcome
       notify: async () => {},
       capacity: () => world.capacity,
       accel: () => 'tcg',
-      pause: { busyMs: 3_000, idleMs: 15_000 },
+      pause: { busyMs: 5_000, idleMs: 60_000 },
     });
-    control.runner.start();
-    return control.runner;
+    made.runner.start();
+    return made;
+  }
+
+  /** Nothing that holds the only copy of work is removed, but for a VM that could not be brought back. */
+  function watched(driver: Driver): Driver {
+    return {
+      ...driver,
+      stop: (id, graceMs) => {
+        fakeGuests.freeze(id);
+        return driver.stop(id, graceMs);
+      },
+      remove: (id) => {
+        fakeGuests.freeze(id);
+        const tree = fakeGuests.unsaved(id);
+        if (tree !== null && hypervisor.vms.has(id)) {
+          if (store.events.of(`rf-${id}`, 50).some((event) => event.kind === 'vm.failed')) lostWithVm++;
+          else world.violations.push(`work was lost: VM ${id} was removed with ${tree}`);
+        }
+        return driver.remove(id);
+      },
+    };
   }
 
   function crashed(): void {
     crashes++;
     void clock.sleep(dice.between(10, 5_000)).then(() => {
-      runner = born();
+      control = born();
     });
   }
 
-  const person = createPerson(world, () => runner.nudge());
+  const person = createPerson(world, () => control.runner.nudge());
   person.begin();
   let steps = 0;
   while (steps < maxTimers && clock.now() - start < maxVirtualMs && world.violations.length === 0) {
@@ -135,15 +199,16 @@ export async function simulate(seed: number, withTrace = false): Promise<Outcome
     checkAlways(world);
     if (!isCalm && clock.now() - start > chaosMs) {
       isCalm = true;
+      world.away.clear();
       person.calm();
       note('calm');
     }
     if (isCalm && person.isDone()) break;
   }
   checkAtEnd(world);
-  void runner.stop(0);
+  void control.runner.stop(0);
   database.close();
-  return { seed, violations: world.violations, trace, crashes, steps, virtualMs: clock.now() - start };
+  return { seed, violations: world.violations, trace, crashes, lostWithVm, steps, virtualMs: clock.now() - start };
 }
 
 function noteEvents(world: SimWorld, note: (what: string) => void): void {
@@ -164,17 +229,20 @@ function traceLog(note: (what: string) => void): Log {
   return log as unknown as Log;
 }
 
-const images = {
+const createImages = (dice: Dice, isCalm: () => boolean): ImageBuilder => ({
   name: 'debian' as const,
   probe: async () => ({ available: true, problems: [] }),
   key: async () => 'imagekey00000000',
-  build: async () => ({
-    key: 'imagekey00000000',
-    path: '/images/x.qcow2',
-    boot: null,
-    contract: { contract: 1, image: 'x', builder: 'debian', tools: {} },
-  }),
-};
+  build: async () => {
+    if (!isCalm() && dice.chance(0.2)) throw new FleetError('image_failed', 'fault: the build failed');
+    return {
+      key: 'imagekey00000000',
+      path: '/images/x.qcow2',
+      boot: null,
+      contract: { contract: 1, image: 'x', builder: 'debian', tools: {} },
+    };
+  },
+});
 
 const adapter: AgentAdapter = {
   name: 'sim',

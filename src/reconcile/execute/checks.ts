@@ -135,12 +135,15 @@ export const endChecks: Executor<'end_checks'> = async (deps, { checkRun: id, lo
   let results: CheckResult[] = [];
   let failure: string | null = why;
   if (at !== null) {
+    const job = (await guests.jobs(at.address)).find((each) => each.id === id);
+    // The plan may be older than its start.
+    if (job?.state === 'running') return 'waits';
     results = parseCheckResults(await guests.readJobFile(at.address, id, 'checks.jsonl', 1024 * 1024), task.checks);
     failure =
       results.length === task.checks.length
         ? null
-        : `${results.length} of ${task.checks.length} checks reported a result`;
-  } else if (!lost) return;
+        : `${results.length} of ${task.checks.length} checks reported a result (${why})`;
+  } else if (!lost) return 'waits';
   const phase = failure !== null ? 'infra' : allPassed(results) ? 'passed' : 'failed';
   const calledOut = run.kind === 'verify' && phase !== 'infra' ? await countCalledOut(deps, task, run) : task.calledOut;
   store.tx(() => {

@@ -2,6 +2,7 @@ import type { AgentExit } from '../../agents/agent.ts';
 import { countsAsAttempt, type Iteration, type Signals } from '../../domain/iteration.ts';
 import type { Note, Task } from '../../domain/task.ts';
 import type { GuestAddress, JobState } from '../../guest/guest.ts';
+import { FleetError, isFleetError } from '../../lib/errors.ts';
 import { type Judgement, judgeIteration } from '../../loop/judge.ts';
 import { parseSignals } from '../../loop/signals.ts';
 import { readyVm } from './address.ts';
@@ -29,12 +30,24 @@ export const endIteration: Executor<'end_iteration'> = async (deps, data) => {
   const at = data.vmLost ? null : readyVm(deps, iteration.vm);
   if (at === null && !data.vmLost) return;
   const gathered = at === null ? nothing() : await gather(deps, iteration, at.address, data.stop);
-  await settle(deps);
-  await deps.gateway.revoke(iteration.id);
+  // The plan may be older than its launch.
+  if (gathered === 'runs on') return 'waits';
+  await endSpending(deps, iteration.id);
   const judgement = await judge(deps, iteration, gathered, { why: data.why, stopped: data.stop, vmLost: data.vmLost });
   const isCalledOff = data.stop && store.iterations.mustGet(iteration.id).deadline > deps.clock.now();
   store.tx(() => close(deps, iteration, gathered, judgement, isCalledOff));
 };
+
+/** What was spent must be known before the iteration is judged; a fleet on its way down does not wait for a gateway that is away. */
+async function endSpending(deps: ExecuteDeps, iteration: string): Promise<void> {
+  try {
+    await deps.gateway.revoke(iteration);
+    await settle(deps);
+  } catch (error) {
+    if (!isFleetError(error, 'gateway_unavailable') || deps.store.fleet().desire === 'up') throw error;
+    deps.log.warn({ iteration, err: error }, 'the gateway could not be told that an iteration ended');
+  }
+}
 
 function nothing(): Gathered {
   return { job: null, signals: noSignals, saved: { head: null, note: null } };
@@ -45,10 +58,15 @@ async function gather(
   iteration: Iteration,
   address: GuestAddress,
   stop: boolean,
-): Promise<Gathered> {
+): Promise<Gathered | 'runs on'> {
   const { guests, runs } = deps;
   if (stop) await guests.stopJob(address, iteration.id, 10_000);
   const job = (await guests.jobs(address)).find((each) => each.id === iteration.id) ?? null;
+  if (job?.state === 'running') {
+    if (stop)
+      throw new FleetError('guest_timed_out', `Iteration \`${iteration.id}\` does not stop in \`rf-${iteration.vm}\`.`);
+    return 'runs on';
+  }
   if (job !== null) await pull(deps, iteration, Number.POSITIVE_INFINITY);
   const saved =
     iteration.role === 'implementer' ? await saveWork(deps, iteration, address) : { head: null, note: null };
@@ -123,6 +141,8 @@ function close(
   if (iteration.role === 'implementer')
     store.tasks.update(task.id, afterIteration(task, saved, judgement, { isCalledOff, now, iteration: iteration.id }));
   else if (iteration.review !== null) closeReview(deps, iteration, signals, judgement, isCalledOff);
+  const vm = store.vms.mustGet(iteration.vm);
+  if (vm.phase === 'ready' && vm.failure !== null) store.vms.update(vm.id, { failure: null });
   store.events.add(
     'iteration.ended',
     task.id,
@@ -141,7 +161,7 @@ function afterIteration(
   const counters = isCalledOff
     ? { judged: iteration }
     : countsAsAttempt(judgement.outcome)
-      ? { iterations: task.iterations + 1 }
+      ? { iterations: task.iterations + 1, uncounted: 0 }
       : { uncounted: task.uncounted + 1 };
   return { ...counters, notes: [...task.notes, ...notes], ...(saved.head === null ? {} : { head: saved.head }) };
 }
@@ -157,14 +177,13 @@ function closeReview(
   const review = iteration.review === null ? null : store.reviews.get(iteration.review);
   if (review === null || review.iteration !== iteration.id) return;
   const { verdict } = signals;
-  if (isCalledOff || verdict === null || judgement.outcome === 'infra') {
-    const attempts = review.attempts + (isCalledOff ? 0 : 1);
-    store.reviews.update(review.id, {
-      phase: isCalledOff ? 'requested' : 'inconclusive',
-      attempts,
-      summary: judgement.reason,
-      at: clock.now(),
-    });
+  if (verdict === null || judgement.outcome === 'infra') {
+    const isTry = !isCalledOff && countsAsAttempt(judgement.outcome);
+    const attempts = review.attempts + (isTry ? 1 : 0);
+    const phase = isTry ? 'inconclusive' : 'requested';
+    store.reviews.update(review.id, { phase, attempts, summary: judgement.reason, at: clock.now() });
+    const task = store.tasks.mustGet(iteration.task);
+    if (!isTry && !isCalledOff) store.tasks.update(task.id, { uncounted: task.uncounted + 1 });
     return;
   }
   const phase = verdict.decision === 'approve' ? 'approved' : 'changes_requested';

@@ -9,7 +9,18 @@ import { ping } from './ping.ts';
 import { probeVm } from './probe.ts';
 import { requestReview } from './review.ts';
 import { claimTask, freeRalph, moveTask, syncRalphs } from './task.ts';
-import { closeTunnelStep, createVm, deleteVm, failVm, reclaimVm, releaseVm, requestVm, startVm, stopVm } from './vm.ts';
+import {
+  closeTunnelStep,
+  createVm,
+  deleteVm,
+  failVm,
+  reclaimVm,
+  releaseVm,
+  requestVm,
+  reviveVm,
+  startVm,
+  stopVm,
+} from './vm.ts';
 import { seedWorkspace } from './workspace.ts';
 
 /** One executor per kind of step; the compiler sees to it that none is missing. No executor chooses: the planner did. */
@@ -26,6 +37,7 @@ const table = {
   probe_vm: probeVm,
   stop_vm: stopVm,
   fail_vm: failVm,
+  revive_vm: reviveVm,
   release_vm: releaseVm,
   delete_vm: deleteVm,
   reclaim_vm: reclaimVm,

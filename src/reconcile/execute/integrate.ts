@@ -30,9 +30,12 @@ export const integrate: Executor<'integrate'> = async (deps, { task: id }) => {
   } catch (error) {
     if (isFleetError(error, 'stale_commit')) await moveOntoTip(deps, task, approval);
     else if (isFleetError(error, 'change_conflict')) {
-      // The user's checkout is in the way: nothing is lost, and `task retry` or a clean checkout goes on.
-      store.moveTask(id, 'integrating', { reason: `${error.message} ${error.remedy ?? ''}`.trim() });
-      throw error;
+      // The user's checkout is in the way; only they can clear it, and then approve again.
+      const reason = `${error.message} ${error.remedy ?? ''}`.trim();
+      store.tx(() => {
+        store.approvals.update(approval.id, { state: 'void' });
+        store.moveTask(id, 'awaiting_approval', { reason });
+      });
     } else throw error;
   }
 };
@@ -50,6 +53,7 @@ async function moveOntoTip(deps: ExecuteDeps, task: Task, approval: Approval): P
       text: `The branch moved and the change conflicts with it in ${moved.conflict.join(', ')}. Make it again on the new base. The change as it was:\n${diff.slice(0, maxDiffChars)}`,
     };
     store.tx(() => {
+      if (store.tasks.get(task.id)?.phase !== 'integrating') return;
       store.approvals.update(approval.id, { state: 'void' });
       store.moveTask(task.id, 'ready', {
         reason: 'the branch moved and the change conflicts',

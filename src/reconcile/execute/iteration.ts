@@ -11,14 +11,14 @@ const pieceBytes = 1024 * 1024;
 /** What one pull takes at most, so that a chatty agent cannot hold up the rest. */
 const pullBytes = 16 * pieceBytes;
 
-/** Decides one iteration: the row with its nonce is there before anything happens in the guest. */
+/** Decides one iteration: the row with its nonce is there before anything happens in the guest; launching follows from it. */
 export const startIteration: Executor<'start_iteration'> = async (deps, data) => {
   const { store, random, clock } = deps;
-  const started = store.tx(() => {
+  store.tx(() => {
     const task = store.tasks.get(data.task);
     const wanted = data.role === 'implementer' ? 'implementing' : 'reviewing';
     const open = store.iterations.list("WHERE task = ? AND phase <> 'ended'", data.task);
-    if (task === null || task.phase !== wanted || open.length > 0 || readyVm(deps, data.vm) === null) return null;
+    if (task === null || task.phase !== wanted || open.length > 0 || readyVm(deps, data.vm) === null) return;
     const now = clock.now();
     const before = store.iterations.list('WHERE task = ? AND role = ?', data.task, data.role).length;
     const row: Iteration = {
@@ -49,9 +49,7 @@ export const startIteration: Executor<'start_iteration'> = async (deps, data) =>
     store.ralphs.update(data.ralph, { task: data.task, vm: data.vm, since: now });
     if (data.review !== null) store.reviews.update(data.review, { phase: 'running', iteration: row.id });
     store.events.add('iteration.started', data.task, `${data.ralph} starts iteration ${row.n} (${data.role}).`);
-    return row;
   });
-  if (started !== null) await launch(deps, started);
 };
 
 export const launchIteration: Executor<'launch_iteration'> = async (deps, { iteration: id }) => {

@@ -7,7 +7,9 @@ export const requestReview: Executor<'request_review'> = async ({ store, random,
     if (task === null || task.head === null || task.base === null) return;
     if (task.phase !== 'verifying' && task.phase !== 'reviewing') return;
     const known = store.reviews.list('WHERE task = ? AND "commit" = ?', id, task.head);
-    if (known.length === 0) {
+    // A verdict on this commit stands; a review that came to nothing before is asked for anew.
+    const stands = known.some((review) => review.phase === 'approved' || review.phase === 'changes_requested');
+    if (task.phase === 'verifying' ? !stands : known.length === 0) {
       const round = task.reviewRound + 1;
       store.reviews.insert({
         id: `rv-${random.hex(4)}`,

@@ -1,13 +1,16 @@
 import type { Vm } from '../../domain/vm.ts';
 import { FleetError, isFleetError } from '../../lib/errors.ts';
+import type { StepMap } from '../plan/step.ts';
+import { isUsable } from '../plan/world.ts';
 import type { ExecuteDeps, Executor } from './deps.ts';
 
 /** Intent before effect: the row is stored first; creating follows from it in a later step. */
 export const requestVm: Executor<'request_vm'> = async ({ store, random, clock, config }, data) => {
   store.tx(() => {
+    if (isAskedFor(store, data)) return;
     if (data.warm !== null) {
       const warm = store.vms.get(data.warm);
-      if (warm === null || warm.purpose !== 'warm' || warm.desired === 'gone') return;
+      if (warm === null || warm.purpose !== 'warm' || !isUsable(warm)) return;
       store.vms.update(data.warm, { purpose: data.purpose, project: data.project, task: data.task, ralph: data.ralph });
     } else {
       const now = clock.now();
@@ -36,8 +39,18 @@ export const requestVm: Executor<'request_vm'> = async ({ store, random, clock, 
     if (data.ralph !== null && data.task !== null) {
       store.ralphs.update(data.ralph, { task: data.task, since: clock.now() });
     }
+    if (data.prepares !== null) {
+      const progress = 'its setup VM starts';
+      store.disks.update(data.prepares, { phase: 'building', progress, failure: null, since: clock.now() });
+    }
   });
 };
+
+/** The plan may be older than a VM that was asked for meanwhile. */
+function isAskedFor({ vms }: ExecuteDeps['store'], data: StepMap['request_vm']): boolean {
+  if (data.prepares !== null) return vms.list('WHERE prepares = ?', data.prepares).some(isUsable);
+  return data.task !== null && vms.list('WHERE task = ? AND purpose = ?', data.task, data.purpose).some(isUsable);
+}
 
 export const createVm: Executor<'create_vm'> = async (deps, { vm: id }) => {
   const { store, driver, authorizedKey } = deps;
@@ -97,6 +110,15 @@ export const failVm: Executor<'fail_vm'> = async (deps, { vm: id, reason }) => {
   });
 };
 
+/** `failure` says that it was revived once; it is cleared when the work is saved. */
+export const reviveVm: Executor<'revive_vm'> = async (deps, { vm: id, reason }) => {
+  if (current(deps, id, ['ready', 'paused']) === null) return;
+  deps.log.warn({ vm: id, reason }, 'a VM with work on its disk is started again');
+  deps.guests.forget(id);
+  await deps.driver.stop(id, 0);
+  if (current(deps, id, ['ready', 'paused'])) deps.store.moveVm(id, 'stopped', { failure: reason, stage: null });
+};
+
 export const releaseVm: Executor<'release_vm'> = async ({ store }, { vm: id }) => {
   if (store.vms.get(id)?.desired !== 'gone') store.vms.update(id, { desired: 'gone' });
 };
@@ -105,6 +127,8 @@ export const deleteVm: Executor<'delete_vm'> = async (deps, { vm: id }) => {
   const { store } = deps;
   const vm = store.vms.get(id);
   if (vm === null || vm.phase === 'gone') return;
+  // The plan may be older than an iteration that was started in it.
+  if (store.iterations.list("WHERE vm = ? AND phase <> 'ended' LIMIT 1", id).length > 0) return 'waits';
   if (vm.phase !== 'deleting') store.moveVm(id, 'deleting', { desired: 'gone' });
   await closeTunnel(deps, id);
   deps.guests.forget(id);

@@ -31,13 +31,14 @@ export function createObserver(deps: ObserveDeps): Observer {
   const silentSince = new Map<string, number>();
   return {
     async observe() {
+      const askedAt = deps.clock.now();
       const [driver, guests, imageKey, tunnels] = await Promise.all([
         seeDriver(deps),
         seeGuests(deps, silentSince),
         deps.images.key().catch(() => null),
         deps.gateway.tunnels().catch(() => null),
       ]);
-      return { driver, guests, imageKey, tunnels, accel: deps.accel() };
+      return { askedAt, driver, guests, imageKey, tunnels, accel: deps.accel() };
     },
   };
 }

@@ -15,7 +15,7 @@ const sql = {
   iterations: `WHERE phase <> 'ended' OR ${live}`,
   checkRuns: `WHERE phase = 'running' OR ${live}`,
   reviews: `WHERE ${live}`,
-  approvals: "WHERE state = 'active'",
+  approvals: `WHERE state = 'active' OR (decision = 'reject' AND ${live})`,
 };
 
 /** Reads the rows; a table in which nothing was written since is not read again, so that looking costs next to nothing. */
@@ -30,7 +30,7 @@ export function createRowsReader(store: Store): () => Rows {
     iterations: remember([tasks, store.iterations], () => store.iterations.list(sql.iterations)),
     checkRuns: remember([tasks, store.checkRuns], () => store.checkRuns.list(sql.checkRuns)),
     reviews: remember([tasks, store.reviews], () => store.reviews.list(sql.reviews)),
-    approvals: remember([store.approvals], () => store.approvals.list(sql.approvals)),
+    approvals: remember([tasks, store.approvals], () => store.approvals.list(sql.approvals)),
   };
   return () => {
     const { desire, paused } = store.fleet();

@@ -12,7 +12,7 @@ export function planCheckRuns(pass: Pass): void {
       to.step('end_checks', key, why, { checkRun: run.id, vm: run.vm ?? '', lost, why });
     const vm = world.vms.find((v) => v.id === run.vm);
     if (vm === undefined || (vm.phase !== 'ready' && vm.phase !== 'paused')) {
-      end(world.desire === 'up' ? `its VM is ${vm?.phase ?? 'gone'}` : 'the fleet went down', true);
+      end(world.desire === 'up' ? `its VM is ${vm?.phase ?? 'gone'}` : calledOff[0], true);
       continue;
     }
     const guest = world.observed.guests.get(vm.id);
@@ -21,12 +21,23 @@ export function planCheckRuns(pass: Pass): void {
       continue;
     }
     const job = guest.jobs.get(run.id);
-    if (job === undefined || job.state === 'lost') end('the guest lost it', true);
+    if (job === undefined || job.state === 'lost') end('the guest lost it', false);
     else if (job.state === 'ended') end('the checks ended', false);
-    else if (!isWanted(world, run)) end('its task went on without it', true);
+    else if (!isWanted(world, run)) end(calledOff[1], true);
     else to.wait(run.task, `its checks run in rf-${vm.id}`);
   }
 }
+
+/** Ends of a run that say nothing of VM or checks. */
+const calledOff = ['the fleet went down', 'its task went on without it'] as const;
+
+/** Runs since `since` that could not be judged. */
+export function infraRuns(runs: readonly CheckRun[], since: number, isMatch: (run: CheckRun) => boolean): number {
+  const isCalledOff = (run: CheckRun) => (calledOff as readonly (string | null)[]).includes(run.failure);
+  return runs.filter((r) => r.phase === 'infra' && r.startedAt >= since && isMatch(r) && !isCalledOff(r)).length;
+}
+
+export const maxInfraRuns = 3;
 
 function isWanted(world: World, run: CheckRun): boolean {
   const task = world.tasks.find((t) => t.id === run.task);

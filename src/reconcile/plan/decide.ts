@@ -16,9 +16,15 @@ export interface Decision {
 
 /**
  * After an implementer's iteration. Completion is looked at before limits; what the agent said never counts as done. `checks`
- * is the run in the implementer's VM, or null when it could not be made (the VM is lost).
+ * is the run in the implementer's VM, or null when there is none. `refused`: why this very commit was sent back before, so that
+ * handing it in again unchanged is no completion.
  */
-export function decideAfterIteration(task: Task, iteration: Iteration, checks: CheckRun | null, now: number): Decision {
+export function decideAfterIteration(
+  task: Task,
+  iteration: Iteration,
+  { checks, refused }: { checks: CheckRun | null; refused: string | null },
+  now: number,
+): Decision {
   const judged: Partial<Task> = { judged: iteration.id };
   const why = iteration.reason;
   const stay = (to: TaskPhase, reason: string | null, more: Partial<Decision> = {}): Decision => ({
@@ -28,7 +34,7 @@ export function decideAfterIteration(task: Task, iteration: Iteration, checks: C
     patch: judged,
     ...more,
   });
-  if (checks?.phase === 'passed' && iteration.outcome !== 'partial') return stay('verifying', null);
+  if (checks?.phase === 'passed' && iteration.outcome !== 'partial' && refused === null) return stay('verifying', null);
   switch (iteration.outcome) {
     case 'rate_limited':
       return stay('rate_limited', why, { until: iteration.retryAt ?? now + 300_000 });
@@ -42,19 +48,24 @@ export function decideAfterIteration(task: Task, iteration: Iteration, checks: C
         );
       return stay('implementing', why);
     default:
-      return afterAttempt(task, iteration, checks, now);
+      return afterAttempt(task, iteration, { checks, refused }, now);
   }
 }
 
-function afterAttempt(task: Task, iteration: Iteration, checks: CheckRun | null, now: number): Decision {
+function afterAttempt(
+  task: Task,
+  iteration: Iteration,
+  { checks, refused }: { checks: CheckRun | null; refused: string | null },
+  now: number,
+): Decision {
   const digest = progressDigest(task.head ?? task.base ?? '', checks?.results ?? []);
   const stagnant = stagnantAfter(task, digest);
   const patch: Partial<Task> = { judged: iteration.id, progressDigest: digest, stagnant };
   const notes = notesFromChecks(task, checks, now);
   if (iteration.ask?.blocking) return { to: 'needs_input', reason: iteration.ask.question, notes, patch };
   if (task.iterations >= task.limits.iterations) {
-    const reason = checks?.phase === 'passed' ? 'the agent says work remains' : 'its checks do not pass';
-    return { to: 'stalled', reason: `${task.iterations} iterations, the limit, and ${reason}`, notes, patch };
+    const short = checks?.phase === 'passed' ? (refused ?? 'the agent says work remains') : 'its checks do not pass';
+    return { to: 'stalled', reason: `${task.iterations} iterations, the limit, and ${short}`, notes, patch };
   }
   if (stagnant >= task.limits.stagnationAfter) {
     return {

@@ -22,9 +22,14 @@ export function planDisks(pass: Pass): void {
   }
 }
 
+/** Tried often enough; a person's retry starts afresh. */
+export function isGivenUp(disk: Disk): boolean {
+  return disk.phase === 'failed' && disk.attempts >= maxBuilds;
+}
+
 function retryLater(pass: Pass, disk: Disk): void {
   const { world, to } = pass;
-  if (disk.attempts >= maxBuilds) {
+  if (isGivenUp(disk)) {
     to.wait(disk.key, `failed ${disk.attempts} times: ${disk.failure ?? 'no reason known'}`);
     return;
   }

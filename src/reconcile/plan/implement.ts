@@ -1,37 +1,27 @@
+import type { CheckRun } from '../../domain/check.ts';
+import { countsAsAttempt, type Iteration } from '../../domain/iteration.ts';
 import type { Task } from '../../domain/task.ts';
 import type { Vm } from '../../domain/vm.ts';
-import { findRun } from './checks.ts';
+import { findRun, infraRuns, maxInfraRuns } from './checks.ts';
 import { type Decision, decideAfterIteration } from './decide.ts';
 import { needVm, needWorkspace, type Pass } from './need-vm.ts';
-import { diskOf, findVm, lastIteration, openIteration } from './world.ts';
+import { lastIteration, openIteration, type World } from './world.ts';
 
 /** claimed: a VM on the project's disk, the workspace in it, the baseline checks; then implementing. */
 export function planClaimed(pass: Pass, task: Task): void {
-  if (task.uncounted >= task.limits.uncounted) {
-    decide(pass, task, {
-      to: 'blocked',
-      reason: `${task.uncounted} starts failed for reasons outside the task`,
-      notes: [],
-      patch: {},
-    });
-    return;
-  }
-  const disk = diskOf(pass.world, task.disk);
-  if (disk?.phase === 'failed' && disk.attempts >= 3) {
-    decide(pass, task, {
-      to: 'blocked',
-      reason: `its disk could not be made: ${disk.failure ?? 'no reason known'}`,
-      notes: [],
-      patch: {},
-    });
+  if (openIteration(pass.world, task.id) !== null) {
+    // Its workspace is in use; seeding it now would overwrite what is not saved yet.
+    pass.to.wait(task.id, 'its last iteration is still being ended');
     return;
   }
   const vm = needVm(pass, task, 'implementer', task.ralph);
   if (vm === null || task.base === null) return;
   if (!needWorkspace(pass, task, vm, 'work', task.head ?? task.base)) return;
   const baseline = findRun(pass.world, { task: task.id, kind: 'baseline', base: task.base });
+  const failedRuns = infraRuns(pass.world.checkRuns, task.since, (r) => r.task === task.id && r.kind === 'baseline');
   if (baseline === null || baseline.phase === 'infra' || baseline.phase === 'wanted') {
-    if (task.head === null) {
+    // It is there to be compared with; a task is not held up for ever for want of it.
+    if (task.head === null && failedRuns < maxInfraRuns) {
       startChecks(pass, task, vm, 'baseline', task.base, null);
       return;
     }
@@ -49,12 +39,18 @@ export function planImplementing(pass: Pass, task: Task): void {
   if (openIteration(pass.world, task.id) !== null) return;
   const last = lastIteration(pass.world, task.id, 'implementer');
   if (last !== null && last.id !== task.judged) {
-    const ready = checksAfter(pass, task, last.id, last.outcome);
-    if (ready === 'not yet') return;
-    decide(pass, task, decideAfterIteration(task, last, ready, pass.world.now));
+    const checks = checksAfter(pass, task, last);
+    if (checks === 'not yet') return;
+    const refused = whyRefused(pass.world, task);
+    decide(pass, task, decideAfterIteration(task, last, { checks, refused }, pass.world.now));
     return;
   }
   if (task.base === null || task.ralph === null) return;
+  if (task.iterations >= task.limits.iterations) {
+    const reason = `${task.iterations} iterations, the limit, and it is not done`;
+    decide(pass, task, { to: 'stalled', reason, notes: [], patch: {} });
+    return;
+  }
   const vm = needVm(pass, task, 'implementer', task.ralph);
   if (vm === null) return;
   if (pass.world.paused) {
@@ -72,19 +68,31 @@ export function planImplementing(pass: Pass, task: Task): void {
 }
 
 /** The loop checks after an iteration: the run, null when there can be none, or 'not yet' while they are under way. */
-function checksAfter(pass: Pass, task: Task, iteration: string, outcome: string | null) {
-  if (outcome === 'infra' || outcome === 'over_budget' || outcome === 'rate_limited') return null;
-  const vm = findVm(pass.world, task.id, 'implementer');
+function checksAfter(pass: Pass, task: Task, { id: iteration, outcome }: Iteration): CheckRun | null | 'not yet' {
+  if (outcome === null || !countsAsAttempt(outcome) || task.head === null) return null;
   const run = findRun(pass.world, { task: task.id, kind: 'loop', iteration });
-  if (run?.phase === 'running') return 'not yet' as const;
-  if (run !== null && run.phase !== 'wanted') return run;
-  if (vm === null || vm.phase === 'stopped' || task.head === null) return null;
-  if (vm.phase !== 'ready') {
-    pass.to.wait(task.id, `waits for rf-${vm.id}, which is ${vm.phase}`);
-    return 'not yet' as const;
-  }
+  if (run?.phase === 'running') return 'not yet';
+  const failedRuns = infraRuns(pass.world.checkRuns, 0, (r) => r.iteration === iteration);
+  const isWanted = run === null || run.phase === 'wanted' || (run.phase === 'infra' && failedRuns < maxInfraRuns);
+  if (!isWanted) return run;
+  // Where its VM is lost, another one takes the saved work: what is complete is not thrown away with the VM.
+  const vm = needVm(pass, task, 'implementer', task.ralph);
+  if (vm === null) return 'not yet';
+  if (vm.seeded['work'] === undefined && !needWorkspace(pass, task, vm, 'work', task.head)) return 'not yet';
   startChecks(pass, task, vm, 'loop', task.head, iteration);
-  return 'not yet' as const;
+  return 'not yet';
+}
+
+/** Why this very commit was sent back before, or null. */
+function whyRefused(world: World, { id, head, base }: Task): string | null {
+  const failed = (run: CheckRun) => run.task === id && run.kind === 'verify' && run.phase === 'failed';
+  if (world.checkRuns.some((run) => failed(run) && run.commit === head && run.base === base))
+    return 'its checks fail in a clean VM';
+  if (world.reviews.some((r) => r.task === id && r.commit === head && r.phase === 'changes_requested'))
+    return 'the reviewer asked for changes';
+  if (world.approvals.some((a) => a.task === id && a.commit === head && a.decision === 'reject'))
+    return 'you asked for changes';
+  return null;
 }
 
 function startChecks(

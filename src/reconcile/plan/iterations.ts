@@ -26,8 +26,12 @@ function planOpen(pass: Pass, iteration: Iteration): void {
       why,
     });
   const vm = world.vms.find((v) => v.id === iteration.vm);
-  if (vm === undefined || vm.phase === 'failed' || vm.phase === 'gone' || vm.phase === 'stopped') {
+  if (vm === undefined || vm.phase === 'failed' || vm.phase === 'deleting' || vm.phase === 'gone') {
     end(`its VM is ${vm?.phase ?? 'gone'}${vm?.failure ? `: ${vm.failure}` : ''}`, { vmLost: true });
+    return;
+  }
+  if (vm.phase !== 'ready') {
+    to.wait(iteration.task, `rf-${vm.id}, which holds its work, is ${vm.phase}`);
     return;
   }
   const guest = world.observed.guests.get(iteration.vm);

@@ -1,7 +1,7 @@
 import { type Task, workingPhases } from '../../domain/task.ts';
 import { planCheckRuns } from './checks.ts';
-import { planDisks } from './disks.ts';
-import { planClaimed, planImplementing } from './implement.ts';
+import { isGivenUp, planDisks } from './disks.ts';
+import { decide, planClaimed, planImplementing } from './implement.ts';
 import { planIterations } from './iterations.ts';
 import type { Pass } from './need-vm.ts';
 import { planPings } from './pings.ts';
@@ -12,7 +12,7 @@ import { createRoom } from './room.ts';
 import { createPlanBuilder, type Plan } from './step.ts';
 import { planVerifying } from './verify.ts';
 import { planVms } from './vms.ts';
-import type { World } from './world.ts';
+import { diskOf, type World } from './world.ts';
 
 /**
  * The planner: pure. Takes all that is desired and observed, returns what to do next as data, and why the rest waits. It holds
@@ -52,12 +52,26 @@ function planTask(pass: Pass, task: Task): void {
       to.wait(task.id, 'the fleet is down; `ralph-fleet up` goes on with it');
     return;
   }
+  const broken = (workingPhases as readonly string[]).includes(task.phase) ? whyBroken(world, task) : null;
+  if (broken !== null) {
+    decide(pass, task, { to: 'blocked', reason: broken, notes: [], patch: {} });
+    return;
+  }
   if (task.phase === 'claimed') planClaimed(pass, task);
   else if (task.phase === 'implementing') planImplementing(pass, task);
   else if (task.phase === 'verifying') planVerifying(pass, task);
   else if (task.phase === 'reviewing') planReviewing(pass, task);
   else if (task.phase === 'rate_limited') planRateLimited(pass, task);
   else if (task.reason !== null) to.wait(task.id, task.reason);
+}
+
+/** The breaker: what fails again and again for reasons outside the task is left to a person. */
+function whyBroken(world: World, task: Task): string | null {
+  if (task.uncounted >= task.limits.uncounted)
+    return `${task.uncounted} starts in a row failed for reasons outside the task`;
+  const disk = diskOf(world, task.disk);
+  const failed = [disk, diskOf(world, disk?.backing ?? null)].find((d) => d !== null && isGivenUp(d));
+  return failed ? `its disk could not be made: ${failed.failure ?? 'no reason known'}` : null;
 }
 
 function planAwaiting(pass: Pass, task: Task): void {

@@ -2,7 +2,7 @@ import type { Task } from '../../domain/task.ts';
 import { decideAfterReview } from './decide.ts';
 import { decide } from './implement.ts';
 import { needVm, needWorkspace, type Pass } from './need-vm.ts';
-import { openIteration } from './world.ts';
+import { findVm, lastIteration, openIteration } from './world.ts';
 
 const maxInconclusive = 2;
 
@@ -28,6 +28,25 @@ export function planReviewing(pass: Pass, task: Task): void {
     decide(pass, task, decideAfterReview(task, review, world.now));
     return;
   }
+  const last = lastIteration(world, task.id, 'reviewer');
+  const own = findVm(world, task.id, 'reviewer');
+  if (own?.touched) {
+    to.step('release_vm', `vm:${own.id}`, 'a review starts in a VM no agent has touched', { vm: own.id });
+    return;
+  }
+  if (last?.id === review.iteration && last?.outcome === 'over_budget') {
+    // A person's word moves it on: then there is a newer review of this commit.
+    decide(pass, task, { to: 'over_budget', reason: last.reason, notes: [], patch: {} });
+    return;
+  }
+  if (last?.id === review.iteration && last?.outcome === 'rate_limited' && world.now < (last.retryAt ?? 0)) {
+    to.wait(task.id, `usage limit, its review goes on at ${new Date(last.retryAt ?? 0).toISOString()}`);
+    return;
+  }
+  if (world.paused) {
+    to.wait(task.id, 'the fleet is paused; `ralph-fleet resume` goes on');
+    return;
+  }
   const ralph =
     world.ralphs.find((r) => r.role === 'reviewer' && r.task === task.id) ??
     world.ralphs.find((r) => r.role === 'reviewer' && r.task === null && !pass.given.has(r.name));
@@ -38,10 +57,6 @@ export function planReviewing(pass: Pass, task: Task): void {
   pass.given.add(ralph.name);
   const vm = needVm(pass, task, 'reviewer', ralph.name);
   if (vm === null || !needWorkspace(pass, task, vm, 'work', task.head)) return;
-  if (vm.touched) {
-    to.step('release_vm', `vm:${vm.id}`, 'a review starts in a VM no agent has touched', { vm: vm.id });
-    return;
-  }
   to.step('start_iteration', `task:${task.id}`, `review round ${review.round}`, {
     task: task.id,
     vm: vm.id,

@@ -12,12 +12,13 @@ export interface Room {
 }
 
 export function createRoom(world: World): Room {
-  let used = world.vms.filter((vm) => holdsRoom(vm)).length;
+  let used = world.vms.filter((vm) => holdsRoom(vm) || (vm.phase === 'stopped' && isUsable(vm))).length;
   let verifiers = world.vms.filter((vm) => holdsRoom(vm) && vm.purpose === 'verifier' && isUsable(vm)).length;
   const room: Room = {
     pressed: false,
     take(purpose) {
-      const kept = purpose === 'verifier' || verifiers > 0 ? 0 : 1;
+      // Where only one fits, VMs take turns: each is given back before the next kind is asked for.
+      const kept = purpose === 'verifier' || verifiers > 0 || world.capacity === 1 ? 0 : 1;
       if (used + kept >= world.capacity) {
         if (purpose !== 'warm') room.pressed = true;
         return false;

@@ -35,6 +35,8 @@ export interface StepMap {
   probe_vm: { vm: string };
   stop_vm: { vm: string };
   fail_vm: { vm: string; reason: string };
+  /** It died or went silent with work on its disk: forced off, to be started again once. */
+  revive_vm: { vm: string; reason: string };
   /** Store only: nobody needs it any more. */
   release_vm: { vm: string };
   delete_vm: { vm: string };

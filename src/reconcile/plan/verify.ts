@@ -1,12 +1,10 @@
-import type { CheckRun } from '../../domain/check.ts';
 import type { Task } from '../../domain/task.ts';
-import { findRun } from './checks.ts';
+import type { Vm } from '../../domain/vm.ts';
+import { findRun, infraRuns, maxInfraRuns } from './checks.ts';
 import { notesFromChecks } from './decide.ts';
 import { decide } from './implement.ts';
 import { needVm, needWorkspace, type Pass } from './need-vm.ts';
-import { openIteration } from './world.ts';
-
-const maxInfraRuns = 3;
+import { openIteration, type World } from './world.ts';
 
 /**
  * verifying: the controller runs every check itself, in a VM no agent has touched, on the exact commit: as committed, then with
@@ -29,7 +27,8 @@ export function planVerifying(pass: Pass, task: Task): void {
     });
     return;
   }
-  if (infraRuns(world.checkRuns, head) >= maxInfraRuns) {
+  const failedRuns = infraRuns(world.checkRuns, task.since, (r) => r.task === task.id && r.kind === 'verify');
+  if (failedRuns >= maxInfraRuns) {
     decide(pass, task, {
       to: 'blocked',
       reason: `it could not be verified: ${asCommitted?.failure ?? restored?.failure ?? 'the VMs failed'}`,
@@ -45,8 +44,8 @@ export function planVerifying(pass: Pass, task: Task): void {
   if (asCommitted?.phase === 'running' || restored?.phase === 'running') return;
   const vm = needVm(pass, task, 'verifier', null);
   if (vm === null) return;
-  if (vm.seeded['work'] !== undefined && vm.seeded['work'] !== head) {
-    to.step('release_vm', `vm:${vm.id}`, 'it ran another commit: not clean any more', { vm: vm.id });
+  if (!isClean(world, vm, head)) {
+    to.step('release_vm', `vm:${vm.id}`, 'not clean any more', { vm: vm.id });
     return;
   }
   const variant = asCommitted?.phase === 'passed' ? 'restored' : 'as-committed';
@@ -91,9 +90,9 @@ function alreadyApproved(pass: Pass, task: Task): boolean {
   return pass.world.reviews.some((r) => r.task === task.id && r.commit === task.head && r.phase === 'approved');
 }
 
-function infraRuns(runs: readonly CheckRun[], commit: string): number {
-  return runs.filter(
-    (run) =>
-      run.kind === 'verify' && run.commit === commit && run.phase === 'infra' && run.failure !== 'the fleet went down',
-  ).length;
+/** No agent ran in it, no other commit, and no run that broke off half-way. */
+function isClean(world: World, vm: Vm, head: string): boolean {
+  const seeded = vm.seeded['work'];
+  if (vm.touched || (seeded !== undefined && seeded !== head)) return false;
+  return !world.checkRuns.some((run) => run.vm === vm.id && run.phase === 'infra');
 }

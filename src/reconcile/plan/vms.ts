@@ -1,4 +1,4 @@
-import { type ReadinessStage, stageDeadlineMs, type Vm } from '../../domain/vm.ts';
+import { holdsRoom, type ReadinessStage, stageDeadlineMs, type Vm } from '../../domain/vm.ts';
 import type { Pass } from './need-vm.ts';
 import type { VmSeen, World } from './world.ts';
 
@@ -16,7 +16,12 @@ export function planVms(pass: Pass): void {
       to.wait('fleet', `the driver cannot say what runs: ${driver.reason}`);
     return;
   }
-  for (const vm of world.vms) planVm(pass, vm, driver.vms.get(vm.id) ?? null);
+  const up = { count: world.vms.filter((vm) => holdsRoom(vm)).length };
+  for (const vm of world.vms) {
+    // A look that began before the VM came to its phase says nothing of it.
+    const seen = vm.since >= world.observed.askedAt ? 'unknown' : (driver.vms.get(vm.id) ?? null);
+    planVm(pass, vm, seen, up);
+  }
   const known = new Set(world.vms.map((vm) => vm.id));
   for (const id of world.observed.tunnels ?? []) {
     if (!known.has(id)) to.step('close_tunnel', `tunnel:${id}`, 'its VM is gone', { vm: id });
@@ -26,12 +31,13 @@ export function planVms(pass: Pass): void {
   }
 }
 
-function planVm(pass: Pass, vm: Vm, seen: VmSeen | null): void {
+function planVm(pass: Pass, vm: Vm, seen: VmSeen | null, up: { count: number }): void {
   const { world, to } = pass;
   const key = `vm:${vm.id}`;
   const target = targetOf(world, vm);
-  if (vm.phase === 'deleting' || vm.phase === 'failed' || target === 'gone') {
-    if (holdsOpenWork(world, vm)) to.wait(vm.id, 'waits until its work is saved');
+  const hasOpenWork = holdsOpenWork(world, vm);
+  if (vm.phase === 'deleting' || vm.phase === 'failed' || (target === 'gone' && !hasOpenWork)) {
+    if (hasOpenWork) to.wait(vm.id, 'waits until its iteration is closed');
     else
       to.step('delete_vm', key, vm.phase === 'failed' ? `it failed: ${vm.failure ?? ''}` : 'nobody needs it', {
         vm: vm.id,
@@ -67,8 +73,14 @@ function planVm(pass: Pass, vm: Vm, seen: VmSeen | null): void {
       to.step('stop_vm', key, 'it is on its way down', { vm: vm.id });
       return;
     case 'stopped':
-      if (target === 'ready' && vm.purpose !== 'setup')
-        to.step('start_vm', key, 'the fleet is up again', { vm: vm.id });
+      if (!hasOpenWork && (target !== 'ready' || vm.purpose === 'setup')) return;
+      if (up.count >= world.capacity) to.wait(vm.id, `waits for room: ${world.capacity} VMs fit on this host`);
+      else {
+        up.count++;
+        to.step('start_vm', key, hasOpenWork ? 'its disk holds work to be saved' : 'the fleet is up again', {
+          vm: vm.id,
+        });
+      }
       return;
     default:
       return;
@@ -95,27 +107,28 @@ function planIdentifying(pass: Pass, vm: Vm, seen: VmSeen | null): void {
   to.step('probe_vm', `vm:${vm.id}`, `stage ${stage}`, { vm: vm.id });
 }
 
-function planRunning(pass: Pass, vm: Vm, seen: VmSeen | null, target: 'ready' | 'stopped'): void {
+function planRunning(pass: Pass, vm: Vm, seen: VmSeen | null, target: 'ready' | 'stopped' | 'gone'): void {
   const { world, to } = pass;
   if (isDead(seen)) {
-    to.step('fail_vm', `vm:${vm.id}`, 'it went down by itself', {
-      vm: vm.id,
-      reason: `the VM was found ${seen ?? 'gone'}`,
-    });
+    reviveOrFail(pass, vm, seen !== null, `the VM was found ${seen ?? 'gone'}`);
     return;
   }
   const guest = world.observed.guests.get(vm.id);
   if (guest !== undefined && !guest.ok && world.now - guest.since > silentGuestMs) {
-    to.step('fail_vm', `vm:${vm.id}`, 'its guest is silent', {
-      vm: vm.id,
-      reason: `the guest did not answer for 10 minutes: ${guest.reason}`,
-    });
+    reviveOrFail(pass, vm, true, `the guest did not answer for 10 minutes: ${guest.reason}`);
     return;
   }
-  if (target === 'stopped') {
-    if (holdsOpenWork(world, vm)) to.wait(vm.id, 'is stopped once its work is saved');
+  if (target !== 'ready') {
+    if (holdsOpenWork(world, vm)) to.wait(vm.id, 'goes down once its work is saved');
     else to.step('stop_vm', `vm:${vm.id}`, 'the fleet goes down', { vm: vm.id });
   }
+}
+
+/** A disk that may hold the only copy of work is not given up before it was started again once to save it. */
+function reviveOrFail({ world, to }: Pass, vm: Vm, isThere: boolean, reason: string): void {
+  const worthIt = isThere && vm.failure === null && vm.purpose === 'implementer' && holdsOpenWork(world, vm);
+  if (worthIt) to.step('revive_vm', `vm:${vm.id}`, 'its disk holds work to be saved', { vm: vm.id, reason });
+  else to.step('fail_vm', `vm:${vm.id}`, 'it is of no use any more', { vm: vm.id, reason });
 }
 
 /** `null`, off and crashed mean dead; `unknown` and `partial` mean that nothing is known. */
@@ -130,7 +143,7 @@ function targetOf(world: World, vm: Vm): 'ready' | 'stopped' | 'gone' {
   return 'ready';
 }
 
-/** An iteration or check in it has not been ended by the controller yet. */
+/** An iteration in it has not been ended by the controller yet. */
 function holdsOpenWork(world: World, vm: Vm): boolean {
   return world.iterations.some((it) => it.vm === vm.id && it.phase !== 'ended');
 }

@@ -32,7 +32,7 @@ export interface World {
   /** Those of the tasks above. */
   checkRuns: readonly CheckRun[];
   reviews: readonly Review[];
-  /** Active ones. */
+  /** Active ones, and what a person rejected. */
   approvals: readonly Approval[];
   /** Ids of inbox items a person was pinged for. */
   pinged: ReadonlySet<string>;
@@ -40,6 +40,8 @@ export interface World {
 }
 
 export interface Observed {
+  /** When the look began. A row that moved since then is newer than what was seen of it. */
+  askedAt: number;
   driver: { ok: true; vms: ReadonlyMap<string, VmSeen> } | { ok: false; reason: string };
   /** Per VM that is ready and was asked. A VM that is not in it was not asked. */
   guests: ReadonlyMap<string, GuestSeen>;

@@ -1,0 +1,15 @@
+import { parentPort, workerData } from 'node:worker_threads';
+import type { Share, Tally } from './pool.ts';
+import { simulate } from './simulate.ts';
+
+/** One thread's share of the seeds: `from`, `from + stride`, … Stops at its first failing one. */
+const { from, to, stride } = workerData as Share;
+const tally: Tally = { schedules: 0, crashes: 0, lostWithVm: 0, failed: null };
+for (let seed = from; seed < to && tally.failed === null; seed += stride) {
+  const outcome = await simulate(seed);
+  tally.schedules++;
+  tally.crashes += outcome.crashes;
+  tally.lostWithVm += outcome.lostWithVm;
+  if (outcome.violations.length > 0) tally.failed = { seed, violations: outcome.violations };
+}
+parentPort?.postMessage(tally);
