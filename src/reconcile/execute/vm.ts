@@ -34,7 +34,8 @@ export const requestVm: Executor<'request_vm'> = async ({ store, random, clock, 
         seeded: {},
         touched: false,
       });
-      store.events.add('vm.wanted', `rf-${id}`, `${data.purpose}${data.task === null ? '' : ` for ${data.task}`}`);
+      const what = `${data.purpose} VM${data.task === null ? '' : ` of ${data.task}`}`;
+      store.events.add('vm.wanted', `rf-${id}`, `rf-${id} (${what}) is wanted`);
     }
     if (data.ralph !== null && data.task !== null) {
       store.ralphs.update(data.ralph, { task: data.task, since: clock.now() });
@@ -149,7 +150,7 @@ export const reclaimVm: Executor<'reclaim_vm'> = async (deps, { vm: id }) => {
   deps.log.warn({ vm: id }, 'a VM with our mark that nothing asked for is removed');
   await deps.driver.stop(id, 0);
   await deps.driver.remove(id);
-  deps.store.events.add('vm.reclaimed', `rf-${id}`, 'It carried our mark, but nothing had asked for it.');
+  deps.store.events.add('vm.reclaimed', `rf-${id}`, `rf-${id} carried our mark, but nothing had asked for it; it was removed`);
 };
 
 /** The row, if it is still in one of these phases. */
