@@ -8,6 +8,9 @@
 export interface Changes {
   /** Looks at a checkout without changing anything: branch, tip, whether it is a repository, dirty, shallow, has odd names. */
   inspect(path: string): Promise<CheckoutFacts>;
+  /** Paths of a commit in the user's checkout, and the content of one of them (null when missing or larger than 16 MiB). */
+  listCheckout(path: string, commit: string): Promise<string[]>;
+  readCheckout(path: string, commit: string, file: string): Promise<string | null>;
   /** Makes the host repository if missing and fetches the branch's tip into it. Returns the tip. */
   sync(project: ProjectRef): Promise<{ tip: string }>;
   /** The content of a file at a commit, or null. */
@@ -55,7 +58,13 @@ export interface ProjectRef {
 
 export interface CheckoutFacts {
   isRepository: boolean;
+  /** Without working files. */
+  isBare: boolean;
+  /** Its history is cut off; a workspace cannot be seeded from it. */
+  isShallow: boolean;
+  /** null: detached HEAD (as in a repository shared with jj). */
   branch: string | null;
+  /** null: no commit yet. */
   tip: string | null;
   dirty: boolean;
   hasSubmodules: boolean;

@@ -62,7 +62,6 @@ export const projectAdd = z.strictObject({
   /** Confirmed proposed settings; null = take .ralph/project.yaml at the tip (or refuse when there is none). */
   settings: projectSettings.nullable().default(null),
 });
-export const projectRemove = z.strictObject({});
 
 export const taskDraft = z.strictObject({
   ref: z.string().nullable(),
@@ -104,4 +103,3 @@ export const taskReject = z.strictObject({
 });
 export const taskAnswer = z.strictObject({ answer: z.string().min(1), by: z.string().min(1) });
 export const taskPrioritize = z.strictObject({ priority });
-export const nothing = z.strictObject({});

@@ -27,6 +27,19 @@ export const hostView = z.object({
   diskFreeGiB: z.number().nullable(),
 });
 
+/** An image or a project's prepared disk: what `up` shows progress of before there is any VM. */
+export const diskView = z.object({
+  key: z.string(),
+  kind: z.enum(['image', 'prepared']),
+  project: text,
+  phase: z.enum(['wanted', 'building', 'ready', 'failed']),
+  since: isoTime,
+  /** What it does now (`installing packages`), for the moving line. */
+  progress: text,
+  failure: text,
+  sizeBytes: count.nullable(),
+});
+
 export const vmView = z.object({
   id: z.string(),
   name: z.string(),
@@ -131,6 +144,7 @@ export const fleetView = z.object({
   passAt: isoTime.nullable(),
   fleet: fleetHead,
   host: hostView,
+  disks: z.array(diskView),
   vms: z.array(vmView),
   ralphs: z.array(ralphView),
   tasks: z.array(taskRow),
@@ -142,6 +156,7 @@ export const fleetView = z.object({
 });
 
 export type FleetView = z.infer<typeof fleetView>;
+export type DiskView = z.infer<typeof diskView>;
 export type VmView = z.infer<typeof vmView>;
 export type RalphView = z.infer<typeof ralphView>;
 export type TaskRow = z.infer<typeof taskRow>;

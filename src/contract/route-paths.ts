@@ -14,6 +14,8 @@ export const routePaths = {
   fleetPurge: ['POST', '/v1/fleet/purge'],
   vms: ['GET', '/v1/vms'],
   ralphs: ['GET', '/v1/ralphs'],
+  images: ['GET', '/v1/images'],
+  imageBuild: ['POST', '/v1/images/build'],
   tasks: ['GET', '/v1/tasks'],
   taskSubmit: ['POST', '/v1/tasks'],
   task: ['GET', '/v1/tasks/:id'],

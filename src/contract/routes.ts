@@ -3,7 +3,7 @@ import * as actions from './actions.ts';
 import { done, listOf } from './common.ts';
 import { readyView, stopping } from './daemon-view.ts';
 import { evidenceView } from './evidence.ts';
-import { fleetView, ralphView, taskRow, vmView } from './fleet-view.ts';
+import { diskView, fleetView, ralphView, taskRow, vmView } from './fleet-view.ts';
 import { planView, whyView } from './plan-view.ts';
 import type { RouteName } from './route-paths.ts';
 import { diffView, taskView } from './task-view.ts';
@@ -46,6 +46,8 @@ export const routes = {
   fleetPurge: post('Removes what the fleet keeps; lists unmerged work first.', actions.fleetPurge, actions.purgeAnswer),
   vms: get('The VMs.', listOf(vmView)),
   ralphs: get('The Ralphs.', listOf(ralphView)),
+  images: get('Images and prepared disks.', listOf(diskView)),
+  imageBuild: post('Wants the image built; a cached one is taken.', none, done),
   tasks: get('The tasks.', listOf(taskRow), taskQuery),
   taskSubmit: post('Adds tasks to the queue.', actions.taskSubmit, actions.taskSubmitted),
   task: get('One task whole.', taskView),

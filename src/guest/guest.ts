@@ -39,6 +39,8 @@ export interface Guests {
     vm: GuestAddress,
     save: { folder: string; user: string; base: string; targetFile: string; maxBytes: number },
   ): Promise<SaveReport>;
+  /** `ralph-seal`: takes identity, host keys and seeds off its disk, before that disk is kept for others. The last thing to run in it. */
+  seal(vm: GuestAddress): Promise<void>;
   /** A terminal on a Ralph's tmux (read-only unless `write`), as a byte stream; on the `people` channel. */
   terminal(vm: GuestAddress, terminal: { user: string; write: boolean; cols: number; rows: number }): Promise<Terminal>;
   /** Forgets the connection to a VM that is no more. */

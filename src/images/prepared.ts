@@ -1,6 +1,16 @@
-import { sha256 } from '../lib/digest.ts';
+import { hashOf } from './cache.ts';
 
-/** Key of a project's prepared disk, 16 hexadecimal digits: what is in the image, the setup command, the files it reads. */
-export function preparedKey(image: string, setup: { run: string }, inputsHash: string): string {
-  return sha256(JSON.stringify([1, image, setup.run, inputsHash])).slice(0, 16);
+/** What a prepared disk is made from; the same inputs give the same disk. */
+export interface PreparedInputs {
+  /** Key of the image it stands on. */
+  image: string;
+  /** The project's setup command (`setup.run`). */
+  run: string;
+  /** Hash over the content of the setup's input paths at the base commit (`Changes.hashPaths`). */
+  inputs: string;
+}
+
+/** Key of a project's prepared disk, 16 hexadecimal digits. */
+export function preparedKey(inputs: PreparedInputs): string {
+  return hashOf(['prepared', '1', inputs.image, inputs.run, inputs.inputs]);
 }

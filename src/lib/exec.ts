@@ -120,7 +120,7 @@ function refuseFailure(argv: readonly string[], options: ExecOptions, result: Ou
     throw new FleetError('command_failed', `\`${shown}\` was ended by ${how}.`, { details, cause: result.cause });
   }
   if (!(options.okExitCodes ?? [0]).includes(result.exitCode)) {
-    const said = tail(result.stderr) || tail(result.stdout) || 'no output';
+    const said = lastLines(result.stderr) || lastLines(result.stdout) || 'no output';
     throw new FleetError('command_failed', `\`${shown}\` ended with ${result.exitCode}: ${said}`, { details });
   }
 }
@@ -161,6 +161,13 @@ export function runInTerminal(argv: readonly string[], env: Record<string, strin
 function describe(argv: readonly string[]): string {
   const text = argv.join(' ');
   return text.length > 160 ? `${text.slice(0, 157)}...` : text;
+}
+
+const shownLines = 3;
+
+/** What a person needs of an output: its end. The rest stands in the details. */
+function lastLines(text: string): string {
+  return text.trim().split('\n').slice(-shownLines).join('\n').slice(-600);
 }
 
 function tail(text: string): string {

@@ -27,13 +27,23 @@ export interface Paths {
 /** Longest path of a unix socket that both Linux (108) and macOS (104) take, with the closing zero. */
 const maxSocketPath = 103;
 
-/** Pure: computes the places from an environment. XDG variables first, then the usual defaults. */
-export function resolvePaths(env: Record<string, string | undefined> = process.env): Paths {
+const rootHomes = ['/root', '/var/root'];
+
+/**
+ * Pure: computes the places from an environment. XDG variables first, then the usual defaults. For root libvirt runs QEMU as
+ * a user of its own, who cannot enter root's home: disks, images and sockets (never keys or databases) then stand in the
+ * system's folders.
+ */
+export function resolvePaths(
+  env: Record<string, string | undefined> = process.env,
+  uid: number | undefined = process.getuid?.(),
+): Paths {
   const home = env['HOME'] ?? homedir();
+  const isClosedHome = uid === 0 && rootHomes.includes(home);
   const config = join(env['XDG_CONFIG_HOME'] || join(home, '.config'), 'ralph-fleet');
   const state = join(env['XDG_STATE_HOME'] || join(home, '.local/state'), 'ralph-fleet');
   const cache = join(env['XDG_CACHE_HOME'] || join(home, '.cache'), 'ralph-fleet');
-  const wanted = env['XDG_RUNTIME_DIR'] ? join(env['XDG_RUNTIME_DIR'], 'ralph-fleet') : join(state, 'run');
+  const wanted = runtimeFolder(env['XDG_RUNTIME_DIR'], state, isClosedHome);
   const runtime = join(wanted, 'vm-00000000-gateway.sock').length <= maxSocketPath ? wanted : shortRuntime(state);
   return {
     config,
@@ -44,10 +54,10 @@ export function resolvePaths(env: Record<string, string | undefined> = process.e
     runs: join(state, 'runs'),
     repos: join(state, 'repos'),
     keys: join(state, 'keys'),
-    vms: join(state, 'vms'),
+    vms: isClosedHome && !env['XDG_STATE_HOME'] ? '/var/lib/ralph-fleet/vms' : join(state, 'vms'),
     logs: join(state, 'logs'),
     cache,
-    images: join(cache, 'images'),
+    images: isClosedHome && !env['XDG_CACHE_HOME'] ? '/var/cache/ralph-fleet/images' : join(cache, 'images'),
     tools: join(cache, 'tools'),
     runtime,
     daemonSocket: join(runtime, 'daemon.sock'),
@@ -55,6 +65,12 @@ export function resolvePaths(env: Record<string, string | undefined> = process.e
     daemonLock: join(state, 'daemon.lock'),
     gatewayLock: join(state, 'gateway.lock'),
   };
+}
+
+/** `/run/user/0` is closed like root's home, and goes away at logout. */
+function runtimeFolder(xdg: string | undefined, state: string, isClosedHome: boolean): string {
+  if (isClosedHome && (!xdg || xdg === '/run/user/0')) return '/run/ralph-fleet';
+  return xdg ? join(xdg, 'ralph-fleet') : join(state, 'run');
 }
 
 /** A state folder too deep for a socket gets a short folder of its own, named by the hash of its path. */

@@ -44,6 +44,8 @@ export function createFakeRepository({ dice, isCalm }: RepositoryFaults): FakeRe
   const changes: Changes = {
     inspect: async () => ({
       isRepository: true,
+      isBare: false,
+      isShallow: false,
       branch: 'main',
       tip: tip(),
       dirty: false,
@@ -53,6 +55,8 @@ export function createFakeRepository({ dice, isCalm }: RepositoryFaults): FakeRe
       userName: 'Sim',
       userEmail: 'sim@example.org',
     }),
+    listCheckout: async () => [],
+    readCheckout: async () => null,
     sync: async () => ({ tip: tip() }),
     readFile: async () => null,
     hashPaths: async () => 'inputs',

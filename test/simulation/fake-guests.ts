@@ -150,6 +150,7 @@ export function createFakeGuests(options: FakeGuestsOptions): {
       bundles.set(save.targetFile, guest.tree);
       return { files: 1, bytes: 10, leftOut: [] };
     },
+    seal: async (vm) => void reach(vm),
     terminal: async () => {
       throw new FleetError('guest_unreachable', 'There is no terminal in the simulation.');
     },

@@ -20,12 +20,9 @@ export const startChecks: Executor<'start_checks'> = async (deps, data) => {
     takeOver(deps, run);
     return;
   }
-  const folder = data.variant === 'restored' ? 'restored' : workspaceFolder;
-  if (data.variant === 'restored' && at.vm.seeded[folder] !== tested) {
-    const bundleFile = await deps.changes.bundle(task.project, tested);
-    await guests.seedWorkspace(at.address, { bundleFile, commit: tested, folder, user: ralphUser });
-    store.vms.update(at.vm.id, { seeded: { ...store.vms.mustGet(at.vm.id).seeded, [folder]: tested } });
-  }
+  const folder = data.variant === 'restored' ? restoredFolder : workspaceFolder;
+  // Both folders stand there before any code of the project runs: the second must not be made from what the first has left.
+  if (data.kind === 'verify') await seedRestored(deps, task, data);
   await guests.startJob(at.address, checksJob(run.id, folder, task));
   store.tx(() => {
     if (store.checkRuns.mustGet(run.id).phase !== 'wanted') return;
@@ -37,6 +34,17 @@ export const startChecks: Executor<'start_checks'> = async (deps, data) => {
     );
   });
 };
+
+const restoredFolder = 'restored';
+
+async function seedRestored(deps: ExecuteDeps, task: Task, data: StepMap['start_checks']): Promise<void> {
+  const commit = await restored(deps, task, data);
+  const at = readyVm(deps, data.vm);
+  if (at === null || commit === data.commit || at.vm.seeded[restoredFolder] === commit) return;
+  const bundleFile = await deps.changes.bundle(task.project, commit);
+  await deps.guests.seedWorkspace(at.address, { bundleFile, commit, folder: restoredFolder, user: ralphUser });
+  deps.store.vms.update(data.vm, { seeded: { ...deps.store.vms.mustGet(data.vm).seeded, [restoredFolder]: commit } });
+}
 
 function restored(deps: ExecuteDeps, task: Task, data: StepMap['start_checks']): Promise<string> {
   const patterns = deps.store.projects.mustGet(task.project).settings.protected;

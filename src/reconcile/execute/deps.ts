@@ -2,6 +2,7 @@ import type { AgentAdapter } from '../../agents/agent.ts';
 import type { Changes } from '../../changes/changes.ts';
 import type { FleetConfig } from '../../domain/fleet.ts';
 import type { InboxItem } from '../../domain/inbox-item.ts';
+import type { Project, ProjectSettings } from '../../domain/project.ts';
 import type { Driver } from '../../drivers/driver.ts';
 import type { Guests } from '../../guest/guest.ts';
 import type { ImageBuilder } from '../../images/builder.ts';
@@ -35,6 +36,8 @@ export interface ExecuteDeps {
   /** Where prepared disks and incoming bundles are put on the host. */
   preparedPath: (key: string) => string;
   incomingPath: (iteration: string) => string;
+  /** The project's settings at a commit: its file there, or what the user confirmed when adding it. */
+  readSettings: (project: Project, commit: string) => Promise<ProjectSettings>;
   notify: (item: InboxItem) => Promise<void>;
 }
 

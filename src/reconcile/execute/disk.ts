@@ -72,6 +72,7 @@ export const sealDisk: Executor<'seal_disk'> = async (deps, { disk: key, vm: id 
       );
       return;
     }
+    await guests.seal(at.address);
     store.moveVm(id, 'stopping');
   }
   guests.forget(id);

@@ -11,6 +11,7 @@ export const claimTask: Executor<'claim_task'> = async (deps, { task: id, ralph 
   if (task === null || task.phase !== 'ready' || store.ralphs.get(ralph)?.task !== null) return;
   const project = store.projects.mustGet(task.project);
   const base = task.base ?? (await changes.sync(project)).tip;
+  store.projects.update(task.project, { settings: await deps.readSettings(project, base), settingsFrom: base });
   const change = await changes.startChange(task.project, id, base, task.title);
   const disk = await nameDisk(deps, task.project, base);
   store.tx(() => {
@@ -37,7 +38,9 @@ export async function nameDisk(deps: ExecuteDeps, projectName: string, base: str
     phase: 'wanted',
   } as const;
   const prepared =
-    setup === null ? null : preparedKey(image, setup, await changes.hashPaths(projectName, base, setup.inputs));
+    setup === null
+      ? null
+      : preparedKey({ image, run: setup.run, inputs: await changes.hashPaths(projectName, base, setup.inputs) });
   store.tx(() => {
     if (store.disks.get(image) === null) {
       store.disks.insert({ ...row, key: image, kind: 'image', project: null, backing: null, commit: null });

@@ -8,9 +8,8 @@ const maxBuilds = 3;
 
 /** Images and prepared disks: built when a task or `up` wants them, tried again with backoff, then left failed with the reason. */
 export function planDisks(pass: Pass): void {
-  if (pass.world.desire !== 'up') return;
   for (const disk of pass.world.disks) {
-    if (disk.phase === 'ready') continue;
+    if (disk.phase === 'ready' || (pass.world.desire !== 'up' && disk.kind !== 'image')) continue;
     if (disk.phase === 'failed') {
       retryLater(pass, disk);
       continue;

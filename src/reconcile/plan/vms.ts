@@ -97,7 +97,8 @@ function planIdentifying(pass: Pass, vm: Vm, seen: VmSeen | null): void {
     });
     return;
   }
-  const limit = stageDeadlineMs[stage] * (world.observed.accel === 'tcg' ? emulationFactor : 1);
+  const limit =
+    stageDeadlineMs[stage] * (world.observed.accel === 'kvm' || world.observed.accel === 'hvf' ? 1 : emulationFactor);
   if (world.now - vm.stageSince > limit) {
     const reason = `stage \`${stage}\` did not pass within ${Math.round(limit / 1000)} s`;
     to.step('fail_vm', `vm:${vm.id}`, reason, { vm: vm.id, reason });

@@ -1,0 +1,4 @@
+/** Seconds as people say them. */
+export function formatDuration(seconds) {
+  return `${seconds} s`;
+}

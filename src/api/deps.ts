@@ -1,0 +1,51 @@
+import type { Readable } from 'node:stream';
+import type { ActionDeps, Done } from '../actions/deps.ts';
+import type { ReadyView } from '../contract/daemon-view.ts';
+import type { FileView } from '../contract/task-view.ts';
+import type { FleetConfig } from '../domain/fleet.ts';
+import type { Task } from '../domain/task.ts';
+import type { Log } from '../lib/log.ts';
+import type { QueryDeps } from '../queries/deps.ts';
+import type { PlanSaid } from '../queries/why-view.ts';
+
+/** What the API needs beside actions and queries; handed in by the daemon. */
+export interface ApiDeps {
+  queries: QueryDeps;
+  actions: ActionDeps;
+  log: Log;
+  ready: () => ReadyView;
+  /** Makes the next pass come at once. */
+  nudge: () => void;
+  /** A fresh look of the planner that changes nothing. */
+  look: () => Promise<PlanSaid>;
+  /** Ends the daemon after the answer is sent. */
+  stop: () => void;
+  wantImage: () => Promise<Done>;
+  takeConfig: (config: FleetConfig) => Promise<void>;
+  startDemo: () => Promise<void>;
+  purge: (confirmed: boolean) => Promise<{ purged: boolean; paths: string[] }>;
+  filesOf: (task: Task) => Promise<FileView[]>;
+  diffOf: (task: Task) => Promise<string>;
+  /** Whether a task's base still is its branch's tip; null when the checkout cannot be read. */
+  isBaseTip: (task: Task) => Promise<boolean | null>;
+  transcripts: Transcripts;
+  terminal: (ralph: string, terminal: { write: boolean; cols: number; rows: number }) => Promise<TerminalStream>;
+}
+
+export interface Transcripts {
+  /** Readable lines of a Ralph's newest iteration from byte `after`; with `follow` it goes on until the signal fires. */
+  lines(ralph: string, options: { after: number; follow: boolean; signal: AbortSignal }): AsyncIterable<TranscriptLine>;
+}
+
+export interface TranscriptLine {
+  iteration: string;
+  offset: number;
+  kind: 'text' | 'tool' | 'result' | 'notice';
+  text: string;
+}
+
+export interface TerminalStream {
+  readable: Readable | NodeJS.ReadableStream;
+  writable: NodeJS.WritableStream;
+  close(): void;
+}

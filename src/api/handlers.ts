@@ -1,0 +1,119 @@
+import type { z } from 'zod';
+import { approve, reject } from '../actions/approve.ts';
+import { findTask } from '../actions/find-task.ts';
+import { fleetDown, fleetPause, fleetResume, fleetUp } from '../actions/fleet.ts';
+import { addProject, inspectProject, removeProject } from '../actions/project.ts';
+import { submit } from '../actions/submit.ts';
+import { answer, cancel, pause, prioritize, resume, retry } from '../actions/task.ts';
+import type { ProjectView } from '../contract/actions.ts';
+import type { RouteName } from '../contract/route-paths.ts';
+import type { Response, routes } from '../contract/routes.ts';
+import type { Project } from '../domain/project.ts';
+import { toIso } from '../lib/clock.ts';
+import { FleetError } from '../lib/errors.ts';
+import { evidenceView } from '../queries/evidence-view.ts';
+import { diskView, fleetView } from '../queries/fleet-view.ts';
+import { taskView } from '../queries/task-view.ts';
+import { planView, whyView } from '../queries/why-view.ts';
+import type { ApiDeps } from './deps.ts';
+
+/** What a handler is given: checked by the route's schemas before. */
+export interface Asked<N extends RouteName> {
+  params: Readonly<Record<string, string>>;
+  query: z.output<(typeof routes)[N]['query']>;
+  body: z.output<(typeof routes)[N]['request']>;
+}
+
+type Handler<N extends RouteName> = (deps: ApiDeps, asked: Asked<N>) => Response<N> | Promise<Response<N>>;
+
+const maxPatchChars = 4 * 1024 * 1024;
+const id = (asked: { params: Readonly<Record<string, string>> }) => asked.params['id'] ?? '';
+
+/** One handler per route; the compiler sees to it that none is missing. They only translate: actions and queries do the work. */
+export const handlers: { [N in RouteName]: Handler<N> } = {
+  healthz: () => ({ ok: true }),
+  readyz: (deps) => deps.ready(),
+  daemonStop: (deps) => {
+    deps.stop();
+    return { pid: deps.queries.live.pid };
+  },
+  fleet: (deps) => fleetView(deps.queries),
+  fleetUp: async (deps, { body }) => {
+    if (body.config !== null) await deps.takeConfig(body.config);
+    const told = fleetUp(deps.actions);
+    if (body.demo) await deps.startDemo();
+    return told;
+  },
+  fleetDown: (deps, { body }) => fleetDown(deps.actions, body.delete),
+  fleetPause: (deps) => fleetPause(deps.actions),
+  fleetResume: (deps) => fleetResume(deps.actions),
+  fleetPurge: async (deps, { body }) => ({ unmerged: unmerged(deps), ...(await deps.purge(body.confirmed)) }),
+  vms: (deps) => listed(fleetView(deps.queries).vms),
+  ralphs: (deps) => listed(fleetView(deps.queries).ralphs),
+  images: (deps) => listed(deps.queries.store.disks.list('ORDER BY since').map(diskView)),
+  imageBuild: (deps) => deps.wantImage(),
+  tasks: (deps, { query }) => {
+    const states = query.state?.split(',');
+    const rows = fleetView(deps.queries).tasks;
+    return listed(
+      rows.filter((row) => (query.project ?? row.project) === row.project && (states?.includes(row.state) ?? true)),
+    );
+  },
+  taskSubmit: (deps, { body }) => ({ tasks: submit(deps.actions, body) }),
+  task: async (deps, asked) => {
+    const task = findTask(deps.actions, id(asked));
+    return taskView(deps.queries, task, await deps.filesOf(task));
+  },
+  taskDiff: async (deps, asked) => {
+    const task = findTask(deps.actions, id(asked));
+    const { head, base } = task;
+    if (head === null || base === null) {
+      throw new FleetError('refused', `Nothing of \`${task.id}\` is saved yet: it is \`${task.phase}\`.`, {
+        remedy: `ralph-fleet why ${task.id}`,
+      });
+    }
+    const patch = await deps.diffOf(task);
+    const truncated = patch.length > maxPatchChars;
+    return {
+      task: task.id,
+      base,
+      commit: head,
+      files: await deps.filesOf(task),
+      patch: patch.slice(0, maxPatchChars),
+      truncated,
+    };
+  },
+  taskEvidence: async (deps, asked) => {
+    const task = findTask(deps.actions, id(asked));
+    const files = await deps.filesOf(task);
+    return evidenceView(deps.queries, task, { files, baseIsTip: await deps.isBaseTip(task) });
+  },
+  taskWhy: async (deps, asked) => whyView(deps.queries, findTask(deps.actions, id(asked)), await deps.look()),
+  taskApprove: (deps, asked) => approve(deps.actions, id(asked), asked.body),
+  taskReject: (deps, asked) => reject(deps.actions, id(asked), asked.body),
+  taskCancel: (deps, asked) => cancel(deps.actions, id(asked)),
+  taskPause: (deps, asked) => pause(deps.actions, id(asked)),
+  taskResume: (deps, asked) => resume(deps.actions, id(asked)),
+  taskRetry: (deps, asked) => retry(deps.actions, id(asked)),
+  taskAnswer: (deps, asked) => answer(deps.actions, id(asked), asked.body.answer, asked.body.by),
+  taskPrioritize: (deps, asked) => prioritize(deps.actions, id(asked), asked.body.priority),
+  plan: async (deps) => planView(deps.queries, await deps.look()),
+  projects: (deps) => listed(deps.actions.store.projects.list('ORDER BY name').map(projectView)),
+  projectInspect: (deps, { body }) => inspectProject(deps.actions, body.path),
+  projectAdd: async (deps, { body }) => projectView(await addProject(deps.actions, body)),
+  projectRemove: (deps, asked) => removeProject(deps.actions, asked.params['name'] ?? ''),
+};
+
+function listed<T>(items: T[]): { items: T[]; next: string | null } {
+  return { items, next: null };
+}
+
+function projectView(project: Project): ProjectView {
+  const { name, path, branch, settings, settingsFrom, addedAt } = project;
+  return { name, path, branch, settings, settingsFrom, remote: null, addedAt: toIso(addedAt) };
+}
+
+function unmerged({ actions }: ApiDeps) {
+  const rows = actions.store.tasks.list("WHERE head IS NOT NULL AND phase NOT IN ('merged', 'pr_open')");
+  return rows.map(({ id: task, title, phase, head }) => ({ task, title, phase, commit: head }));
+}

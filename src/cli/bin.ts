@@ -1,0 +1,33 @@
+#!/usr/bin/env node
+import { readFileSync } from 'node:fs';
+import { enableCompileCache } from 'node:module';
+import { delimiter, join } from 'node:path';
+
+enableCompileCache();
+const { createIo } = await import('./frame/io.ts');
+const { createSystemClock } = await import('../lib/clock.ts');
+const { resolvePaths } = await import('../lib/paths.ts');
+const { resourcePath } = await import('../lib/resources.ts');
+const { runCli } = await import('./main.ts');
+
+const paths = resolvePaths();
+const clock = createSystemClock();
+// What scripts/setup brings (jj) is found also by what this command starts.
+process.env['PATH'] = `${join(paths.tools, 'bin')}${delimiter}${process.env['PATH'] ?? ''}`;
+const called = new AbortController();
+process.once('SIGINT', () => called.abort()); // a second ctrl-C ends it at once
+process.stdout.on('error', () => process.exit(0)); // the reader of a pipe went away
+
+process.exitCode = await runCli(process.argv.slice(2), {
+  io: createIo(),
+  env: process.env,
+  paths,
+  clock,
+  signal: called.signal,
+  version: () => String(JSON.parse(readFileSync(resourcePath('package.json'), 'utf8')).version),
+  self: [process.execPath, ...process.execArgv, process.argv[1] ?? ''],
+  preflight: async (wanted) => {
+    const { hostPreflight } = await import('../preflight/host-preflight.ts');
+    return hostPreflight({ ...wanted, env: process.env, paths, clock });
+  },
+});

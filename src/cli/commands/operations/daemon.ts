@@ -1,0 +1,60 @@
+import { askReady, daemonLog } from '../../../client/ensure-daemon.ts';
+import { FleetError } from '../../../lib/errors.ts';
+import type { CommandSpec } from '../../frame/command.ts';
+import { since } from '../../render/figures.ts';
+
+export const daemon: readonly CommandSpec[] = [
+  {
+    name: 'start',
+    summary: 'Starts the daemon, unless it runs.',
+    examples: ['', '--json'],
+    run: async (context) => {
+      await context.needDaemon();
+      const ready = await askReady(context);
+      context.print(ready, () => [`The daemon runs, pid ${ready?.pid ?? 'unknown'}.   ralph-fleet status`]);
+      return 0;
+    },
+  },
+  {
+    name: 'stop',
+    summary: 'Ends the daemon. VMs, Ralphs and the gateway go on; the next start picks them up.',
+    examples: ['', '--json'],
+    run: async (context) => {
+      const { pid } = await context.client.call('daemonStop');
+      for (let tries = 0; tries < 300 && (await askReady(context)) !== null; tries++)
+        await context.clock.sleep(100, context.signal);
+      const left = await askReady(context);
+      if (left !== null) {
+        throw new FleetError(
+          'daemon_unavailable',
+          `The daemon (pid ${pid}) was asked to end and still answers after 30 s.`,
+          {
+            remedy: `less ${daemonLog(context.paths)}`,
+          },
+        );
+      }
+      context.print({ pid }, () => [
+        `The daemon (pid ${pid}) has ended. Ralphs go on in their VMs.   ralph-fleet daemon start`,
+      ]);
+      return 0;
+    },
+  },
+  {
+    name: 'status',
+    summary: 'Says whether the daemon runs, since when, and which version. Exit 5 when it does not.',
+    examples: ['', '--json'],
+    run: async (context) => {
+      const ready = await askReady(context);
+      if (ready === null) {
+        throw new FleetError('daemon_unavailable', 'The daemon does not run.', {
+          remedy: `ralph-fleet daemon start   (its log: ${daemonLog(context.paths)})`,
+        });
+      }
+      context.print(ready, (look) => [
+        `pid ${ready.pid}, version ${ready.version}, for ${since(ready.since, look.now)}: ${ready.ready ? 'ready' : ready.stage}`,
+        `log ${daemonLog(context.paths)}`,
+      ]);
+      return 0;
+    },
+  },
+];

@@ -1,0 +1,109 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { fleetConfig } from '../../contract/fleet-config.ts';
+import { isFleetError } from '../../lib/errors.ts';
+import { defaultFleetConfig, readFleetConfig } from './load.ts';
+
+const read = (text: string) => readFleetConfig({ file: 'fleet.yaml', text });
+
+function refusal(text: string): string {
+  try {
+    read(text);
+  } catch (error) {
+    if (isFleetError(error, 'invalid_file')) return error.message;
+    throw error;
+  }
+  return 'accepted';
+}
+
+const whole = `
+version: 1
+driver: auto            # a comment
+wall: device
+image: {builder: auto, agents: [claude]}
+vms: {count: auto, ralphsPerVm: 1, cpus: 2, memoryMiB: 4096, diskGiB: 30, warm: 1}
+roles: {implementer: 3, reviewer: 1}
+agent: {cli: claude, model: default, maxTurns: 50, iterationTimeoutMinutes: 30}
+budget: {per: day, usd: 20, tokens: 5_000_000, calls: 5000, warnAt: 0.8}
+limits: {iterationsPerTask: 10, uncountedPerTask: 20, stagnationAfter: 3, reviewsWaiting: 5}
+egress: {allow: []}
+credentials: {anthropic: {from: env}}
+review: {required: true, allowNonInteractive: false}
+notify: [{kind: desktop}, {kind: webhook, url: "http://127.0.0.1:9/x"}]
+`;
+
+describe('fleet.yaml', () => {
+  it('has safe defaults: the documented file changes nothing but the pings', () => {
+    const defaults = defaultFleetConfig();
+    expect(read(whole)).toEqual({ value: { ...defaults, notify: read(whole).value.notify }, warnings: [] });
+    expect(fleetConfig.parse(defaults)).toEqual(defaults);
+    expect(defaults.review).toEqual({ required: true, allowNonInteractive: false });
+  });
+
+  it('reports every problem at once, in the order of the file, with line, column and what to do', () => {
+    const text = [
+      'version: 1',
+      'vms: {memorymib: 3, count: -1}',
+      'review: {required: yes}',
+      'budget:',
+      '  usd: .nan',
+      '  calls: 0',
+      'notify: [{kind: pigeon}]',
+      'drivers: libvirt',
+    ].join('\n');
+    expect(refusal(text).split('\n')).toEqual([
+      'Cannot use `fleet.yaml`: 7 problems.',
+      '  fleet.yaml:2:7 `vms.memorymib` is not a known key: did you mean `memoryMiB`?',
+      '  fleet.yaml:2:28 `vms.count` is -1: more than 0',
+      '  fleet.yaml:3:20 `review.required` is "yes": write `true` or `false`',
+      '  fleet.yaml:5:8 `budget.usd` is NaN: write a number',
+      '  fleet.yaml:6:10 `budget.calls` is 0: more than 0',
+      '  fleet.yaml:7:17 `notify[0].kind` is "pigeon": one of: terminal, desktop, webhook',
+      '  fleet.yaml:8:1 `drivers` is not a known key: did you mean `driver`?',
+    ]);
+  });
+
+  it.each([
+    ['a tab', 'version: 1\nvms:\n\tcount: 1', 'fleet.yaml:3:1 is indented with a tab: use spaces'],
+    ['a key twice', 'version: 1\nversion: 1', 'fleet.yaml:2:1 has the same key twice: keep one of them'],
+    ['nothing', '', '`version` is missing'],
+    ['a later version', 'version: 2', 'fleet.yaml:1:10 `version` is 2: one of: 1'],
+    ['a list', '[]', 'is a list: write a map of keys'],
+    ['two documents', 'version: 1\n---\nversion: 1', 'holds several documents'],
+    ['half a file', 'version: 1\nvms: {count: 2', 'is not valid'],
+    ['numbers as text', 'version: 1\nvms: {cpus: "2"}', '`vms.cpus` is "2": write a number'],
+    ['infinity', 'version: 1\nbudget: {usd: .inf}', '`budget.usd` is Infinity: write a number'],
+    ['a fraction', 'version: 1\nroles: {implementer: 1.5}', '`roles.implementer` is 1.5'],
+    ['what comes later', 'version: 1\nintegrate: {mode: pr}', '`integrate.mode` is "pr": one of: branch'],
+    ['a shell in a name', 'version: 1\nname: "$(id)"', '`name` is "$(id)": lower-case letters, digits and -'],
+    ['huge text', `version: 1\nname: ${'x'.repeat(600_000)}`, 'is 586 KiB; at most 512 KiB are read'],
+    ['a long value', `version: 1\ndriver: ${'x'.repeat(1000)}`, `is "${'x'.repeat(40)}…": at most 40 characters`],
+  ])('refuses %s', (_, text, message) => {
+    expect(refusal(text)).toContain(message);
+  });
+
+  it('refuses an alias bomb at once', () => {
+    const levels = Array.from({ length: 30 }, (_, i) => `a${i}: &a${i} [${i ? `*a${i - 1}, *a${i - 1}` : 'x'}]`);
+    expect(refusal(`version: 1\n${levels.join('\n')}`)).toContain('uses too many aliases');
+  });
+
+  it('says which keys have no effect yet', () => {
+    const { warnings } = read('version: 1\negress: {allow: [example.org]}\nmetrics: {listen: "127.0.0.1:1"}');
+    expect(warnings.map((w) => `${w.line} ${w.path} ${w.message}`)).toEqual([
+      '2 egress.allow has no effect in this version',
+      '3 metrics has no effect in this version',
+    ]);
+  });
+
+  it('never fails in any other way than invalid_file', () => {
+    fc.assert(
+      fc.property(fc.oneof(fc.string(), fc.json()), (text) => typeof refusal(`version: 1\n${text}`) === 'string'),
+    );
+    fc.assert(
+      fc.property(
+        fc.dictionary(fc.string(), fc.jsonValue()),
+        (any) => typeof refusal(JSON.stringify(any)) === 'string',
+      ),
+    );
+  });
+});

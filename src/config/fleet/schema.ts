@@ -1,0 +1,117 @@
+import { z } from 'zod';
+
+/**
+ * fleet.yaml as a person writes it (formats.md). Every key but `version` has a safe default; 0 never means "unlimited". Keys that this version reads but does not act on yet are listed in `withoutEffect` and warned about.
+ */
+const positive = z.int().positive();
+const many = z.int().positive().max(10_000);
+
+const size = {
+  cpus: z.int().positive().max(256).default(2).describe('Virtual processors of each VM'),
+  memoryMiB: z.int().min(512).max(1_048_576).default(4096).describe('Memory of each VM'),
+  diskGiB: z.int().min(4).max(4096).default(30).describe('Largest size a VM’s disk may grow to'),
+};
+
+const credential = z.discriminatedUnion('from', [
+  z.strictObject({ from: z.literal('env'), name: z.string().min(1).max(200).optional() }),
+  z.strictObject({ from: z.literal('file'), path: z.string().min(1) }),
+]);
+
+const channel = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('terminal') }),
+  z.strictObject({ kind: z.literal('desktop') }),
+  z.strictObject({ kind: z.literal('webhook'), url: z.url({ protocol: /^https?$/ }) }),
+]);
+
+export const fleetFile = z.strictObject({
+  version: z.literal(1).describe('Version of this format'),
+  name: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9-]{0,30}$/, 'lower-case letters, digits and -')
+    .default('main'),
+  driver: z.string().min(1).max(40).default('auto').describe('auto, libvirt, lima, …; never silently weaker than a VM'),
+  wall: z.enum(['device', 'process', 'guest']).default('device').describe('The weakest wall allowed'),
+  image: z
+    .strictObject({
+      builder: z.enum(['auto', 'nix', 'debian']).default('auto'),
+      agents: z.array(z.string().min(1).max(40)).max(20).default(['claude']),
+      debianMirror: z
+        .url({ protocol: /^https?$/ })
+        .nullable()
+        .default(null),
+    })
+    .prefault({}),
+  vms: z
+    .strictObject({
+      count: z
+        .union([many, z.literal('auto')])
+        .default('auto')
+        .describe('Upper limit; auto: what the host allows'),
+      ralphsPerVm: z.literal(1).default(1),
+      ...size,
+      warm: z.int().nonnegative().max(100).default(1).describe('Booted VMs kept waiting'),
+    })
+    .prefault({}),
+  roles: z
+    .strictObject({ implementer: many.default(3), reviewer: z.int().nonnegative().max(10_000).default(1) })
+    .prefault({}),
+  agent: z
+    .strictObject({
+      cli: z.string().min(1).max(40).default('claude'),
+      model: z.string().min(1).max(200).default('default'),
+      maxTurns: many.default(50),
+      iterationTimeoutMinutes: z.number().positive().max(1440).default(30),
+    })
+    .prefault({}),
+  budget: z
+    .strictObject({
+      per: z.enum(['run', 'day', 'month', 'total']).default('day'),
+      usd: z.number().positive().default(20),
+      tokens: positive.default(5_000_000),
+      calls: positive.default(5000),
+      warnAt: z.number().gt(0).max(1).default(0.8),
+    })
+    .prefault({}),
+  limits: z
+    .strictObject({
+      iterationsPerTask: many.default(10),
+      uncountedPerTask: many.default(20),
+      stagnationAfter: many.default(3),
+      reviewsWaiting: many.default(5),
+      reviewRounds: many.default(3),
+      stackDepth: many.default(3),
+      keepFreeOfUsageWindow: z.number().min(0).lt(1).default(0.1),
+    })
+    .prefault({}),
+  egress: z.strictObject({ allow: z.array(z.string()).default([]) }).prefault({}),
+  credentials: z.record(z.string().regex(/^[a-z]+$/), credential).default({ anthropic: { from: 'env' } }),
+  review: z
+    .strictObject({ required: z.boolean().default(true), allowNonInteractive: z.boolean().default(false) })
+    .prefault({}),
+  integrate: z.strictObject({ mode: z.literal('branch').default('branch') }).prefault({}),
+  notify: z
+    .array(channel)
+    .max(20)
+    .default([{ kind: 'terminal' }, { kind: 'desktop' }]),
+  metrics: z.strictObject({ listen: z.string() }).optional(),
+  telemetry: z
+    .strictObject({
+      loki: z.strictObject({ url: z.url() }).optional(),
+      otlp: z.strictObject({ url: z.url() }).optional(),
+    })
+    .optional(),
+  upstream: z
+    .strictObject({ anthropic: z.url({ protocol: /^https?$/ }).default('https://api.anthropic.com') })
+    .prefault({}),
+});
+
+export type FleetFile = z.output<typeof fleetFile>;
+
+/** Keys that are checked but change nothing in this version; a person who sets one is told. */
+export const withoutEffect: readonly (readonly string[])[] = [
+  ['limits', 'stackDepth'],
+  ['limits', 'keepFreeOfUsageWindow'],
+  ['egress', 'allow'],
+  ['metrics'],
+  ['telemetry'],
+];

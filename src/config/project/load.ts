@@ -1,0 +1,33 @@
+import type { ProjectSettings } from '../../domain/project.ts';
+import { checkDocument, parseYaml, type Source } from '../document.ts';
+import { problemAt } from '../parsed.ts';
+import { type FileProblem, formatPath, type Read, refuseProblems } from '../problems.ts';
+import { defaultProtected } from './propose.ts';
+import { projectFile, withoutEffect } from './schema.ts';
+
+/** .ralph/project.yaml -> settings. `files`: the repository's paths, for the protected files where none are named. */
+export function readProjectSettings(source: Source, files: readonly string[]): Read<ProjectSettings> {
+  const parsed = parseYaml(source);
+  const file = checkDocument(source, parsed, projectFile);
+  const problems: FileProblem[] = [];
+  file.checks.forEach(({ id }, i) => {
+    if (file.checks.findIndex((other) => other.id === id) === i) return;
+    const path = ['checks', i, 'id'];
+    const what = { message: `is \`${id}\`, like an earlier check`, remedy: 'give each check an id of its own' };
+    problems.push(problemAt(parsed, path, formatPath(path), what));
+  });
+  refuseProblems(source.file, problems);
+  const warnings = withoutEffect.flatMap((path) => {
+    const value = (parsed.value as Record<string, unknown[]>)[String(path[0])];
+    if (!Array.isArray(value) || value.length === 0) return [];
+    const what = { message: 'has no effect in this version', remedy: null, key: true };
+    return [problemAt(parsed, path, formatPath(path), what)];
+  });
+  const value: ProjectSettings = {
+    setup: file.setup,
+    protected: [...new Set([...(file.protected ?? defaultProtected(files)), '.ralph/**'])],
+    checks: file.checks.map((check) => ({ ...check, description: check.description ?? check.id })),
+    registries: file.registries,
+  };
+  return { value, warnings };
+}

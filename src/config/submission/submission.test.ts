@@ -1,0 +1,144 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { taskDraft } from '../../contract/actions.ts';
+import { isFleetError } from '../../lib/errors.ts';
+import { cycleIn } from './cycle.ts';
+import { parseJsonWithComments } from './json-comments.ts';
+import { readSubmission } from './read.ts';
+
+const options = { projectHasChecks: false };
+const read = (text: string, file = 'ralph.json') => readSubmission({ file, text }, options);
+
+function refusal(text: string, file = 'ralph.json'): string {
+  try {
+    read(text, file);
+  } catch (error) {
+    if (isFleetError(error, 'invalid_file')) return error.message;
+    throw error;
+  }
+  return 'accepted';
+}
+
+const check =
+  '"acceptance_criteria": [{"id": "t", "description": "works", "steps": ["click"], "backpressure": "npm test", "passes": true}]';
+
+describe('ralph.json', () => {
+  it('reads one task with comments; `passes` is not believed', () => {
+    const [draft, ...rest] = read(`{ // why\n "title": "a // b", ${check}, "budget": {"max_cost_usd": 2} /* end */ }`);
+    expect(rest).toEqual([]);
+    expect(draft).toMatchObject({ title: 'a // b', ref: null, limits: { maxUsd: 2, maxTokens: null } });
+    expect(draft?.checks).toEqual([{ id: 't', description: 'works', run: 'npm test', timeoutSeconds: 600 }]);
+    expect(draft?.description).toBe('Acceptance criteria:\n- t: works\n  - click');
+    expect(taskDraft.parse(draft)).toEqual(draft);
+  });
+
+  it('reads several with dependencies, also on tasks that exist', () => {
+    const drafts = read(
+      `{"tasks": [{"id": "a", "title": "A", ${check}}, {"id": "b", "title": "B", "depends_on": ["a", "T7"], ${check}}]}`,
+    );
+    expect(drafts.map(({ ref, dependsOn }) => [ref, dependsOn])).toEqual([
+      ['a', []],
+      ['b', ['a', 'T7']],
+    ]);
+  });
+
+  it('names circles, unknown tasks, doubled ids and missing checks, each where it stands', () => {
+    const text = `{"tasks": [
+  {"id": "a", "title": "A", "depends_on": ["c"], ${check}},
+  {"id": "b", "title": "B", "depends_on": ["a"], ${check}},
+  {"id": "c", "title": "C", "depends_on": ["b", "zz"]},
+  {"id": "b", "title": "B2", ${check}}
+]}`;
+    const message = refusal(text);
+    expect(message).toContain('ralph.json:4:');
+    expect(message).toContain('`tasks[0].depends_on` goes round in a circle: a -> c -> b -> a');
+    expect(message).toContain('`tasks[2].depends_on[1]` is `zz`, which is no task');
+    expect(message).toContain('`tasks[2].acceptance_criteria` has no checks');
+    expect(message).toContain('`tasks[3].id` is `b` again');
+  });
+
+  it.each([
+    ['{"title": "x", ', 'ralph.json:1:16 ends too early'],
+    ['{"title": "x"\n "a": 1}', 'ralph.json:2:2 is not valid JSON here'],
+    ['{"title": "x", "title": "y"}', 'has the same key twice'],
+    [`{"titel": "x", ${check}}`, '`titel` is not a known key: did you mean `title`?'],
+    [`{"title": "x", "execution": {"race": 3}, ${check}}`, '`execution.race` is 3'],
+    [`{"title": 3, ${check}}`, 'ralph.json:1:11 `title` is 3: write text'],
+    ['[]', 'is a list'],
+    ['null', '`acceptance_criteria` has no checks'],
+    ['', 'ends too early'],
+  ])('refuses %s', (text, message) => {
+    expect(refusal(text)).toContain(message);
+  });
+
+  it('gives the same value as JSON for any JSON', () => {
+    fc.assert(
+      fc.property(fc.jsonValue(), (any) => {
+        const text = JSON.stringify(any, null, 1);
+        expect(parseJsonWithComments({ file: 'x', text }).value).toEqual(JSON.parse(text));
+      }),
+    );
+  });
+
+  it('never fails in any other way than invalid_file', () => {
+    fc.assert(fc.property(fc.oneof(fc.string(), fc.json()), (text) => typeof refusal(text) === 'string'));
+  });
+});
+
+describe('a spec in Markdown', () => {
+  it('takes the title from the first heading and checks from the block and the list', () => {
+    const text =
+      'intro\n\n# Do it #\n\n- [ ] `npm test`\n- [ ] not a command\n\n```checks\n# comment\nlint: npm run lint\nnpm test\n```\n\n```sh\nrm -rf /\n```\n';
+    const [draft] = read(text, 'TASK.md');
+    expect(draft?.title).toBe('Do it');
+    expect(draft?.checks.map(({ id, run }) => [id, run])).toEqual([
+      ['npm-test', 'npm test'],
+      ['lint', 'npm run lint'],
+      ['npm-test-2', 'npm test'],
+    ]);
+  });
+
+  it('says what is missing when nothing could tell that it is done', () => {
+    expect(refusal('make it faster', 'words')).toContain('has no checks');
+    expect(refusal(' \n', 'words')).toContain('is empty');
+    const [draft] = readSubmission(
+      { file: 'words', text: `make it faster\n${'x'.repeat(300)}` },
+      { projectHasChecks: true },
+    );
+    expect(draft).toMatchObject({ title: 'make it faster', checks: [] });
+  });
+
+  it('gives valid drafts with unique ids for any text', () => {
+    const line = fc.oneof(fc.string(), fc.constantFrom('```checks', '```', '~~~', '- [ ] `a`', '# x', 'a: b'));
+    fc.assert(
+      fc.property(fc.array(line), (lines) => {
+        const any = { file: 'x.md', text: `T\n${lines.join('\n')}` };
+        const [draft] = readSubmission(any, { projectHasChecks: true });
+        taskDraft.parse(draft);
+        const ids = draft?.checks.map(({ id }) => id) ?? [];
+        expect(new Set(ids).size).toBe(ids.length);
+      }),
+    );
+  });
+});
+
+describe('cycleIn', () => {
+  it('finds a circle exactly when there is one', () => {
+    const graph = fc.array(fc.array(fc.nat(7), { maxLength: 3 }), { minLength: 1, maxLength: 8 });
+    fc.assert(
+      fc.property(graph, (rows) => {
+        const edges = new Map(rows.map((to, i) => [String(i), to.map(String)]));
+        const reach = (from: string, seen = new Set<string>()): Set<string> => {
+          for (const next of edges.get(from) ?? []) if (!seen.has(next)) reach(next, seen.add(next));
+          return seen;
+        };
+        const expected = [...edges.keys()].some((key) => reach(key).has(key));
+        const found = cycleIn(edges);
+        expect(found !== null).toBe(expected);
+        found?.forEach((key, i) => {
+          expect(edges.get(key)).toContain(found[(i + 1) % found.length]);
+        });
+      }),
+    );
+  });
+});

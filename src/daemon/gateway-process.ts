@@ -1,0 +1,126 @@
+import { closeSync, openSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { FleetConfig } from '../domain/fleet.ts';
+import { createGatewayClient, type GatewayClient } from '../gateway/client.ts';
+import type { Clock } from '../lib/clock.ts';
+import { sha256 } from '../lib/digest.ts';
+import { FleetError, isFleetError } from '../lib/errors.ts';
+import { baseEnvironment, spawnDetached } from '../lib/exec.ts';
+import type { Log } from '../lib/log.ts';
+import type { Paths } from '../lib/paths.ts';
+import type { GatewayPort } from '../loop/ports.ts';
+
+export interface GatewayProcessDeps {
+  paths: Paths;
+  clock: Clock;
+  log: Log;
+  config: () => FleetConfig;
+  env: Record<string, string | undefined>;
+  sshKeyFile: string;
+}
+
+const startDeadlineMs = 20_000;
+
+/** The gateway seen from the daemon: started when it does not answer, never stopped with the daemon. */
+export interface GatewayProcess {
+  port: GatewayPort;
+  /** Starts it unless one answers. */
+  ensure(): Promise<void>;
+  /** For `purge` only. */
+  end(): Promise<void>;
+}
+
+export function createGatewayProcess(deps: GatewayProcessDeps): GatewayProcess {
+  const client = createGatewayClient(deps.paths.gatewaySocket);
+  let starting: Promise<void> | null = null;
+
+  function ensure(): Promise<void> {
+    starting ??= start(deps, client).finally(() => {
+      starting = null;
+    });
+    return starting;
+  }
+
+  /** A call that finds no gateway starts one and is made again, once. */
+  async function withGateway<T>(call: () => Promise<T>): Promise<T> {
+    try {
+      return await call();
+    } catch (error) {
+      if (!isFleetError(error, 'gateway_unavailable')) throw error;
+      await ensure();
+      return call();
+    }
+  }
+
+  return {
+    ensure,
+    async end() {
+      const health = await client.health().catch(() => null);
+      if (health !== null) process.kill(health.pid, 'SIGTERM');
+    },
+    port: {
+      openTunnel: ({ id, endpoint, hostKey }) =>
+        withGateway(() => client.putTunnel(id, { endpoint, hostKey, privateKeyFile: deps.sshKeyFile })),
+      closeTunnel: (id) => client.deleteTunnel(id),
+      tunnels: async () => (await client.tunnels()).map((tunnel) => tunnel.vm),
+      grant: ({ token, iteration, ...grant }) =>
+        withGateway(() => client.putGrant(iteration, { ...grant, iteration, tokenHash: sha256(token) })),
+      revoke: (iteration) => withGateway(() => client.deleteGrant(iteration)),
+      limitTask: (task, limit) => withGateway(() => client.putLimit(task, limit)),
+      settlements: async (after, limit) => {
+        const { settlements } = await client.settlements(after, limit);
+        return settlements.map((call) => ({
+          seq: call.seq,
+          task: call.task,
+          iteration: call.iteration,
+          tokens: call.inputTokens + call.cacheWriteTokens + call.outputTokens,
+          usd: call.usd,
+          refused: call.refused,
+          retryAt: call.retryAt,
+        }));
+      },
+    },
+  };
+}
+
+async function start(deps: GatewayProcessDeps, client: GatewayClient): Promise<void> {
+  const { paths, clock, log } = deps;
+  if (await answers(client)) return;
+  const ending = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
+  const entry = fileURLToPath(new URL(`./gateway-main.${ending}`, import.meta.url));
+  const logFd = openSync(join(paths.logs, 'gateway.log'), 'a', 0o600);
+  try {
+    const pid = spawnDetached([process.execPath, '--disable-warning=ExperimentalWarning', entry], {
+      env: environment(deps),
+      logFd,
+      cwd: '/',
+    });
+    log.info({ pid }, 'the gateway is started');
+  } finally {
+    closeSync(logFd);
+  }
+  for (const end = clock.now() + startDeadlineMs; clock.now() < end; ) {
+    if (await answers(client)) return;
+    await clock.sleep(100);
+  }
+  throw new FleetError('gateway_unavailable', `The gateway did not start within ${startDeadlineMs / 1000} s.`, {
+    remedy: `less ${join(paths.logs, 'gateway.log')}`,
+  });
+}
+
+/** The credential reaches the gateway through its environment or a file it reads itself: never through an argument. */
+function environment({ config, env }: GatewayProcessDeps): Record<string, string> {
+  const child: Record<string, string> = { ...baseEnvironment(env), ANTHROPIC_UPSTREAM: config().upstream.anthropic };
+  const from = config().credentials['anthropic'] ?? { from: 'env' as const, name: 'ANTHROPIC_API_KEY' };
+  if (from.from === 'file') child['ANTHROPIC_API_KEY_FILE'] = from.name;
+  else if (env[from.name] !== undefined) child['ANTHROPIC_API_KEY'] = env[from.name] ?? '';
+  return child;
+}
+
+async function answers(client: GatewayClient): Promise<boolean> {
+  return client.health().then(
+    () => true,
+    () => false,
+  );
+}

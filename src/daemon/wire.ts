@@ -1,0 +1,189 @@
+import { join } from 'node:path';
+import type { ActionDeps } from '../actions/deps.ts';
+import { wantImage } from '../actions/image.ts';
+import { createAgent } from '../agents/registry.ts';
+import type { ApiDeps } from '../api/deps.ts';
+import { createChanges } from '../changes/create-changes.ts';
+import { readProjectSettings } from '../config/project/load.ts';
+import type { ReadyView } from '../contract/daemon-view.ts';
+import type { FleetConfig } from '../domain/fleet.ts';
+import { riskOf } from '../domain/risk.ts';
+import type { Task } from '../domain/task.ts';
+import { ralphUser } from '../guest/guest.ts';
+import { createGuests } from '../guest/guests.ts';
+import { type Clock, toIso } from '../lib/clock.ts';
+import { FleetError } from '../lib/errors.ts';
+import type { Exec } from '../lib/exec.ts';
+import type { Log } from '../lib/log.ts';
+import type { Paths } from '../lib/paths.ts';
+import type { Random } from '../lib/random.ts';
+import { resourcePath } from '../lib/resources.ts';
+import { createRunFiles } from '../loop/run-files.ts';
+import { createTranscripts } from '../loop/transcripts.ts';
+import { createNotifier } from '../notify/notify.ts';
+import { loadPrompts } from '../prompts/prompts.ts';
+import { type Control, createControl } from '../reconcile/control.ts';
+import { addressOf } from '../reconcile/execute/address.ts';
+import { openDatabase } from '../store/open.ts';
+import { createStore } from '../store/store.ts';
+import { keepConfig, readKeptConfig } from './config-store.ts';
+import { startDemo } from './demo.ts';
+import { createDoing } from './doing.ts';
+import { createGatewayProcess } from './gateway-process.ts';
+import { capacityOf, hostFacts } from './host.ts';
+import { openKeys } from './keys.ts';
+import { createLive } from './live.ts';
+import { openParts } from './parts.ts';
+import { purgedPaths, refusePurge } from './purge.ts';
+
+export interface WireDeps {
+  paths: Paths;
+  exec: Exec;
+  clock: Clock;
+  random: Random;
+  log: Log;
+  env: Record<string, string | undefined>;
+  version: string;
+  /** Ends the process: after a request to stop, or after a purge with what is to be removed. */
+  end: (removed: string[]) => void;
+}
+
+export interface Wired {
+  api: ApiDeps;
+  control: Control;
+  close(): Promise<void>;
+}
+
+/** Makes everything of the daemon and hands each its parts. No logic. */
+export async function wire(deps: WireDeps): Promise<Wired> {
+  const { paths, exec, clock, random, log, env } = deps;
+  const startedAt = clock.now();
+  let config: FleetConfig = await readKeptConfig(paths, log);
+  const store = createStore({ db: openDatabase(paths.fleetDb), clock });
+  const keys = await openKeys(paths.keys, exec);
+  const parts = await openParts({ exec, paths, log, clock }, config);
+  const guests = createGuests({ clock, log, keyFile: keys.sshKeyFile });
+  const changes = createChanges({ exec, paths, clock, random, log });
+  const gateway = createGatewayProcess({ paths, clock, log, env, config: () => config, sshKeyFile: keys.sshKeyFile });
+  const runs = createRunFiles(paths.runs);
+  const actions: ActionDeps = { store, clock, changes, config: () => config };
+  const agentOf = (iteration: string) => store.tasks.mustGet(store.iterations.mustGet(iteration).task).agent;
+  const transcripts = createTranscripts({
+    runs,
+    clock,
+    agent: createAgent,
+    agentOf,
+    newest: (ralph) => {
+      const [last] = store.iterations.list('WHERE ralph = ? ORDER BY startedAt DESC LIMIT 1', ralph);
+      return last === undefined ? null : { iteration: last.id, agent: agentOf(last.id), ended: last.phase === 'ended' };
+    },
+  });
+  const control = createControl({
+    store,
+    clock,
+    random,
+    log,
+    config: () => config,
+    driver: parts.driver,
+    guests,
+    changes,
+    images: parts.images,
+    gateway: gateway.port,
+    runs,
+    agent: createAgent,
+    prompts: await loadPrompts(resourcePath('prompts')),
+    authorizedKey: keys.authorizedKey,
+    tokenOf: keys.tokenOf,
+    preparedPath: (key) => join(paths.images, `prepared-${key}.qcow2`),
+    incomingPath: (iteration) => join(paths.runs, `${iteration}.bundle`),
+    readSettings: async (project, commit) => {
+      const text = await changes.readFile(project.name, commit, '.ralph/project.yaml');
+      return text === null ? project.settings : readProjectSettings({ file: '.ralph/project.yaml', text }, []).value;
+    },
+    notify: createNotifier({ exec, log, env, fetch, fleet: () => config.name, channels: () => config.notify }),
+    capacity: () => capacityOf(config),
+    accel: parts.accel,
+    pause: { busyMs: 1_000, idleMs: 10_000 },
+  });
+  const doing = createDoing({ store, transcripts });
+  const live = createLive({
+    parts,
+    control: () => control,
+    startedAt,
+    version: deps.version,
+    host: () => hostFacts(paths.state),
+    doing,
+  });
+  const filesOf = async (task: Task) => {
+    if (task.head === null || task.base === null) return [];
+    const { settings } = store.projects.mustGet(task.project);
+    const files = await changes.files(task.project, task.base, task.head, settings.protected);
+    return files.map((file) => ({ ...file, risk: riskOf(file.path) }));
+  };
+  const api: ApiDeps = {
+    actions,
+    log,
+    queries: { store, clock, config: () => config, live },
+    ready: () => readyOf(control, startedAt, deps.version),
+    nudge: () => control.runner.nudge(),
+    look: async () => (await control.look()).plan,
+    stop: () => deps.end([]),
+    wantImage: async () => wantImage(actions, await parts.images.key()),
+    takeConfig: async (next) => {
+      await parts.take(next);
+      await keepConfig(paths, next);
+      config = next;
+    },
+    startDemo: () => startDemo({ ...actions, exec, paths }),
+    purge: async (confirmed) => {
+      const folders = purgedPaths(paths);
+      if (!confirmed) return { purged: false, paths: folders };
+      refusePurge(store);
+      await gateway.end();
+      deps.end(folders);
+      return { purged: true, paths: folders };
+    },
+    filesOf,
+    diffOf: async (task) =>
+      task.head === null || task.base === null ? '' : changes.diff(task.project, task.base, task.head),
+    isBaseTip: async (task) => {
+      const project = store.projects.get(task.project);
+      if (project === null) return null;
+      return changes.sync(project).then(
+        ({ tip }) => tip === task.base,
+        () => null,
+      );
+    },
+    transcripts,
+    terminal: async (name, size) => {
+      const ralph = store.ralphs.mustGet(name);
+      const vm = ralph.vm === null ? null : store.vms.get(ralph.vm);
+      if (vm === null || vm.phase !== 'ready') {
+        throw new FleetError('vm_not_ready', `\`${name}\` has no running VM to attach to.`, {
+          remedy: `ralph-fleet logs ${name}`,
+        });
+      }
+      return guests.terminal(addressOf({ driver: parts.driver, store }, vm), { user: ralphUser, ...size });
+    },
+  };
+  return {
+    api,
+    control,
+    async close() {
+      await control.runner.stop(10_000);
+      await guests.close();
+      store.close();
+    },
+  };
+}
+
+function readyOf(control: Control, startedAt: number, version: string): ReadyView {
+  const isReady = control.runner.lastPass() !== null;
+  return {
+    ready: isReady,
+    stage: isReady ? 'ready' : 'first pass',
+    pid: process.pid,
+    version,
+    since: toIso(startedAt),
+  };
+}

@@ -1,0 +1,222 @@
+import { access, mkdir, readdir, rm } from 'node:fs/promises';
+import { vmName } from '../../domain/vm.ts';
+import type { Clock } from '../../lib/clock.ts';
+import { FleetError } from '../../lib/errors.ts';
+import type { Exec } from '../../lib/exec.ts';
+import type { Log } from '../../lib/log.ts';
+import type { Paths } from '../../lib/paths.ts';
+import type { Driver, ObservedVm } from '../driver.ts';
+import { assertVmId, isVmId } from '../vm-id.ts';
+import { type Accel, probeAccel } from './accel.ts';
+import { readTail } from './console.ts';
+import { createVmMaker } from './create.ts';
+import { createObserveDomains, type Domain } from './domains.ts';
+import { createGuestAgent } from './guest-agent.ts';
+import { createOverlays } from './overlay.ts';
+import { homeMark, libvirtLog, vmPlaces } from './places.ts';
+import { probeLibvirt } from './probe.ts';
+import { createVirsh } from './virsh.ts';
+
+export interface LibvirtDriverOptions {
+  exec: Exec;
+  paths: Paths;
+  /** The fleet's name: its mark on every domain, together with its home on the host. */
+  fleet: string;
+  log: Log;
+  clock: Clock;
+  /** Default: proved once per driver by running code. */
+  accel?: () => Promise<Accel>;
+}
+
+/** How often a VM that was asked to power off is looked at. */
+const offPollMs = 250;
+/** How long the guest's agent may take to accept a shutdown before ACPI is tried. */
+const agentShutdownMs = 10_000;
+/** libvirt itself waits some 15 s for QEMU to die. */
+const destroyMs = 60_000;
+const startMs = 120_000;
+
+export function createLibvirtDriver(options: LibvirtDriverOptions): Driver {
+  const { exec, paths, clock, log } = options;
+  const virsh = createVirsh(exec);
+  const mark = { fleet: options.fleet, home: homeMark(paths) };
+  const observe = createObserveDomains(virsh, mark);
+  const agent = createGuestAgent(virsh);
+  const overlays = createOverlays(exec);
+  const accel = once(options.accel ?? (() => probeAccel(exec)));
+  const makeVm = createVmMaker({ exec, virsh, paths, overlays, mark, accel, observe });
+
+  /** The domain if it is ours; a foreign one of the same name is as good as none. */
+  async function look(id: string): Promise<Domain | null> {
+    assertVmId(id);
+    const domain = (await observe()).get(id);
+    return domain?.isOurs ? domain : null;
+  }
+
+  async function lookMade(id: string): Promise<Domain> {
+    const domain = await look(id);
+    if (domain !== null) return domain;
+    throw new FleetError('not_found', `There is no VM \`${id}\`.`);
+  }
+
+  /** Runs a command that changes a domain; when it fails though the domain is as wanted, its reply was lost or doubled. */
+  async function change(id: string, argv: string[], isDone: (domain: Domain | null) => boolean, timeoutMs = 30_000) {
+    try {
+      await virsh(argv, { timeoutMs });
+    } catch (error) {
+      if (isDone(await look(id))) return;
+      throw error;
+    }
+  }
+
+  async function powerOff(id: string): Promise<void> {
+    await change(id, ['destroy', vmName(id)], (domain) => domain === null || isOff(domain), destroyMs);
+  }
+
+  async function askToPowerOff(id: string, graceMs: number): Promise<boolean> {
+    const until = clock.now() + graceMs;
+    const ask = (mode: string) =>
+      virsh(['shutdown', vmName(id), '--mode', mode], { timeoutMs: Math.min(graceMs, agentShutdownMs) });
+    try {
+      await ask('agent').catch(() => ask('acpi'));
+    } catch (err) {
+      log.debug({ driver: 'libvirt', vm: id, err }, 'the guest cannot be asked to power off');
+    }
+    for (;;) {
+      const domain = await look(id);
+      if (domain === null || isOff(domain)) return true;
+      if (clock.now() >= until) return false;
+      await clock.sleep(offPollMs);
+    }
+  }
+
+  return {
+    name: 'libvirt',
+    wall: 'device',
+    probe: () => probeLibvirt({ exec, virsh, paths, accel }),
+
+    async list() {
+      const [domains, folders] = [await observe(), await vmFolders(paths)];
+      const found: ObservedVm[] = [];
+      for (const { id, state, isOurs } of domains.values()) {
+        if (!isOurs) continue;
+        found.push({ id, state: (await isThere(vmPlaces(paths, id).disk)) ? state : 'partial' });
+      }
+      const listed = new Set(found.map((vm) => vm.id));
+      for (const id of folders) if (!listed.has(id)) found.push({ id, state: 'partial' });
+      return found.sort((a, b) => a.id.localeCompare(b.id));
+    },
+
+    create: makeVm,
+
+    async start(id) {
+      const domain = await lookMade(id);
+      if (!isOff(domain)) return;
+      await openSocketFolder(paths, id);
+      await change(id, ['start', vmName(id)], (now) => now !== null && !isOff(now), startMs);
+    },
+
+    async stop(id, graceMs) {
+      const domain = await look(id);
+      if (domain === null || isOff(domain)) return;
+      if (graceMs > 0 && domain.state === 'running' && (await askToPowerOff(id, graceMs))) return;
+      await powerOff(id);
+    },
+
+    async pause(id) {
+      const domain = running(await lookMade(id));
+      if (domain.state === 'paused') return;
+      await change(id, ['suspend', vmName(id)], (now) => now?.state === 'paused');
+    },
+
+    async resume(id) {
+      const domain = running(await lookMade(id));
+      if (domain.state === 'running') return;
+      await change(id, ['resume', vmName(id)], (now) => now?.state === 'running');
+    },
+
+    async remove(id) {
+      const domain = await look(id);
+      if (domain !== null) {
+        if (!isOff(domain)) await powerOff(id);
+        await change(id, ['undefine', vmName(id), ...everything], (now) => now === null);
+        await rm(libvirtLog(id), { force: true });
+      }
+      const { folder, socketFolder } = vmPlaces(paths, id);
+      await rm(socketFolder, { recursive: true, force: true });
+      await rm(folder, { recursive: true, force: true });
+    },
+
+    endpoint: (id, use) => ({ kind: 'unix', path: vmPlaces(paths, id).sockets[use] }),
+
+    async agentAnswers(id) {
+      assertVmId(id);
+      return agent.answers(id);
+    },
+
+    async hostKey(id) {
+      assertVmId(id);
+      return agent.hostKey(id);
+    },
+
+    async setTime(id, ms) {
+      await lookMade(id);
+      await agent.setTime(id, ms);
+    },
+
+    consoleTail: async (id, maxBytes) => readTail(vmPlaces(paths, id).console, maxBytes),
+
+    async exportDisk(id, target) {
+      const domain = await lookMade(id);
+      if (!isOff(domain)) {
+        throw new FleetError('vm_not_ready', `VM \`${id}\` is ${domain.state}; its disk is exported when it is off.`);
+      }
+      await overlays.copy(vmPlaces(paths, id).disk, target);
+    },
+  };
+}
+
+/** What `undefine` has to take along, or it refuses. */
+const everything = ['--managed-save', '--snapshots-metadata', '--checkpoints-metadata', '--nvram'];
+
+function isOff(domain: Domain): boolean {
+  return domain.state === 'off' || domain.state === 'crashed';
+}
+
+function running(domain: Domain): Domain {
+  if (!isOff(domain)) return domain;
+  throw new FleetError('vm_not_ready', `VM \`${domain.id}\` is ${domain.state}, not running.`);
+}
+
+/** For others to pass through to a socket they know and may open, never to look around in. */
+async function openSocketFolder(paths: Paths, id: string): Promise<void> {
+  await mkdir(vmPlaces(paths, id).socketFolder, { recursive: true, mode: 0o711 });
+}
+
+async function vmFolders(paths: Paths): Promise<string[]> {
+  try {
+    return (await readdir(paths.vms)).filter(isVmId);
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw new FleetError('driver_unavailable', `Cannot read the VMs' folder \`${paths.vms}\`.`, { cause });
+  }
+}
+
+function isThere(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** Remembers what was found; a failure is tried again. */
+function once<T>(find: () => Promise<T>): () => Promise<T> {
+  let found: Promise<T> | null = null;
+  return () => {
+    found ??= find().catch((error) => {
+      found = null;
+      throw error;
+    });
+    return found;
+  };
+}

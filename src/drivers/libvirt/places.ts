@@ -1,0 +1,45 @@
+import { createHash } from 'node:crypto';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { type ChannelUse, channelUses } from '../../domain/endpoint.ts';
+import { vmName } from '../../domain/vm.ts';
+import type { Paths } from '../../lib/paths.ts';
+import { assertVmId } from '../vm-id.ts';
+
+/** Every file of one VM on the host. */
+export interface VmPlaces {
+  folder: string;
+  disk: string;
+  /** The domain XML as it was given to libvirt. */
+  definition: string;
+  console: string;
+  socketFolder: string;
+  sockets: Record<ChannelUse, string>;
+}
+
+export function vmPlaces(paths: Paths, id: string): VmPlaces {
+  assertVmId(id);
+  const folder = join(paths.vms, id);
+  const socketFolder = join(paths.runtime, `vm-${id}`);
+  const socket = (use: ChannelUse) => [use, join(socketFolder, `${use}.sock`)] as const;
+  return {
+    folder,
+    disk: join(folder, 'disk.qcow2'),
+    definition: join(folder, 'domain.xml'),
+    console: join(folder, 'console.log'),
+    socketFolder,
+    sockets: Object.fromEntries(channelUses.map(socket)) as Record<ChannelUse, string>,
+  };
+}
+
+/** Names this fleet's home on the host, so that two fleets of one name under one libvirt keep apart. */
+export function homeMark(paths: Paths): string {
+  return createHash('sha256').update(paths.state).digest('hex').slice(0, 12);
+}
+
+/** The log libvirt keeps of a domain's QEMU; it stays when the domain goes, unless removed. */
+export function libvirtLog(id: string, env: NodeJS.ProcessEnv = process.env, uid = process.getuid?.()): string {
+  const cache = env['XDG_CACHE_HOME'] || join(env['HOME'] ?? homedir(), '.cache');
+  const folder = uid === 0 ? '/var/log/libvirt/qemu' : join(cache, 'libvirt/qemu/log');
+  return join(folder, `${vmName(id)}.log`);
+}

@@ -1,0 +1,79 @@
+import { once } from 'node:events';
+import { Readable } from 'node:stream';
+import type { ClientChannel } from 'ssh2';
+import { FleetError } from '../lib/errors.ts';
+
+/** What a command in a guest gave back; `output` is empty where it was handed on piece by piece. */
+export interface Exchange {
+  exitCode: number;
+  output: Uint8Array;
+  /** The last part of stderr. */
+  said: Uint8Array;
+}
+
+export interface ExchangeLimits {
+  what: string;
+  /** More output than this ends the command with `too_large`. */
+  maxBytes: number;
+  input?: Uint8Array | Readable;
+  onOutput?: (chunk: Uint8Array) => Promise<void>;
+}
+
+const maxSaid = 1024 * 1024;
+
+/** Runs a channel to its end: input in, output out, both bounded. Without an exit code the connection broke. */
+export async function exchange(channel: ClientChannel, call: ExchangeLimits): Promise<Exchange> {
+  const exit = new Promise<number | null>((resolve) => {
+    channel.once('exit', (code: number | null) => resolve(code));
+    channel.once('close', () => resolve(null));
+  });
+  channel.on('error', () => {});
+  const said = keepTail(channel.stderr);
+  const fed = feed(channel, call.input);
+  fed.catch(() => endChannel(channel));
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of channel as AsyncIterable<Uint8Array>) {
+    size += chunk.length;
+    if (size > call.maxBytes) {
+      endChannel(channel);
+      throw new FleetError('too_large', `The guest sent more than ${call.maxBytes} bytes when asked to ${call.what}.`);
+    }
+    if (call.onOutput) await call.onOutput(chunk);
+    else chunks.push(chunk);
+  }
+  const exitCode = await exit;
+  await fed;
+  if (exitCode === null) throw new Error('the command was cut off');
+  return { exitCode, output: Buffer.concat(chunks), said: said() };
+}
+
+/** Closing a channel does not end the command in the guest; the signal does. */
+export function endChannel(channel: ClientChannel): void {
+  if (channel.destroyed) return;
+  channel.signal('TERM');
+  channel.destroy();
+}
+
+/** The channel takes no more once the command has gone; that is for its exit code to tell. */
+async function feed(channel: ClientChannel, input: Uint8Array | Readable | undefined): Promise<void> {
+  if (!(input instanceof Readable)) {
+    channel.end(input);
+    return;
+  }
+  const gone = once(channel, 'close').catch(() => {});
+  for await (const chunk of input) {
+    if (channel.destroyed || !channel.writable) break;
+    if (!channel.write(chunk)) await Promise.race([once(channel, 'drain'), gone]);
+  }
+  channel.end();
+}
+
+function keepTail(stream: Readable): () => Uint8Array {
+  let kept = Buffer.alloc(0);
+  stream.on('error', () => {});
+  stream.on('data', (chunk: Buffer) => {
+    kept = Buffer.concat([kept, chunk]).subarray(-maxSaid);
+  });
+  return () => kept;
+}

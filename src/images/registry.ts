@@ -1,0 +1,15 @@
+import type { FleetConfig } from '../domain/fleet.ts';
+import type { ImageBuilder } from './builder.ts';
+import { createDebianBuilder, type DebianBuilderDeps } from './debian/builder.ts';
+import { createNixBuilder } from './nix/builder.ts';
+
+export type ImageBuilderDeps = Omit<DebianBuilderDeps, 'mirror' | 'agents'>;
+
+/** The builder the fleet asks for; `auto` is Nix where it can build, else Debian. The only place that names a builder. */
+export async function chooseImageBuilder(image: FleetConfig['image'], deps: ImageBuilderDeps): Promise<ImageBuilder> {
+  const debian = createDebianBuilder({ ...deps, mirror: image.debianMirror, agents: image.agents });
+  const nix = createNixBuilder(deps);
+  if (image.builder === 'debian') return debian;
+  if (image.builder === 'nix') return nix;
+  return (await nix.probe()).available ? nix : debian;
+}

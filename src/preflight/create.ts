@@ -1,0 +1,52 @@
+import type { FleetConfig } from '../domain/fleet.ts';
+import type { Driver } from '../drivers/driver.ts';
+import type { ImageBuilder } from '../images/builder.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { Exec } from '../lib/exec.ts';
+import type { Paths } from '../lib/paths.ts';
+import { resourcePath } from '../lib/resources.ts';
+import { preflightChecks } from './checks.ts';
+import type { Host } from './host.ts';
+import { type PreflightResult, runPreflight } from './preflight.ts';
+
+export interface PreflightParts {
+  exec: Exec;
+  clock: Clock;
+  paths: Paths;
+  /** `createHost()`. */
+  host: Host;
+  config: FleetConfig;
+  /** Opens the driver and builder `config` asks for, from their registries; what they throw is reported as a finding. */
+  driver: () => Promise<Driver>;
+  builder: () => Promise<ImageBuilder>;
+  /** Number of the store's migrations; null skips the look for a newer database. */
+  stateVersion: number | null;
+}
+
+/** What `doctor` and `up` call: the checks for this host and what fleet.yaml asks for. Changes nothing, never throws. */
+export function createPreflight(parts: PreflightParts): (wanted: { demo: boolean }) => Promise<PreflightResult> {
+  const { config, driver, builder, exec, clock, paths, host, stateVersion } = parts;
+  return ({ demo }) =>
+    runPreflight(
+      {
+        exec,
+        clock,
+        paths,
+        host,
+        driver,
+        builder,
+        stateVersion,
+        wanted: { vms: vmsAtOnce(config), ...config.vms.size, credential: !demo },
+        credentials: Object.values(config.credentials),
+        setupCommand: resourcePath('scripts/setup'),
+        nodeVersion: process.versions.node,
+      },
+      preflightChecks({ platform: host.platform, arch: process.arch }),
+    );
+}
+
+/** One VM per Ralph, one room for the verifier; `auto` starts fewer where they do not fit. */
+function vmsAtOnce(config: FleetConfig): number {
+  const wanted = config.roles.implementer + config.roles.reviewer + 1;
+  return config.vms.count === 'auto' ? Math.min(wanted, 2) : Math.min(wanted, config.vms.count);
+}

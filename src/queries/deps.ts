@@ -1,0 +1,35 @@
+import type { FleetConfig } from '../domain/fleet.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { Store } from '../store/store.ts';
+
+/** What a question needs: the rows, and what only the running daemon knows. A query changes nothing. */
+export interface QueryDeps {
+  store: Store;
+  clock: Clock;
+  config: () => FleetConfig;
+  live: Live;
+}
+
+/** What the daemon knows beyond its rows. */
+export interface Live {
+  pid: number;
+  version: string;
+  since: number;
+  driver: () => { name: string; wall: FleetConfig['wall'] | null; accel: 'kvm' | 'hvf' | 'tcg' | null };
+  host: () => { memoryMiB: number | null; diskFreeGiB: number | null };
+  /** When the last pass was planned, and what it left waiting. */
+  lastPass: () => { at: number; waits: { subject: string; reason: string }[] } | null;
+  /** What is wrong now: failing steps, a silent driver or gateway. */
+  problems: () => LiveProblem[];
+  /** A few words on what an iteration does, from its own stream. */
+  doing: (iteration: string) => string | null;
+}
+
+export interface LiveProblem {
+  id: string;
+  what: string;
+  since: number;
+  remedy: string;
+  vm: string | null;
+  severity: 'error' | 'warning';
+}

@@ -1,0 +1,122 @@
+import type { ApprovalRow, DiskView, FleetView, VmView } from '../contract/fleet-view.ts';
+import type { Disk } from '../domain/disk.ts';
+import { evidenceDigest, reviewOf } from '../domain/evidence.ts';
+import { inbox } from '../domain/inbox.ts';
+import { toInboxSnapshot } from '../domain/inbox-snapshot.ts';
+import type { Task } from '../domain/task.ts';
+import { holdsRoom, type Vm, vmName } from '../domain/vm.ts';
+import { toIso } from '../lib/clock.ts';
+import type { QueryDeps } from './deps.ts';
+import { ralphRow } from './ralph-row.ts';
+import { taskRow } from './task-row.ts';
+
+const endedShown = 20;
+
+/** The one status document: every face shows this and nothing else. */
+export function fleetView(deps: QueryDeps): FleetView {
+  const { store, clock, config, live } = deps;
+  const now = clock.now();
+  const tasks = shownTasks(deps);
+  const vms = store.vms.list("WHERE phase <> 'gone' ORDER BY since");
+  const fleet = store.fleet();
+  const driver = live.driver();
+  const problems = live.problems();
+  const pass = live.lastPass();
+  return {
+    seq: store.events.last(),
+    asOf: toIso(now),
+    passAt: pass === null ? null : toIso(pass.at),
+    fleet: {
+      name: config().name,
+      driver: driver.name,
+      wall: driver.wall,
+      accel: driver.accel,
+      desired: fleet.desire,
+      paused: fleet.paused,
+      daemon: { pid: live.pid, version: live.version, since: toIso(live.since) },
+    },
+    host: {
+      ...live.host(),
+      promisedMiB: vms.filter(holdsRoom).reduce((sum, vm) => sum + vm.size.memoryMiB, 0),
+    },
+    disks: store.disks.list('ORDER BY since').map(diskView),
+    vms: vms.map((vm) => vmView(deps, vm)),
+    ralphs: store.ralphs.list('ORDER BY name').map((ralph) => ralphRow(deps, ralph)),
+    tasks: tasks.map((task) => taskRow(deps, task)),
+    approvals: tasks.filter((task) => task.phase === 'awaiting_approval').flatMap((task) => approvalRow(deps, task)),
+    inbox: inbox(
+      toInboxSnapshot({
+        now,
+        tasks,
+        iterations: store.iterations.list("WHERE ask IS NOT NULL AND ask <> 'null'"),
+        reviews: store.reviews.list("WHERE phase = 'approved'"),
+        reviewsWaiting: config().limits.reviewsWaiting,
+        problems,
+      }),
+    ),
+    budget: budgetOf(deps),
+    limits: { reviewsWaiting: config().limits.reviewsWaiting },
+    problems: problems.map(({ what, since, remedy, severity }) => ({ what, since: toIso(since), remedy, severity })),
+  };
+}
+
+/** All that has not ended, and the newest that have. */
+function shownTasks({ store }: QueryDeps): Task[] {
+  const open = store.tasks.list("WHERE phase NOT IN ('merged', 'closed', 'cancelled') ORDER BY createdAt, rowid");
+  const ended = store.tasks.list(
+    "WHERE phase IN ('merged', 'closed', 'cancelled') ORDER BY since DESC LIMIT ?",
+    endedShown,
+  );
+  return [...open, ...ended];
+}
+
+export function diskView(disk: Disk): DiskView {
+  const { key, kind, project, phase, progress, failure } = disk;
+  return { key, kind, project, phase, since: toIso(disk.since), progress, failure, sizeBytes: null };
+}
+
+export function vmView(deps: QueryDeps, vm: Vm): VmView {
+  const driver = deps.live.driver();
+  return {
+    id: vm.id,
+    name: vmName(vm.id),
+    role: vm.purpose,
+    phase: vm.phase,
+    since: toIso(vm.since),
+    stage: vm.stage,
+    driver: driver.name,
+    way: 'boot',
+    accel: driver.accel,
+    sshPort: null,
+    project: vm.project,
+    task: vm.task,
+    ralph: vm.ralph,
+    cpus: vm.size.cpus,
+    memoryMiB: vm.size.memoryMiB,
+    failure: vm.failure,
+  };
+}
+
+function approvalRow({ store }: QueryDeps, task: Task): ApprovalRow[] {
+  const { head: commit, base } = task;
+  if (commit === null || base === null) return [];
+  const checkRuns = store.checkRuns.list('WHERE task = ?', task.id);
+  const reviews = store.reviews.list('WHERE task = ?', task.id);
+  const rows = { commit, base, checkRuns, reviews };
+  const verdict = reviewOf(rows)?.phase === 'approved' ? 'approved' : 'none';
+  return [{ task: task.id, commit, base, evidence: evidenceDigest(rows), since: toIso(task.since), verdict }];
+}
+
+function budgetOf({ store, config, live }: QueryDeps): FleetView['budget'] {
+  const { budget } = config();
+  const total = store.spend.total();
+  return {
+    per: budget.per,
+    since: toIso(live.since),
+    resetsAt: null,
+    limit: { tokens: budget.tokens, usd: budget.usd, calls: budget.calls },
+    spent: { ...total, seconds: 0 },
+    warnAt: budget.warnAt,
+    window: null,
+  };
+}

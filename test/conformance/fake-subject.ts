@@ -1,0 +1,44 @@
+import { createHash } from 'node:crypto';
+import { createFakeDriver } from '../../src/drivers/fake/driver.ts';
+import { createFakeWorld } from '../../src/drivers/fake/world.ts';
+import type { Clock } from '../../src/lib/clock.ts';
+import type { DriverSubject } from './driver.ts';
+
+export async function fakeSubject(): Promise<DriverSubject> {
+  const time = { now: 0 };
+  const clock: Clock = {
+    now: () => time.now,
+    sleep: async (ms) => {
+      time.now += ms;
+    },
+  };
+  let drawn = 0;
+  const random = {
+    hex: (bytes: number) =>
+      createHash('sha256')
+        .update(String(drawn++))
+        .digest('hex')
+        .slice(0, bytes * 2),
+  };
+  const world = createFakeWorld({ clock, random });
+  const make = (fleet: string) => createFakeDriver({ world, fleet });
+  return {
+    driver: make('ours'),
+    again: () => make('ours'),
+    foreign: make('theirs'),
+    unreachable: createFakeDriver({ world: { ...world, down: true }, fleet: 'ours' }),
+    cutOff: createFakeDriver({ world, fleet: 'ours', faults: { next: () => ({ kind: 'cut-off' }) } }),
+    spec: (id) => ({
+      id,
+      base: '/images/base.qcow2',
+      boot: null,
+      size: { cpus: 1, memoryMiB: 512, diskGiB: 4 },
+      authorizedKey: 'ssh-ed25519 AAAA test',
+    }),
+    exportTarget: '/images/prepared.qcow2',
+    baseDigest: async () => 'unchanged',
+    leftovers: async (id) => [...world.vms.keys()].filter((one) => one === id),
+    wait: (ms) => clock.sleep(ms),
+    close: async () => {},
+  };
+}

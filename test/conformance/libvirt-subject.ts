@@ -1,0 +1,101 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { createLibvirtDriver } from '../../src/drivers/libvirt/driver.ts';
+import { createSystemClock } from '../../src/lib/clock.ts';
+import { createExec, type Exec } from '../../src/lib/exec.ts';
+import { createSilentLog } from '../../src/lib/log.ts';
+import { resolvePaths } from '../../src/lib/paths.ts';
+import { makeKeyPair, runInGuest } from '../fixtures/guest-shell.ts';
+import { testImage } from '../fixtures/image.ts';
+import type { DriverSubject } from './driver.ts';
+import { proveNoWayOut } from './wall.ts';
+
+const exec = createExec();
+const clock = createSystemClock();
+
+export async function libvirtSubject(): Promise<DriverSubject> {
+  const image = await testImage();
+  const root = await mkdtemp(join(tmpdir(), 'rf-c-'));
+  await chmod(root, 0o755);
+  const place = async (name: string) => {
+    const home = join(root, name);
+    await mkdir(home);
+    const paths = resolvePaths({ HOME: home, XDG_STATE_HOME: home, XDG_CACHE_HOME: home, XDG_RUNTIME_DIR: home });
+    await mkdir(paths.images, { recursive: true });
+    return paths;
+  };
+  const paths = await place('a');
+  const parts = { exec, paths, fleet: 'conformance', log: createSilentLog(), clock };
+  const make = (more: Partial<typeof parts> = {}) => createLibvirtDriver({ ...parts, ...more });
+  const key = makeKeyPair();
+  // The same fleet name, another home: must be as foreign as another name.
+  const foreign = make({ paths: await place('b') });
+  const driver = make();
+  return {
+    driver,
+    again: () => make(),
+    foreign,
+    unreachable: make({ exec: withoutDaemon(join(root, 'no-socket')) }),
+    cutOff: make({ exec: failing('define') }),
+    spec: (id) => ({
+      id,
+      base: image.path,
+      boot: image.boot,
+      size: { cpus: 2, memoryMiB: 1024, diskGiB: 4 },
+      authorizedKey: key.public,
+    }),
+    exportTarget: join(paths.images, 'prepared.qcow2'),
+    baseDigest: () => digest(image.path),
+    leftovers: (id) => leftovers(id, root),
+    wait: (ms) => clock.sleep(ms),
+    async proveWall(id) {
+      const hostKey = (await driver.hostKey(id)) ?? '';
+      const endpoint = driver.endpoint(id, 'control');
+      if (endpoint.kind !== 'unix') throw new Error('the control channel must be a unix socket');
+      const target = { socket: endpoint.path, hostKey, privateKey: key.private };
+      await proveNoWayOut((command) => runInGuest(target, command));
+    },
+    async close() {
+      for (const one of [driver, foreign]) for (const vm of await one.list()) await one.remove(vm.id);
+      await rm(root, { recursive: true, force: true });
+    },
+  };
+}
+
+/** virsh is real, the daemon it is sent to does not exist. */
+function withoutDaemon(socket: string): Exec {
+  return (argv, options) =>
+    exec(
+      argv.map((arg) => (arg === 'qemu:///session' ? `qemu+unix:///session?socket=${socket}` : arg)),
+      options,
+    );
+}
+
+function failing(word: string): Exec {
+  return (argv, options) => (argv.includes(word) ? Promise.reject(new Error('cut off')) : exec(argv, options));
+}
+
+async function digest(file: string): Promise<string> {
+  const hash = createHash('sha256');
+  await pipeline(createReadStream(file), hash);
+  return hash.digest('hex');
+}
+
+async function leftovers(id: string, root: string): Promise<string[]> {
+  const found: string[] = [];
+  const { stdout } = await exec(['virsh', '-q', '-c', 'qemu:///session', 'list', '--all', '--name']);
+  found.push(...stdout.split('\n').filter((name) => name.includes(id)));
+  for (const folder of [root, '/var/log/libvirt', '/var/lib/libvirt/qemu', '/run/libvirt/qemu']) {
+    const files = await readdir(folder, { recursive: true }).catch(() => []);
+    found.push(...files.filter((file) => file.includes(id)).map((file) => join(folder, file)));
+  }
+  for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name))) {
+    const command = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
+    if (command.includes(`rf-${id}`)) found.push(`process ${pid}: ${command.slice(0, 80)}`);
+  }
+  return found;
+}

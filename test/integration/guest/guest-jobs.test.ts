@@ -1,0 +1,158 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { parseCheckResults } from '../../../src/guest/answers.ts';
+import type { Guests } from '../../../src/guest/guest.ts';
+import { exec, type LocalGuest, startLocalGuest, text, until } from './fixture.ts';
+
+let guest: LocalGuest;
+let guests: Guests;
+const sh = (line: string) => ['sh', '-c', line];
+const ended = (id: string) => until(guests, guest.address, id, 'ended');
+const stream = async (id: string) => text(await guests.readStream(guest.address, id, 0, 1_000_000));
+
+beforeAll(async () => {
+  guest = await startLocalGuest();
+  guests = guest.daemon();
+});
+afterAll(() => guest?.close());
+
+test('a job: argv, environment, files, streams, signals and exit code arrive as they were given', async () => {
+  const odd = 'a\'b "c" $(touch pwned) `x` \\ \n * é🐳';
+  const path = join(guest.root, 'home/nobody/.config/deep/prompt.md');
+  await guests.startJob(
+    guest.address,
+    guest.job('it-1', {
+      argv: [
+        'sh',
+        '-c',
+        'printf "%s|" "$@" "$ODD"; id -un; pwd; stat -c %a "$P"; cat "$P"; echo e >&2; echo s >>"$RALPH_SIGNALS"; exit 3',
+        'x',
+        odd,
+        '',
+      ],
+      env: { ODD: odd, P: path, 'BAD NAME; touch pwned': 'x' },
+      files: [{ path, content: odd, mode: 0o640 }],
+    }),
+  );
+  const job = await ended('it-1');
+  expect(job.end).toMatchObject({ exitCode: 3, signal: null, timedOut: false, killed: false });
+  const home = join(guest.root, 'home/nobody');
+  expect(await stream('it-1')).toBe(`${odd}||${odd}|nobody\n${home}\n640\n${odd}`);
+  expect(text(await guests.readJobFile(guest.address, 'it-1', 'stderr', 100))).toBe('e\n');
+  expect(text(await guests.readJobFile(guest.address, 'it-1', 'signals.jsonl', 100))).toBe('s\n');
+  expect(text(await guests.readJobFile(guest.address, 'it-1', 'pane', 100))).toBe('');
+  await expect(readFile(join(home, 'pwned'))).rejects.toThrow();
+});
+
+test('starting twice, also at once, runs once', async () => {
+  const job = guest.job('it-twice', { argv: sh('echo once; sleep 0.5') });
+  await Promise.all([1, 2, 3, 4].map(() => guests.startJob(guest.address, job)));
+  await guests.startJob(guest.address, job);
+  await ended('it-twice');
+  await guests.startJob(guest.address, job);
+  expect(await stream('it-twice')).toBe('once\n');
+});
+
+test('stop ends everything the job started, in other sessions too; its end says killed', async () => {
+  const argv = sh('trap "" TERM; setsid sleep 4711 & echo up; while :; do sleep 4711; done');
+  await guests.startJob(guest.address, guest.job('it-stop', { argv }));
+  for (let text = ''; text !== 'up\n'; ) text = await stream('it-stop');
+  await guests.stopJob(guest.address, 'it-stop', 500);
+  expect((await ended('it-stop')).end).toMatchObject({ killed: true, timedOut: false, exitCode: null });
+  await guests.stopJob(guest.address, 'it-stop', 500);
+  expect((await exec(['pgrep', '-r', 'R,S,D', '-f', 'sleep 4711'], { okExitCodes: [0, 1] })).stdout).toBe('');
+});
+
+test('the time limit', async () => {
+  await guests.startJob(guest.address, guest.job('it-slow', { argv: ['sleep', '1000'], timeoutSeconds: 1 }));
+  expect((await ended('it-slow')).end).toMatchObject({ timedOut: true, exitCode: null, signal: 'SIGTERM' });
+});
+
+test('too long a stream ends the job', async () => {
+  await guests.startJob(guest.address, guest.job('it-big', { argv: ['yes'], maxStreamBytes: 100_000 }));
+  expect((await ended('it-big')).end).toMatchObject({ killed: true, timedOut: false });
+  expect(text(await guests.readJobFile(guest.address, 'it-big', 'stderr', 200))).toMatch(/larger than 100000 bytes/);
+});
+
+test.each([
+  ['no such command', { argv: ['/does/not/exist'] }, { exitCode: 127 }],
+  ['no such folder', { cwd: '/does/not/exist' }, { exitCode: 126 }],
+  ['ended by a signal', { argv: sh('kill -SEGV $$') }, { exitCode: null, signal: 'SIGSEGV' }],
+  ['a file that cannot be written', { files: [{ path: '/proc/x/y', content: '', mode: 0o600 }] }, { exitCode: 74 }],
+])('%s', async (name, more, end) => {
+  const id = name.replaceAll(' ', '-');
+  await guests.startJob(guest.address, guest.job(id, more));
+  expect((await ended(id)).end).toMatchObject(end);
+});
+
+test('the runner killed hard: lost, not running; stop cleans up what it left', async () => {
+  await guests.startJob(guest.address, guest.job('it-lost', { argv: sh('echo kept; exec sleep 4712') }));
+  while ((await stream('it-lost')) !== 'kept\n');
+  const pid = (await readFile(join(guest.root, 'var/lib/ralph/jobs/it-lost/pid'), 'utf8')).split(' ')[0] ?? '';
+  process.kill(Number(pid), 'SIGKILL');
+  await until(guests, guest.address, 'it-lost', 'lost');
+  expect(await stream('it-lost')).toBe('kept\n');
+  await guests.stopJob(guest.address, 'it-lost', 100);
+  expect((await ended('it-lost')).end).toMatchObject({ killed: true });
+  expect((await exec(['pgrep', '-r', 'R,S,D', '-f', 'sleep 4712'], { okExitCodes: [0, 1] })).stdout).toBe('');
+});
+
+test('a guest that was started again has lost its jobs', async () => {
+  await guests.startJob(guest.address, guest.job('it-boot', { argv: ['sleep', '4713'] }));
+  const pidFile = join(guest.root, 'var/lib/ralph/jobs/it-boot/pid');
+  const pid = await readFile(pidFile, 'utf8');
+  await writeFile(pidFile, pid.replace(/\S+\s*$/, '00000000-0000-0000-0000-000000000000\n'));
+  await until(guests, guest.address, 'it-boot', 'lost');
+  await writeFile(pidFile, pid);
+  await guests.stopJob(guest.address, 'it-boot', 0);
+});
+
+test('tmux ended by the agent does not end the job; its pane shows the filtered stream', async () => {
+  const argv = sh(`echo '{"say":"hello pane"}'; until [ -e go ]; do sleep 0.1; done; echo '{"say":"after"}'`);
+  await guests.startJob(guest.address, guest.job('it-pane', { argv, title: 'shown', paneFilter: 'fromjson? | .say' }));
+  const socket = join(guest.root, 'run/ralph-tmux/nobody.tmux');
+  const pane = async () => (await exec(['tmux', '-S', socket, 'capture-pane', '-p', '-t', '=ralph:=shown'])).stdout;
+  while (!(await pane()).startsWith('hello pane\n'));
+  await exec(['tmux', '-S', socket, 'kill-server']);
+  await writeFile(join(guest.root, 'home/nobody/go'), '');
+  expect((await ended('it-pane')).end).toMatchObject({ exitCode: 0 });
+  expect(await stream('it-pane')).toContain('after');
+});
+
+test('checks: each with its own limit, output and clean-up', async () => {
+  const check = (id: string, run: string, timeoutSeconds = 20) => ({ id, run, timeoutSeconds });
+  await guests.startJob(
+    guest.address,
+    guest.job('ck-1', {
+      kind: 'checks',
+      checks: [
+        check('good', 'echo fine; sleep 4714 & true'),
+        check('left', 'pgrep -r R,S,D -f "^sleep 4714"; test $? = 1'),
+        check('bad', 'head -c 5000 /dev/zero | tr "\\0" x; printf "\\377" ; echo err >&2; exit 4'),
+        check('slow', 'sleep 4714', 1),
+        check('shot', 'kill -9 $$'),
+        check('forge', `echo '{}' >>"$(dirname "$RALPH_SIGNALS")/checks.jsonl"`),
+      ],
+    }),
+  );
+  expect((await ended('ck-1')).end).toMatchObject({ exitCode: 0, timedOut: false, killed: false });
+  const results = parseCheckResults(await guests.readJobFile(guest.address, 'ck-1', 'checks.jsonl', 1_000_000));
+  expect(results.map((r) => [r.id, r.passed, r.exitCode, r.timedOut])).toEqual([
+    ['good', true, 0, false],
+    ['left', true, 0, false],
+    ['bad', false, 4, false],
+    ['slow', false, null, true],
+    ['shot', false, null, false],
+    ['forge', false, 2, false],
+  ]);
+  expect(results[0]?.tail).toBe('fine\n');
+  expect(results[2]?.tail).toMatch(/^x+\ufffderr\n$/);
+  expect(results[2]?.tail.length).toBeGreaterThan(4000);
+});
+
+test('what is asked of a job that is not there', async () => {
+  await expect(guests.readStream(guest.address, 'none', 0, 10)).rejects.toMatchObject({ code: 'not_found' });
+  await expect(guests.stopJob(guest.address, 'none', 0)).rejects.toMatchObject({ code: 'not_found' });
+  await expect(guests.readStream(guest.address, '../x', 0, 10)).rejects.toMatchObject({ code: 'bug' });
+});

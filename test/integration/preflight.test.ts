@@ -1,0 +1,83 @@
+import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { createSystemClock } from '../../src/lib/clock.ts';
+import { createExec } from '../../src/lib/exec.ts';
+import { resolvePaths } from '../../src/lib/paths.ts';
+import { preflightChecks } from '../../src/preflight/checks.ts';
+import { createHost } from '../../src/preflight/host.ts';
+import { type PreflightContext, runPreflight } from '../../src/preflight/preflight.ts';
+
+// Real processes and files: tools that are missing, hang, or print what no tool prints.
+let folder: string;
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'ralph-fleet-preflight-'));
+  await mkdir(join(folder, 'bin'));
+});
+
+afterEach(async () => {
+  await rm(folder, { recursive: true, force: true });
+});
+
+async function putTool(name: string, script: string): Promise<void> {
+  await writeFile(join(folder, 'bin', name), `#!/bin/sh\n${script}\n`);
+  await chmod(join(folder, 'bin', name), 0o755);
+}
+
+async function look(): Promise<Record<string, string>> {
+  const exec = createExec();
+  const ctx: PreflightContext = {
+    exec: (argv, options) => exec(argv, { ...options, env: { PATH: `${folder}/bin` } }),
+    clock: createSystemClock(),
+    host: createHost({}),
+    paths: resolvePaths({ HOME: folder }),
+    driver: async () => ({ name: 'fake', wall: 'device', probe: () => Promise.reject(new Error('probe broke')) }),
+    builder: async () => ({ name: 'debian', probe: async () => ({ available: true, problems: [] }) }),
+    wanted: { vms: 1, memoryMiB: 256, diskGiB: 1, credential: true },
+    credentials: [{ from: 'file', name: join(folder, 'key') }],
+    stateVersion: 1,
+    setupCommand: 'scripts/setup',
+    nodeVersion: process.versions.node,
+  };
+  const { checks } = await runPreflight(ctx, preflightChecks({ platform: 'linux', arch: 'x64' }));
+  return Object.fromEntries(checks.map(({ id, state, found }) => [id, `${state}: ${found}`]));
+}
+
+it('tells good tools from missing, hanging, loud, failing and lying ones', async () => {
+  await putTool('git', 'echo git version 2.45.1');
+  await putTool('jj', 'exec /bin/sleep 600');
+  await putTool('tmux', '/usr/bin/yes | /usr/bin/head -c 1000000');
+  await putTool('ssh', 'echo no such library >&2; exit 127');
+  await putTool('virsh', 'printf "\\377\\000\\376"');
+  expect(await look()).toMatchObject({
+    git: 'ok: git 2.45.1',
+    jj: 'fail: `jj` hangs: no version within 5 s',
+    tmux: 'fail: `tmux` does not say its version',
+    ssh: 'fail: `ssh` does not run: `ssh -V` ended with 127: no such library',
+    virsh: 'fail: `virsh` does not say its version',
+    qemu: 'fail: no command `qemu-system-x86_64`',
+    driver: 'fail: probe broke',
+    node: `ok: node ${process.versions.node}`,
+  });
+});
+
+it('reads room, folders, files and the database of the real host', async () => {
+  const empty = await look();
+  expect(empty['memory']).toMatch(/^ok: .*: room for \d+ VMs? of 0.3 GiB, 1 asked$/);
+  expect(empty['disk']).toMatch(/^(ok|warn): \d/);
+  expect(empty['state']).toMatch(/^ok: .*, new$/);
+  expect(empty['credential']).toMatch(/^fail: none found/);
+
+  const paths = resolvePaths({ HOME: folder });
+  await mkdir(paths.state, { recursive: true });
+  const db = new DatabaseSync(paths.fleetDb);
+  db.exec('PRAGMA user_version = 2; CREATE TABLE t (x)');
+  db.close();
+  await writeFile(join(folder, 'key'), 'k');
+  const later = await look();
+  expect(later['state']).toBe(`fail: \`${paths.fleetDb}\` has layout 2; this version knows 1`);
+  expect(later['credential']).toBe(`ok: from ${folder}/key`);
+});
