@@ -26,12 +26,24 @@ describe('columns and migrations', () => {
   });
 
   it('give every row back as it was put in', () => {
-    const { store } = setup();
+    const { db, clock, store } = setup();
     const task = aTask({ title: 'ünï\u0000code `"\'; DROP TABLE tasks', scenario: { a: [1, null] }, until: 2 ** 50 });
     store.tasks.insert(task);
     expect(store.tasks.get('T1')).toEqual(task);
     store.vms.insert(aVm({ seeded: { work: 'x' }, touched: true }));
     expect(store.vms.get('0000000a')).toEqual(aVm({ seeded: { work: 'x' }, touched: true }));
+    // What this store remembers is what another one reads.
+    const changes = {
+      touched: false,
+      seeded: { work: 'y' },
+      task: null,
+      since: 7,
+      size: { cpus: 2, memoryMiB: 1, diskGiB: 1 },
+    };
+    store.vms.update('0000000a', changes);
+    expect(store.vms.get('0000000a')).toEqual(aVm(changes));
+    const other = createStore({ db, clock });
+    expect([other.vms.get('0000000a'), other.tasks.get('T1')]).toEqual([aVm(changes), task]);
   });
 });
 
