@@ -206,6 +206,7 @@ export async function simulate(seed: number, { withTrace = false, planner }: Sim
     }
     if (isCalm && person.isDone()) break;
   }
+  if (world.violations.length === 0 && !person.isDone()) world.violations.push('the fleet never came to rest');
   checkAtEnd(world);
   void control.runner.stop(0);
   database.close();
