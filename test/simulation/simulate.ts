@@ -119,7 +119,8 @@ export async function simulate(seed: number, { withTrace = false, planner }: Sim
     hang: dice.pick([0, 0, 0.005]),
     doubled: dice.pick([0, 0.02]),
   };
-  const chaosMs = dice.between(20_000, maxChaosMs);
+  /** Most schedules are short: trouble comes early in a task's life; some go on for longer. */
+const chaosLengths = [45_000, 60_000, 90_000, 240_000];
   let crashes = 0;
   let lostWithVm = 0;
   const note = (what: string) => void (withTrace && trace.push(`${clock.now() - start} ${what}`));
