@@ -64,6 +64,13 @@ export const createVm: Executor<'create_vm'> = async (deps, { vm: id }) => {
       `Cannot create VM \`rf-${id}\`: its disk \`${vm.disk}\` is ${disk?.phase ?? 'missing'}.`,
     );
   }
+  if (!(await deps.isThere(disk.path))) {
+    store.disks.update(disk.key, { phase: 'wanted', path: null, attempts: 0, since: deps.clock.now() });
+    throw new FleetError(
+      'vm_not_ready',
+      `Cannot create VM \`rf-${id}\`: \`${disk.path}\` was deleted; it is made again.`,
+    );
+  }
   if (vm.phase === 'wanted') store.moveVm(id, 'preparing');
   await driver.create({ id, base: disk.path, boot: disk.boot, size: vm.size, authorizedKey });
   if (current(deps, id, ['preparing'])) store.moveVm(id, 'starting');
@@ -150,7 +157,11 @@ export const reclaimVm: Executor<'reclaim_vm'> = async (deps, { vm: id }) => {
   deps.log.warn({ vm: id }, 'a VM with our mark that nothing asked for is removed');
   await deps.driver.stop(id, 0);
   await deps.driver.remove(id);
-  deps.store.events.add('vm.reclaimed', `rf-${id}`, `rf-${id} carried our mark, but nothing had asked for it; it was removed`);
+  deps.store.events.add(
+    'vm.reclaimed',
+    `rf-${id}`,
+    `rf-${id} carried our mark, but nothing had asked for it; it was removed`,
+  );
 };
 
 /** The row, if it is still in one of these phases. */
