@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -20,6 +20,8 @@ export interface Home extends AsyncDisposable {
 
 export async function openHome(fleetYaml: string): Promise<Home> {
   const folder = await mkdtemp(join(tmpdir(), 'rf-bench-'));
+  // QEMU's user passes through.
+  await chmod(folder, 0o711);
   const inherited = baseEnvironment();
   const env = {
     ...inherited,
@@ -28,6 +30,10 @@ export async function openHome(fleetYaml: string): Promise<Home> {
     XDG_STATE_HOME: join(folder, 'state'),
     XDG_CACHE_HOME: join(folder, 'cache'),
     XDG_RUNTIME_DIR: join(folder, 'run'),
+    // As the launcher has it.
+    NODE_COMPILE_CACHE: join(folder, 'cache/ralph-fleet/compiled'),
+    // `up` wants one; no task is handed in that would use it.
+    ANTHROPIC_API_KEY: 'none',
   };
   const paths = resolvePaths(env);
   await mkdir(paths.config, { recursive: true });
