@@ -1,4 +1,5 @@
 import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { ReadyView } from '../contract/daemon-view.ts';
 import { routePaths } from '../contract/route-paths.ts';
@@ -64,6 +65,8 @@ async function startDaemon(deps: EnsureDaemonDeps): Promise<number> {
   const logFile = daemonLog(deps.paths);
   let logFd: number;
   try {
+    // Folders on the way stay passable: under root QEMU runs as a user of its own. What is ours the daemon closes itself.
+    mkdirSync(dirname(deps.paths.logs), { recursive: true, mode: 0o711 });
     mkdirSync(deps.paths.logs, { recursive: true, mode: 0o700 });
     logFd = openSync(logFile, 'a', 0o600);
   } catch (cause) {
