@@ -35,11 +35,13 @@ export interface FleetHome {
   json<T>(args: readonly string[]): Promise<T>;
   view(): Promise<FleetView>;
   /** Waits for what `status --json` shows; on the way down a daemon may be away for a moment. */
-  see<T>(what: string, ask: (view: FleetView) => T, deadlineMs?: number): Promise<NonNullable<T>>;
+  see<T>(what: string, ask: (view: FleetView) => T | Promise<T>, deadlineMs?: number): Promise<NonNullable<T>>;
   /** Waits until the task is in one of the phases; one that needs a person instead fails at once. */
   task(id: string, phases: readonly string[], deadlineMs?: number): Promise<TaskRow>;
   daemonPid(): Promise<number>;
   gatewayPid(): Promise<number>;
+  /** Names of this home's domains in libvirt: running ones, or all. */
+  domains(which: 'running' | 'all'): Promise<string[]>;
   /** What this home has on the machine now: processes and VMs. */
   traces(): Promise<string[]>;
   /** Takes the fleet down and away as a person would; throws when anything of it is left. */
@@ -121,7 +123,8 @@ function fleetHome(root: string, env: Record<string, string>, paths: Paths): Fle
       ),
     daemonPid: async () => (await askReady({ paths }))?.pid ?? 0,
     gatewayPid: async () => Number(await readFile(`${paths.gatewayLock}.pid`, 'utf8').catch(() => 0)),
-    traces: async () => [...(await processesOf(root)), ...(await domainsOf(root))],
+    domains: (which) => domainsOf(root, which),
+    traces: async () => [...(await processesOf(root)), ...(await domainsOf(root, 'all'))],
     close: () => close(home),
   };
   return home;
@@ -157,7 +160,7 @@ async function clear(root: string): Promise<void> {
       process.kill(Number.parseInt(trace, 10), 'SIGKILL');
     } catch {}
   }
-  for (const name of await domainsOf(root)) {
+  for (const name of await domainsOf(root, 'all')) {
     await exec([...virsh, 'destroy', name], { okExitCodes: [0, 1] });
     await exec([...virsh, 'undefine', name], { okExitCodes: [0, 1] });
   }
@@ -178,8 +181,8 @@ export function fleetRows(home: FleetHome, sql: string, ...values: (string | num
 
 export const virsh = ['virsh', '-q', '-c', 'qemu:///session'];
 
-async function domainsOf(root: string): Promise<string[]> {
-  const { stdout } = await exec([...virsh, 'list', '--all', '--name']);
+async function domainsOf(root: string, which: 'running' | 'all'): Promise<string[]> {
+  const { stdout } = await exec([...virsh, 'list', '--name', ...(which === 'all' ? ['--all'] : [])]);
   const found: string[] = [];
   for (const name of stdout.split('\n').filter(Boolean)) {
     const xml = (await exec([...virsh, 'dumpxml', name], { okExitCodes: [0, 1] })).stdout;
