@@ -47,12 +47,6 @@ export interface RepositoryDeps {
 
 export const taskRef = (task: string) => `refs/heads/ralph/${checkName('task', task)}`;
 
-/** The remote that `project add` offers for the user's checkout; `git fetch ralph` then shows `ralph/<task>`. */
-export function remoteOf(paths: Pick<Paths, 'repos'>, project: string) {
-  const url = join(paths.repos, checkName('project', project), 'git');
-  return { name: 'ralph', url, fetch: '+refs/heads/ralph/*:refs/remotes/ralph/*' };
-}
-
 /** Names become parts of paths and refs. */
 export function checkName(noun: 'project' | 'task', name: string): string {
   if (/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(name) && !name.includes('..') && !/(\.lock|\.)$/.test(name)) return name;

@@ -65,9 +65,8 @@ async function startDaemon(deps: EnsureDaemonDeps): Promise<number> {
   const logFile = daemonLog(deps.paths);
   let logFd: number;
   try {
-    // Parents that are made on the way: under root QEMU's user must pass through them.
-    mkdirSync(dirname(deps.paths.state), { recursive: true, mode: process.getuid?.() === 0 ? 0o755 : 0o700 });
-    mkdirSync(deps.paths.state, { recursive: true, mode: process.getuid?.() === 0 ? 0o711 : 0o700 });
+    // Folders on the way stay passable: under root QEMU runs as a user of its own. What is ours the daemon closes itself.
+    mkdirSync(dirname(deps.paths.logs), { recursive: true, mode: 0o711 });
     mkdirSync(deps.paths.logs, { recursive: true, mode: 0o700 });
     logFd = openSync(logFile, 'a', 0o600);
   } catch (cause) {

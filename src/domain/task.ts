@@ -143,10 +143,6 @@ export interface Task {
   createdAt: number;
 }
 
-export function isParked(phase: TaskPhase): boolean {
-  return (parkedPhases as readonly TaskPhase[]).includes(phase);
-}
-
 export function isEnded(phase: TaskPhase): boolean {
   return (endedPhases as readonly TaskPhase[]).includes(phase);
 }

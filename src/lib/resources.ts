@@ -7,8 +7,3 @@ const sources = dirname(import.meta.dirname);
 export function resourcePath(path: string): string {
   return join(dirname(sources), path);
 }
-
-/** A file among the sources, copied beside the built ones: `sourcePath('guest/scripts/ralph-iterate')`. */
-export function sourcePath(path: string): string {
-  return join(sources, path);
-}

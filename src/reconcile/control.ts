@@ -3,7 +3,7 @@ import type { ExecuteDeps } from './execute/deps.ts';
 import { execute } from './execute/execute.ts';
 import { settle } from './execute/settle.ts';
 import { createObserver } from './observe/observe.ts';
-import { createRowsReader, type Rows } from './observe/rows.ts';
+import { createRowsReader } from './observe/rows.ts';
 import { plan } from './plan/plan.ts';
 import type { Plan, Step } from './plan/step.ts';
 import type { Observed, World } from './plan/world.ts';
@@ -38,7 +38,7 @@ export function createControl(deps: ControlDeps): Control {
   // Once more after the last iteration has ended, and after a start: what was spent meanwhile must not wait for the next one.
   let isSettled = false;
   async function settleIfNews(): Promise<void> {
-    const isOpenNow = rows().iterations.some(isOpen);
+    const isOpenNow = runner.lastPass()?.world.iterations.some(isOpen) ?? true;
     if (isSettled && !isOpenNow) return;
     try {
       await settle(deps);
@@ -48,7 +48,7 @@ export function createControl(deps: ControlDeps): Control {
       deps.log.warn({ err: error }, 'what was spent is not known yet');
     }
   }
-  const runner = createRunner({
+  const runner: Runner = createRunner({
     world: async () => {
       await settleIfNews();
       return world();
@@ -57,7 +57,7 @@ export function createControl(deps: ControlDeps): Control {
     execute: (step) => (deps.around ? deps.around(step, () => execute(deps, step)) : execute(deps, step)),
     clock: deps.clock,
     log: deps.log,
-    pauseMs: (last) => (isBusy(rows(), last) ? deps.pause.busyMs : deps.pause.idleMs),
+    pauseMs: (last, seen) => (isBusy(seen, last) ? deps.pause.busyMs : deps.pause.idleMs),
   });
   return {
     runner,
@@ -73,7 +73,9 @@ function isOpen(iteration: Iteration): boolean {
 }
 
 /** Something is under way that only a look can tell the end of. */
-function isBusy(rows: Rows, last: Plan): boolean {
-  if (last.steps.length > 0 || rows.iterations.some(isOpen)) return true;
-  return rows.checkRuns.some((run) => run.phase === 'running') || rows.disks.some((disk) => disk.phase === 'building');
+function isBusy(world: World, last: Plan): boolean {
+  if (last.steps.length > 0 || world.iterations.some(isOpen)) return true;
+  return (
+    world.checkRuns.some((run) => run.phase === 'running') || world.disks.some((disk) => disk.phase === 'building')
+  );
 }

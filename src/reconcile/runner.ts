@@ -18,7 +18,7 @@ export interface Runner {
   nudge(): void;
   /** No new passes or steps; waits for those under way, at most `graceMs`. */
   stop(graceMs: number): Promise<void>;
-  lastPass(): { plan: Plan; at: number } | null;
+  lastPass(): { plan: Plan; world: World; at: number } | null;
   /** Steps under way and since when, and those that failed, for `status` and `why`. */
   underWay(): { step: Step; since: number }[];
   failures(): { step: Step; message: string; count: number; since: number }[];
@@ -32,8 +32,8 @@ export interface RunnerDeps {
   execute: (step: Step) => Promise<'waits' | void>;
   clock: Clock;
   log: Log;
-  /** Milliseconds until the next pass when nothing nudges, given the last plan. */
-  pauseMs: (plan: Plan) => number;
+  /** Milliseconds until the next pass when nothing nudges, given the last one. */
+  pauseMs: (plan: Plan, world: World) => number;
 }
 
 interface Failure {
@@ -53,7 +53,7 @@ export function createRunner(deps: RunnerDeps): Runner {
   const { clock, log } = deps;
   const running = new Map<string, { step: Step; since: number; done: Promise<void> }>();
   const failed = new Map<string, Failure>();
-  let last: { plan: Plan; at: number } | null = null;
+  let last: { plan: Plan; world: World; at: number } | null = null;
   let stopped = false;
   let wake: (() => void) | null = null;
   let nudged = false;
@@ -98,7 +98,7 @@ export function createRunner(deps: RunnerDeps): Runner {
     const world = await deps.world();
     if (stopped) return;
     const plan = deps.plan(world);
-    last = { plan, at: clock.now() };
+    last = { plan, world, at: clock.now() };
     const planned = new Set(plan.steps.map((step) => `${step.key} ${step.kind}`));
     for (const id of failed.keys()) if (!planned.has(id)) failed.delete(id);
     for (const step of plan.steps) launch(step);
@@ -112,7 +112,7 @@ export function createRunner(deps: RunnerDeps): Runner {
       let pauseMs = failedPassPauseMs;
       try {
         await pass();
-        if (last !== null) pauseMs = deps.pauseMs(last.plan);
+        if (last !== null) pauseMs = deps.pauseMs(last.plan, last.world);
       } catch (error) {
         log.error({ err: error }, 'a pass failed');
       }

@@ -8,7 +8,7 @@ import { migrations } from './migrations.ts';
  * migrated; a newer one is refused with the way back; a folder that cannot be written is named.
  * Errors: `newer_state`, `storage`.
  */
-export function openDatabase(path: string): DatabaseSync {
+export function openDatabase(path: string, versions: readonly string[] = migrations): DatabaseSync {
   const isNew = path === ':memory:' || !existsSync(path);
   try {
     const db = new DatabaseSync(path);
@@ -17,7 +17,7 @@ export function openDatabase(path: string): DatabaseSync {
       db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;');
       if (isNew) chmodSync(path, 0o600);
     }
-    migrate(db, path, isNew);
+    migrate(db, { path, isNew, versions });
     return db;
   } catch (error) {
     if (error instanceof FleetError) throw error;
@@ -33,24 +33,30 @@ export function openDatabase(path: string): DatabaseSync {
   }
 }
 
-function migrate(db: DatabaseSync, path: string, isNew: boolean): void {
+interface Opened {
+  path: string;
+  isNew: boolean;
+  versions: readonly string[];
+}
+
+function migrate(db: DatabaseSync, { path, isNew, versions }: Opened): void {
   const version = Number(db.prepare('PRAGMA user_version').get()?.['user_version'] ?? 0);
-  if (version > migrations.length) {
+  if (version > versions.length) {
     throw new FleetError(
       'newer_state',
-      `The store \`${path}\` has version ${version}; this ralph-fleet knows versions up to ${migrations.length}.`,
+      `The store \`${path}\` has version ${version}; this ralph-fleet knows versions up to ${versions.length}.`,
       {
-        remedy: `Install the newer ralph-fleet again, or restore the copy made before the upgrade: \`${path}.v${migrations.length}.bak\`.`,
-        details: { found: version, known: migrations.length },
+        remedy: `Install the newer ralph-fleet again, or restore the copy made before the upgrade: \`${path}.v${versions.length}.bak\`.`,
+        details: { found: version, known: versions.length },
       },
     );
   }
-  if (version === migrations.length) return;
+  if (version === versions.length) return;
   if (!isNew && version > 0) db.prepare('VACUUM INTO ?').run(`${path}.v${version}.bak`);
-  for (let at = version; at < migrations.length; at++) {
+  for (let at = version; at < versions.length; at++) {
     db.exec('BEGIN IMMEDIATE');
     try {
-      db.exec(migrations[at] ?? '');
+      db.exec(versions[at] ?? '');
       db.exec(`PRAGMA user_version = ${at + 1}`);
       db.exec('COMMIT');
     } catch (error) {

@@ -87,13 +87,15 @@ export function createTable<T extends object>(
     get,
     mustGet,
     update(key, changes) {
-      wrote(key);
       const changed = names.filter((column) => column in changes);
       if (changed.length === 0) return;
       const sql = `UPDATE ${name} SET ${changed.map((c) => `"${c}" = ?`).join(', ')} WHERE "${id}" = ?`;
+      const known = rows.get(key);
+      wrote(key);
       const values = changed.map((column) => encode(columns[column], changes[column]));
       const done = prepare(sql).run(...values, key);
       if (done.changes === 0) throw new FleetError('not_found', `There is no ${name.replace(/s$/, '')} \`${key}\`.`);
+      if (known !== undefined) rows.set(key, { ...known, ...kept(changes, changed) });
     },
     list(where = '', ...values) {
       const asked = values.length === 0 ? where : JSON.stringify([where, values]);
@@ -110,6 +112,13 @@ export function createTable<T extends object>(
     version: () => version,
     touch: () => wrote(),
   };
+}
+
+/** The changes as they will be read again. */
+function kept<T extends object>(changes: Partial<T>, changed: (keyof T & string)[]): Partial<T> {
+  const out: Record<string, unknown> = {};
+  for (const column of changed) out[column] = changes[column] ?? null;
+  return out as Partial<T>;
 }
 
 function encode(kind: ColumnKind, value: unknown): SQLInputValue {

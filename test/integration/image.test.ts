@@ -4,11 +4,9 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { channelUses } from '../../src/domain/endpoint.ts';
 import type { BuiltImage } from '../../src/images/builder.ts';
-import { createDebianBuilder } from '../../src/images/debian/builder.ts';
 import { createSystemClock } from '../../src/lib/clock.ts';
 import { createExec, type ExecResult } from '../../src/lib/exec.ts';
-import { createSilentLog } from '../../src/lib/log.ts';
-import { resolvePaths } from '../../src/lib/paths.ts';
+import { testImage, testImageBuilder, testImagePaths } from '../fixtures/image.ts';
 
 const exec = createExec();
 const clock = createSystemClock();
@@ -19,8 +17,7 @@ let vm: Promise<unknown> = Promise.resolve();
 
 beforeAll(async () => {
   dir = await mkdtemp(join(tmpdir(), 'rf-image-'));
-  const deps = { exec, clock, log: createSilentLog(), paths: resolvePaths(), mirror: null, agents: [] };
-  image = await createDebianBuilder(deps).build((what) => console.log(what));
+  image = await testImage();
   await exec(['ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-f', join(dir, 'key')]);
 });
 
@@ -51,18 +48,11 @@ describe('the Debian image, before it is booted', () => {
   });
 
   it('is found again, not built, and leaves nothing beside it', async () => {
-    const deps = {
-      exec,
-      clock,
-      log: createSilentLog(),
-      paths: resolvePaths(),
-      mirror: 'http://127.0.0.1:1/debian',
-      agents: [],
-    };
     const seen: string[] = [];
-    expect(await createDebianBuilder(deps).build((what) => seen.push(what))).toEqual(image);
+    const builder = testImageBuilder('http://127.0.0.1:1/debian');
+    expect(await builder.build((what) => seen.push(what))).toEqual(image);
     expect(seen).toEqual([]);
-    expect((await readdir(resolvePaths().images)).filter((name) => name.includes(`${image.key}.`))).toEqual([]);
+    expect((await readdir(testImagePaths().images)).filter((name) => name.includes(`${image.key}.`))).toEqual([]);
   });
 });
 

@@ -160,60 +160,46 @@ export function createFakeGuests(options: FakeGuestsOptions): {
 
   /** Decides at its start how a job will go: agents mostly make progress, sometimes not; checks pass on finished trees. */
   function play(guest: FakeGuest, spec: JobSpec): FakeJob {
-    const now = clock.now();
+    const startedAt = clock.now();
+    const endsAt = startedAt + dice.between(500, 30_000);
+    const nothing = { tree: null, signal: '', checks: '', exitCode: 0 };
+    const part =
+      spec.kind === 'setup'
+        ? { exitCode: !options.isCalm() && dice.chance(0.2) ? 1 : 0 }
+        : spec.kind === 'checks'
+          ? { checks: playChecks(guest, spec) }
+          : spec.title.startsWith('reviewer')
+            ? { signal: playReviewer(spec) }
+            : playImplementer(spec);
+    return { spec, boot: guest.boot, startedAt, endsAt, killedAt: null, isDone: false, ...nothing, ...part };
+  }
+
+  function playReviewer(spec: JobSpec): string {
     const nonce = spec.env['RALPH_NONCE'] ?? '';
-    const base = {
-      spec,
-      boot: guest.boot,
-      startedAt: now,
-      endsAt: now + dice.between(500, 30_000),
-      killedAt: null,
-      exitCode: 0,
-      isDone: false,
-    };
-    if (spec.kind === 'setup') {
-      const exitCode = !options.isCalm() && dice.chance(0.2) ? 1 : 0;
-      return { ...base, tree: null, signal: '', checks: '', exitCode };
+    const roll = dice.next();
+    const finding = { file: 'a', line: 1, severity: 'major', what: 'w', why: 'y' };
+    const verdict =
+      roll < 0.75 ? { decision: 'approve', findings: [] } : { decision: 'request_changes', findings: [finding] };
+    return roll > 0.93 ? 'garbage' : JSON.stringify({ nonce, verb: 'verdict', summary: 's', ...verdict });
+  }
+
+  function playImplementer(spec: JobSpec): { tree: string | null; signal: string } {
+    const nonce = spec.env['RALPH_NONCE'] ?? '';
+    if (dice.chance(0.04)) {
+      return { tree: null, signal: JSON.stringify({ nonce, verb: 'ask', question: 'q', blocking: true, options: [] }) };
     }
-    if (spec.kind === 'agent' && spec.title.startsWith('reviewer')) {
-      const roll = dice.next();
-      const finding = { file: 'a', line: 1, severity: 'major', what: 'w', why: 'y' };
-      const verdict =
-        roll < 0.75 ? { decision: 'approve', findings: [] } : { decision: 'request_changes', findings: [finding] };
-      const signal = roll > 0.93 ? 'garbage' : JSON.stringify({ nonce, verb: 'verdict', summary: 's', ...verdict });
-      return { ...base, tree: null, signal, checks: '' };
-    }
-    if (spec.kind === 'agent') {
-      if (dice.chance(0.04)) {
-        const ask = JSON.stringify({ nonce, verb: 'ask', question: 'q', blocking: true, options: [] });
-        return { ...base, tree: null, signal: ask, checks: '' };
-      }
-      const finished = dice.chance(0.5);
-      const tree = dice.chance(0.9) ? `${finished ? 'good' : 'bad'} ${spec.id}` : null;
-      const verb = dice.pick(['done', 'done', 'partial', 'stuck', 'none'] as const);
-      const words = {
-        done: { summary: 's' },
-        partial: { summary: 's', remaining: 'r' },
-        stuck: { reason: 'r' },
-        none: null,
-      }[verb];
-      return { ...base, tree, signal: words === null ? '' : JSON.stringify({ nonce, verb, ...words }), checks: '' };
-    }
-    const passes = guest.tree.startsWith('good');
-    const results = spec.checks.map((c) => ({
-      id: c.id,
-      exitCode: passes ? 0 : 1,
-      timedOut: false,
-      ms: 5,
-      passed: passes,
-      tail: 't',
-    }));
-    return {
-      ...base,
-      tree: null,
-      signal: '',
-      checks: dice.chance(0.03) ? '{"id":' : results.map((r) => JSON.stringify(r)).join('\n'),
-    };
+    const finished = dice.chance(0.5);
+    const tree = dice.chance(0.9) ? `${finished ? 'good' : 'bad'} ${spec.id}` : null;
+    const verb = dice.pick(['done', 'done', 'partial', 'stuck', 'none'] as const);
+    const words = { done: { summary: 's' }, partial: { summary: 's', remaining: 'r' }, stuck: { reason: 'r' } };
+    return { tree, signal: verb === 'none' ? '' : JSON.stringify({ nonce, verb, ...words[verb] }) };
+  }
+
+  function playChecks(guest: FakeGuest, spec: JobSpec): string {
+    const passed = guest.tree.startsWith('good');
+    if (dice.chance(0.03)) return '{"id":';
+    const result = { exitCode: passed ? 0 : 1, timedOut: false, ms: 5, passed, tail: 't' };
+    return spec.checks.map(({ id }) => JSON.stringify({ id, ...result })).join('\n');
   }
 
   function apply(guest: FakeGuest, job: FakeJob): void {

@@ -38,41 +38,59 @@ const never = new Promise<never>(() => {});
 
 /** A port whose every call may be slow, fail before its effect, lose its reply after it, or be the daemon's last. */
 export function withFaults<T extends object>(port: T, name: string, using: Wrapping): T {
-  const { life, clock, dice, note } = using;
-  const die = (where: string) => {
-    note(`CRASH ${where}`);
-    life.dead = true;
-    life.onCrash();
-    return never;
-  };
   return new Proxy(port, {
     get(target, key) {
       const member = target[key as keyof T];
       if (typeof member !== 'function' || typeof key !== 'string') return member;
       if (synchronous.has(key)) return member;
-      return async (...args: unknown[]) => {
-        if (life.dead) return never;
-        const faults = using.faults();
-        const where = `${name}.${key}`;
-        if (dice.chance(faults.crash)) return die(`before ${where}`);
-        if (dice.chance(faults.slow)) await clock.sleep(dice.between(1_000, 40_000));
-        else if (dice.chance(faults.late)) await clock.sleep(dice.between(1, 20));
-        if (life.dead) return never;
-        if (using.isAway(name) || dice.chance(faults.errorBefore)) throw unavailable(name, where);
-        if (dice.chance(faults.hang)) {
-          await clock.sleep(30_000);
-          if (life.dead) return never;
-          if (dice.chance(0.5)) throw unavailable(name, where);
-        }
-        if (dice.chance(faults.doubled)) await (member as (...all: unknown[]) => Promise<unknown>).apply(target, args);
-        const result = await (member as (...all: unknown[]) => Promise<unknown>).apply(target, args);
-        if (life.dead) return never;
-        if (dice.chance(faults.crash)) return die(`after ${where}`);
-        if (dice.chance(faults.lostReply)) throw unavailable(name, where);
-        return result;
-      };
+      const call = (...args: unknown[]) => (member as (...all: unknown[]) => Promise<unknown>).apply(target, args);
+      return (...args: unknown[]) => strike(() => call(...args), { name, where: `${name}.${key}`, using });
     },
   });
+}
+
+interface Struck {
+  name: string;
+  where: string;
+  using: Wrapping;
+}
+
+async function strike(call: () => Promise<unknown>, { name, where, using }: Struck): Promise<unknown> {
+  const { life, clock, dice } = using;
+  if (life.dead) return never;
+  const faults = using.faults();
+  if (dice.chance(faults.crash)) return die(using, `before ${where}`);
+  if (dice.chance(faults.slow)) await clock.sleep(dice.between(1_000, 40_000));
+  else if (dice.chance(faults.late)) await clock.sleep(dice.between(1, 20));
+  if (life.dead) return never;
+  if (using.isAway(name) || dice.chance(faults.errorBefore)) throw unavailable(name, where);
+  if (dice.chance(faults.hang) && (await hang(using))) throw unavailable(name, where);
+  if (life.dead) return never;
+  if (dice.chance(faults.doubled)) await call();
+  const result = await call();
+  return answered(result, { name, where, using });
+}
+
+/** Half of the calls that hung come to nothing. */
+async function hang({ clock, dice }: Wrapping): Promise<boolean> {
+  await clock.sleep(30_000);
+  return dice.chance(0.5);
+}
+
+function answered(result: unknown, { name, where, using }: Struck): unknown {
+  const { life, dice } = using;
+  if (life.dead) return never;
+  const faults = using.faults();
+  if (dice.chance(faults.crash)) return die(using, `after ${where}`);
+  if (dice.chance(faults.lostReply)) throw unavailable(name, where);
+  return result;
+}
+
+function die({ life, note }: Wrapping, where: string): Promise<never> {
+  note(`CRASH ${where}`);
+  life.dead = true;
+  life.onCrash();
+  return never;
 }
 
 /** Calls that answer at once and cannot fail. */

@@ -73,23 +73,38 @@ export function createPerson(world: SimWorld, nudge: () => void): Person {
     }
   }
 
+  /** Each with its share of the times a person, or the world, does something unasked. */
+  const pranks: readonly [number, () => void][] = [
+    [0.03, () => onRunning((id) => world.takeDown(id))],
+    [0.02, () => repository.moveBranch()],
+    [0.02, () => fleetDown(deps, dice.chance(0.3))],
+    [0.01, () => world.takeDown(null)],
+    [0.01, () => void world.hypervisor.appear(dice.hex(4), fleetName, 'running')],
+    [0.11, () => fleetUp(deps)],
+    [0.02, () => tryEach((task) => pause(deps, task.id))],
+    [0.01, () => tryEach((task) => cancel(deps, task.id))],
+    [0.01, () => fleetPause(deps)],
+    [0.03, () => fleetResume(deps)],
+    [0.02, () => tryEach((task) => resume(deps, task.id))],
+    [0.02, () => tryEach((task) => retry(deps, task.id))],
+    [0.06, () => goAway(dice.pick(['gateway', 'driver', 'guests', 'changes', 'storage']))],
+    [0.03, () => onRunning((id) => world.silence(id, dice.between(5_000, 900_000)))],
+  ];
+
   function mischief(): void {
-    const roll = dice.next();
+    let roll = dice.next();
+    for (const [share, play] of pranks) {
+      if (roll < share) {
+        play();
+        return;
+      }
+      roll -= share;
+    }
+  }
+
+  function onRunning(act: (vm: string) => void): void {
     const running = [...world.hypervisor.vms.values()].filter((vm) => vm.fleet === fleetName && vm.state === 'running');
-    if (roll < 0.03 && running.length > 0) world.takeDown(dice.pick(running).id);
-    else if (roll < 0.05) repository.moveBranch();
-    else if (roll < 0.07) fleetDown(deps, dice.chance(0.3));
-    else if (roll < 0.08) world.takeDown(null);
-    else if (roll < 0.09) world.hypervisor.appear(dice.hex(4), fleetName, 'running');
-    else if (roll < 0.2) fleetUp(deps);
-    else if (roll < 0.22) tryEach((task) => pause(deps, task.id));
-    else if (roll < 0.23) tryEach((task) => cancel(deps, task.id));
-    else if (roll < 0.24) fleetPause(deps);
-    else if (roll < 0.27) fleetResume(deps);
-    else if (roll < 0.29) tryEach((task) => resume(deps, task.id));
-    else if (roll < 0.31) tryEach((task) => retry(deps, task.id));
-    else if (roll < 0.37) goAway(dice.pick(['gateway', 'driver', 'guests', 'changes', 'storage']));
-    else if (roll < 0.4 && running.length > 0) world.silence(dice.pick(running).id, dice.between(5_000, 900_000));
+    if (running.length > 0) act(dice.pick(running).id);
   }
 
   function goAway(what: string): void {

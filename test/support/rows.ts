@@ -13,7 +13,7 @@ import type { World } from '../../src/reconcile/plan/world.ts';
 export const now = 1_800_000_000_000;
 export const base = 'b'.repeat(40);
 export const head = 'c'.repeat(40);
-export const size = { cpus: 1, memoryMiB: 512, diskGiB: 4 };
+const size = { cpus: 1, memoryMiB: 512, diskGiB: 4 };
 
 export const config: FleetConfig = {
   name: 'test',

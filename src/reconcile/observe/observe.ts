@@ -3,7 +3,7 @@ import type { Driver } from '../../drivers/driver.ts';
 import type { Guests, JobState } from '../../guest/guest.ts';
 import type { ImageBuilder } from '../../images/builder.ts';
 import type { Clock } from '../../lib/clock.ts';
-import { formatError } from '../../lib/errors.ts';
+import { FleetError, formatError } from '../../lib/errors.ts';
 import type { GatewayPort } from '../../loop/ports.ts';
 import type { Store } from '../../store/store.ts';
 import { addressOf } from '../execute/address.ts';
@@ -26,15 +26,24 @@ export interface Observer {
   observe(): Promise<Observed>;
 }
 
+/** How long a look waits for one guest; its answer is taken by a later look, and the others are not held up. */
+const patienceMs = 5_000;
+
+interface Memory {
+  silentSince: Map<string, number>;
+  /** Questions without an answer yet. */
+  asking: Map<string, Promise<JobState[]>>;
+}
+
 /** Asks the world what is true now. What cannot be asked is unknown, with since when; it is never taken for absent. */
 export function createObserver(deps: ObserveDeps): Observer {
-  const silentSince = new Map<string, number>();
+  const memory: Memory = { silentSince: new Map(), asking: new Map() };
   return {
     async observe() {
       const askedAt = deps.clock.now();
       const [driver, guests, imageKey, tunnels] = await Promise.all([
         seeDriver(deps),
-        seeGuests(deps, silentSince),
+        seeGuests(deps, memory),
         deps.images.key().catch(() => null),
         deps.gateway.tunnels().catch(() => null),
       ]);
@@ -52,17 +61,19 @@ async function seeDriver({ driver }: ObserveDeps): Promise<Observed['driver']> {
   }
 }
 
-async function seeGuests(deps: ObserveDeps, silentSince: Map<string, number>): Promise<Map<string, GuestSeen>> {
+async function seeGuests(deps: ObserveDeps, memory: Memory): Promise<Map<string, GuestSeen>> {
   const seen = new Map<string, GuestSeen>();
   const asked = deps.rows().vms.filter((vm) => vm.phase === 'ready' && hasJobs(deps.rows(), vm));
-  await Promise.all(asked.map(async (vm) => seen.set(vm.id, await seeGuest(deps, vm, silentSince))));
-  for (const id of silentSince.keys()) if (!seen.has(id)) silentSince.delete(id);
+  await Promise.all(asked.map(async (vm) => seen.set(vm.id, await seeGuest(deps, vm, memory))));
+  for (const id of memory.silentSince.keys()) if (!seen.has(id)) memory.silentSince.delete(id);
   return seen;
 }
 
-async function seeGuest(deps: ObserveDeps, vm: Vm, silentSince: Map<string, number>): Promise<GuestSeen> {
+async function seeGuest(deps: ObserveDeps, vm: Vm, { silentSince, asking }: Memory): Promise<GuestSeen> {
   try {
-    const jobs = await deps.guests.jobs(addressOf(deps, vm));
+    const answer = asking.get(vm.id) ?? deps.guests.jobs(addressOf(deps, vm)).finally(() => asking.delete(vm.id));
+    asking.set(vm.id, answer);
+    const jobs = await soon(deps.clock, answer);
     silentSince.delete(vm.id);
     return {
       ok: true,
@@ -72,6 +83,20 @@ async function seeGuest(deps: ObserveDeps, vm: Vm, silentSince: Map<string, numb
     const since = silentSince.get(vm.id) ?? deps.clock.now();
     silentSince.set(vm.id, since);
     return { ok: false, reason: formatError(error), since };
+  }
+}
+
+/** The answer, if it comes in time. */
+async function soon<T>(clock: Clock, answer: Promise<T>): Promise<T> {
+  const called = new AbortController();
+  const late = clock.sleep(patienceMs, called.signal).then(
+    () => Promise.reject(new FleetError('guest_timed_out', 'It has not answered yet.')),
+    () => answer,
+  );
+  try {
+    return await Promise.race([answer, late]);
+  } finally {
+    called.abort('answered');
   }
 }
 

@@ -1,4 +1,4 @@
-import { type Task, workingPhases } from '../../domain/task.ts';
+import { isWorking, type Task } from '../../domain/task.ts';
 import { planCheckRuns } from './checks.ts';
 import { isGivenUp, planDisks } from './disks.ts';
 import { decide, planClaimed, planImplementing } from './implement.ts';
@@ -48,11 +48,10 @@ function planTask(pass: Pass, task: Task): void {
     return;
   }
   if (world.desire !== 'up') {
-    if ((workingPhases as readonly string[]).includes(task.phase))
-      to.wait(task.id, 'the fleet is down; `ralph-fleet up` goes on with it');
+    if (isWorking(task.phase)) to.wait(task.id, 'the fleet is down; `ralph-fleet up` goes on with it');
     return;
   }
-  const broken = (workingPhases as readonly string[]).includes(task.phase) ? whyBroken(world, task) : null;
+  const broken = isWorking(task.phase) ? whyBroken(world, task) : null;
   if (broken !== null) {
     decide(pass, task, { to: 'blocked', reason: broken, notes: [], patch: {} });
     return;

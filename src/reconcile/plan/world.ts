@@ -82,10 +82,6 @@ export function lastIteration(world: World, task: string, role: Iteration['role'
   );
 }
 
-export function projectOf(world: World, task: Task): Project | null {
-  return world.projects.find((p) => p.name === task.project) ?? null;
-}
-
 export function diskOf(world: World, key: string | null): Disk | null {
   return world.disks.find((d) => d.key === key) ?? null;
 }

@@ -1,0 +1,180 @@
+import { describe, expect, it } from 'vitest';
+import { createVirtualClock } from '../../test/simulation/virtual-clock.ts';
+import { aDisk, anIteration, aProject, aReview, aRun, aTask, base, config, head } from '../../test/support/rows.ts';
+import type { Changes } from '../changes/changes.ts';
+import { evidenceDigest } from '../domain/evidence.ts';
+import type { Task } from '../domain/task.ts';
+import type { TaskDraft } from '../domain/task-draft.ts';
+import { isFleetError } from '../lib/errors.ts';
+import { openDatabase } from '../store/open.ts';
+import { createStore } from '../store/store.ts';
+import { approve, reject } from './approve.ts';
+import type { ActionDeps } from './deps.ts';
+import { submit } from './submit.ts';
+import { answer, cancel, pause, resume, retry } from './task.ts';
+
+function setup(task: Partial<Task> = {}) {
+  const clock = createVirtualClock();
+  const store = createStore({ db: openDatabase(':memory:'), clock });
+  store.projects.insert(aProject());
+  store.tasks.insert(aTask({ id: store.nextTaskId(), phase: 'awaiting_approval', head, base, disk: 'image', ...task }));
+  store.disks.insert(aDisk());
+  store.checkRuns.insert(aRun({ kind: 'verify' }));
+  store.reviews.insert(aReview({ phase: 'approved' }));
+  const deps: ActionDeps = { store, clock, changes: {} as Changes, config: () => config };
+  const digest = () =>
+    evidenceDigest({ commit: head, base, checkRuns: store.checkRuns.list(), reviews: store.reviews.list() });
+  return { store, deps, digest, phase: () => store.tasks.mustGet('T1').phase };
+}
+
+const word = { by: 'ada', channel: 'terminal' } as const;
+
+function codeOf(act: () => unknown): string {
+  try {
+    act();
+    return 'nothing';
+  } catch (error) {
+    return isFleetError(error) ? error.code : String(error);
+  }
+}
+
+describe('approve', () => {
+  it('is bound to commit, base and evidence, and says so once', () => {
+    const { store, deps, digest } = setup();
+    const yes = { ...word, commit: head, evidence: digest() };
+    expect(approve(deps, 'T1', yes)).toMatchObject({ changed: true });
+    expect(approve(deps, 'T1', yes)).toMatchObject({ changed: false });
+    expect(store.approvals.list()).toMatchObject([
+      { commit: head, base, evidence: digest(), state: 'active', by: 'ada' },
+    ]);
+    expect(store.events.of('T1', 9).map((event) => event.kind)).toEqual(['task.approved']);
+  });
+
+  it('refuses a stale commit, other evidence, another phase, an unknown task, and what has no terminal', () => {
+    const { store, deps, digest } = setup();
+    const yes = { ...word, commit: head, evidence: null };
+    expect(codeOf(() => approve(deps, 'T1', { ...yes, commit: base }))).toBe('stale_commit');
+    expect(codeOf(() => approve(deps, 'T1', { ...yes, evidence: 'f'.repeat(64) }))).toBe('stale_commit');
+    const before = digest();
+    store.checkRuns.insert(aRun({ id: 'ck-2', kind: 'verify', variant: 'restored' }));
+    expect(codeOf(() => approve(deps, 'T1', { ...yes, evidence: before }))).toBe('stale_commit');
+    for (const channel of ['flag', 'api'] as const)
+      expect(codeOf(() => approve(deps, 'T1', { ...yes, channel }))).toBe('refused');
+    expect(codeOf(() => approve(deps, 'T9', yes))).toBe('not_found');
+    expect(codeOf(() => approve(setup({ phase: 'verifying' }).deps, 'T1', yes))).toBe('refused');
+    expect(store.approvals.list()).toEqual([]);
+  });
+
+  it('without a terminal works where fleet.yaml allows it', () => {
+    const { deps, store } = setup();
+    const open = { ...deps, config: () => ({ ...config, review: { required: true, allowNonInteractive: true } }) };
+    approve(open, 'T1', { by: 'ci', channel: 'flag', commit: head, evidence: null });
+    expect(store.approvals.list()).toMatchObject([{ channel: 'flag', by: 'ci' }]);
+  });
+
+  it('can be given again after it was voided', () => {
+    const { deps, store } = setup();
+    approve(deps, 'T1', { ...word, commit: head, evidence: null });
+    store.approvals.update(1, { state: 'void' });
+    expect(approve(deps, 'T1', { ...word, commit: head, evidence: null }).changed).toBe(true);
+  });
+});
+
+describe('reject', () => {
+  it('sends it back with the notes and voids an approval', () => {
+    const { deps, store, phase } = setup({ iterations: 5, stagnant: 2 });
+    approve(deps, 'T1', { ...word, commit: head, evidence: null });
+    reject(deps, 'T1', { ...word, notes: 'too slow' });
+    expect(phase()).toBe('ready');
+    expect(store.tasks.get('T1')).toMatchObject({
+      iterations: 0,
+      stagnant: 0,
+      notes: [{ from: 'human', text: 'too slow' }],
+    });
+    expect(store.approvals.list('ORDER BY id').map((each) => [each.decision, each.state])).toEqual([
+      ['approve', 'void'],
+      ['reject', 'used'],
+    ]);
+    expect(codeOf(() => reject(deps, 'T1', { ...word, notes: 'again' }))).toBe('refused');
+  });
+});
+
+function aDraft(more: Partial<TaskDraft> = {}): TaskDraft {
+  const checks = [{ id: 'c', description: '', run: 'true', timeoutSeconds: 5 }];
+  const limits = { iterations: null, maxTokens: null, maxUsd: null, maxCalls: null };
+  return {
+    ref: null,
+    title: 't',
+    description: '',
+    checks,
+    dependsOn: [],
+    contextFiles: [],
+    priority: 'medium',
+    agent: null,
+    model: null,
+    limits,
+    ...more,
+  };
+}
+
+describe('submit', () => {
+  it('takes all drafts or none', () => {
+    const { deps, store } = setup();
+    expect(codeOf(() => submit(deps, { project: null, drafts: [aDraft(), aDraft({ checks: [] })] }))).toBe(
+      'invalid_file',
+    );
+    expect(codeOf(() => submit(deps, { project: null, drafts: [aDraft(), aDraft({ dependsOn: ['nobody'] })] }))).toBe(
+      'invalid_file',
+    );
+    expect(store.tasks.list()).toHaveLength(1);
+  });
+
+  it('knows tasks of the same submission by name and makes what depends wait', () => {
+    const { deps, store } = setup();
+    const made = submit(deps, { project: 'p', drafts: [aDraft({ ref: 'a' }), aDraft({ dependsOn: ['a', 'T1'] })] });
+    expect(made.map((task) => task.id)).toEqual(['T2', 'T3']);
+    expect(store.tasks.get('T3')).toMatchObject({ phase: 'waiting', dependsOn: ['T2', 'T1'] });
+  });
+
+  it('asks which project when there are several, and refuses an unknown one', () => {
+    const { deps, store } = setup();
+    expect(codeOf(() => submit(deps, { project: 'x', drafts: [aDraft()] }))).toBe('not_found');
+    store.projects.insert(aProject({ name: 'q' }));
+    expect(codeOf(() => submit(deps, { project: null, drafts: [aDraft()] }))).toBe('usage');
+  });
+});
+
+describe('a task', () => {
+  it('is cancelled once, but not when it may stand on the branch already', () => {
+    const { deps } = setup();
+    expect([cancel(deps, 'T1').changed, cancel(deps, 'T1').changed]).toEqual([true, false]);
+    expect(codeOf(() => cancel(setup({ phase: 'integrating' }).deps, 'T1'))).toBe('refused');
+    expect(codeOf(() => cancel(setup({ phase: 'merged' }).deps, 'T1'))).toBe('refused');
+  });
+
+  it('is paused and goes on with its counters', () => {
+    const { deps, store } = setup({ phase: 'implementing', iterations: 3 });
+    expect([pause(deps, 'T1').changed, pause(deps, 'T1').changed]).toEqual([true, false]);
+    resume(deps, 'T1');
+    expect(store.tasks.get('T1')).toMatchObject({ phase: 'ready', iterations: 3, ralph: null });
+    expect(codeOf(() => pause(setup().deps, 'T1'))).toBe('refused');
+  });
+
+  it('tried again starts afresh, with its disk and the image under it', () => {
+    const { deps, store } = setup({ phase: 'blocked', iterations: 5, uncounted: 10, disk: 'prep' });
+    store.disks.update('image', { phase: 'failed', attempts: 3, failure: 'x' });
+    store.disks.insert(aDisk({ key: 'prep', kind: 'prepared', backing: 'image', phase: 'wanted' }));
+    retry(deps, 'T1');
+    expect(store.tasks.get('T1')).toMatchObject({ phase: 'ready', iterations: 0, uncounted: 0, head });
+    expect(store.disks.get('image')).toMatchObject({ phase: 'wanted', attempts: 0, failure: null });
+    expect(codeOf(() => retry(deps, 'T1'))).toBe('refused');
+  });
+
+  it('gets an answer with its question', () => {
+    const { deps, store } = setup({ phase: 'needs_input', judged: 'it-1' });
+    store.iterations.insert(anIteration({ phase: 'ended', ask: { question: 'Which?', blocking: true, options: [] } }));
+    answer(deps, 'T1', 'the first', 'ada');
+    expect(store.tasks.get('T1')?.notes.at(-1)?.text).toBe('You asked: Which?\nThe answer: the first');
+    expect(codeOf(() => answer(deps, 'T1', 'x', 'ada'))).toBe('refused');
+  });
+});

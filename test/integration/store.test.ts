@@ -1,0 +1,104 @@
+import { chmod, mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { isFleetError } from '../../src/lib/errors.ts';
+import { migrations } from '../../src/store/migrations.ts';
+import { openDatabase } from '../../src/store/open.ts';
+import { createStore } from '../../src/store/store.ts';
+
+const clock = { now: () => 1, sleep: async () => {} };
+let folder: string;
+let path: string;
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'fleet-store-'));
+  path = join(folder, 'fleet.db');
+});
+
+afterEach(async () => {
+  await chmod(folder, 0o700);
+  await rm(folder, { recursive: true });
+});
+
+function codeOf(act: () => unknown): string {
+  try {
+    act();
+    return 'nothing';
+  } catch (error) {
+    return isFleetError(error) ? error.code : String(error);
+  }
+}
+
+describe('the store on disk', () => {
+  it('is private, and holds what was written when it is opened again', async () => {
+    const store = createStore({ db: openDatabase(path), clock });
+    store.setDesire('up');
+    store.close();
+    expect((await stat(path)).mode & 0o777).toBe(0o600);
+    const again = createStore({ db: openDatabase(path), clock });
+    expect(again.fleet().desire).toBe('up');
+    again.close();
+  });
+
+  it('of a newer version is refused and left as it is', async () => {
+    const db = new DatabaseSync(path);
+    db.exec(`PRAGMA user_version = ${migrations.length + 1}`);
+    db.close();
+    const before = await readFile(path);
+    expect(codeOf(() => openDatabase(path))).toBe('newer_state');
+    const after = new DatabaseSync(path);
+    expect(after.prepare('PRAGMA user_version').get()?.['user_version']).toBe(migrations.length + 1);
+    after.close();
+    expect(before.length).toBeGreaterThan(0);
+  });
+
+  it('that is no database, or cut in half, is told as such and not overwritten', async () => {
+    await writeFile(path, 'this is not a database, whatever it says it is'.repeat(50));
+    expect(codeOf(() => openDatabase(path))).toBe('storage');
+    expect((await readFile(path, 'utf8')).startsWith('this is not')).toBe(true);
+    await rm(path);
+    const store = createStore({ db: openDatabase(path), clock });
+    for (let n = 0; n < 200; n++) store.events.add('k', 's', 'x'.repeat(1000));
+    store.close();
+    const { size } = await stat(path);
+    await truncate(path, Math.floor(size / 2));
+    expect(codeOf(() => createStore({ db: openDatabase(path), clock }).events.after(0, 1000))).not.toBe('nothing');
+  });
+
+  it('in a folder that does not exist is told with the path', () => {
+    expect(() => openDatabase(join(folder, 'no', 'fleet.db'))).toThrow(
+      `Cannot open the store \`${join(folder, 'no', 'fleet.db')}\``,
+    );
+  });
+
+  it('of an older version is copied aside before it is migrated', async () => {
+    // There is one version so far: an older one is stood in for by a file that says version 0 with rows in it.
+    const db = openDatabase(path);
+    createStore({ db, clock }).setDesire('up');
+    db.close();
+    const [first = ''] = migrations;
+    const older = openDatabase(path, [first]);
+    older.close();
+    const next = openDatabase(path, [first, 'ALTER TABLE fleet ADD COLUMN later TEXT']);
+    expect(next.prepare('PRAGMA user_version').get()?.['user_version']).toBe(2);
+    expect(next.prepare('SELECT desire, later FROM fleet').get()).toEqual({ desire: 'up', later: null });
+    next.close();
+    expect((await readdir(folder)).sort()).toContain('fleet.db.v1.bak');
+    const copy = createStore({ db: openDatabase(`${path}.v1.bak`), clock });
+    expect(copy.fleet().desire).toBe('up');
+    copy.close();
+  });
+
+  it('whose migration breaks off stays at its version, whole', () => {
+    openDatabase(path).close();
+    const [first = ''] = migrations;
+    expect(codeOf(() => openDatabase(path, [first, 'CREATE TABLE half (a TEXT); SELECT broken FROM nowhere']))).toBe(
+      'storage',
+    );
+    const db = openDatabase(path);
+    expect(db.prepare("SELECT count(*) AS n FROM sqlite_master WHERE name = 'half'").get()?.['n']).toBe(0);
+    db.close();
+  });
+});
