@@ -37,15 +37,19 @@ export function createControl(deps: ControlDeps): Control {
   }
   // Once more after the last iteration has ended, and after a start: what was spent meanwhile must not wait for the next one.
   let isSettled = false;
+  let isTold = false;
   async function settleIfNews(): Promise<void> {
     const isOpenNow = runner.lastPass()?.world.iterations.some(isOpen) ?? true;
     if (isSettled && !isOpenNow) return;
     try {
       await settle(deps);
       isSettled = !isOpenNow;
+      isTold = false;
     } catch (error) {
       isSettled = false;
-      deps.log.warn({ err: error }, 'what was spent is not known yet');
+      // Each pass tries again; before the first iteration there is no gateway to ask.
+      if (!isTold) deps.log.warn({ err: error }, 'what was spent is not known yet');
+      isTold = true;
     }
   }
   const runner: Runner = createRunner({
