@@ -105,13 +105,14 @@ describe('the person decides', () => {
     await home.json(['reject', 'T1', '-m', 'Say it in the README, please.']);
     await home.task('T1', ['implementing'], 5 * minutes);
     await home.task('T1', ['awaiting_approval'], 12 * minutes);
-    const { iterations, approvals, task: row } = await task();
+    const { iterations, approvals, task: row, files } = await task();
     const again = iterations.filter((one) => one.role === 'implementer').at(-1);
     expect([again?.n, again?.outcome]).toEqual([3, 'done']);
     const prompt = await readFile(join(home.paths.runs, again?.id ?? '', 'prompt.md'), 'utf8');
     expect(prompt).toContain('Say it in the README, please.');
     expect(approvals).toMatchObject([{ decision: 'reject', commit: before, notes: 'Say it in the README, please.' }]);
-    expect(row.commit).toMatch(/^[0-9a-f]{40}$/);
+    expect(row.commit).not.toBe(before);
+    expect(files.map((file) => file.path).toSorted()).toEqual(['README.md', 'src/duration.js']);
   });
 
   it('approve: the change is on the branch, under the person’s name, with its change id', async () => {
