@@ -30,6 +30,7 @@ import { addressOf } from '../reconcile/execute/address.ts';
 import { openDatabase } from '../store/open.ts';
 import { createStore } from '../store/store.ts';
 import { keepConfig, readKeptConfig } from './config-store.ts';
+import { createCrashPoint } from './crash-point.ts';
 import { startDemo } from './demo.ts';
 import { createDoing } from './doing.ts';
 import { createGatewayProcess } from './gateway-process.ts';
@@ -112,6 +113,7 @@ export async function wire(deps: WireDeps): Promise<Wired> {
     capacity: () => capacityOf(config),
     accel: parts.accel,
     pause: { busyMs: 1_000, idleMs: 10_000 },
+    around: createCrashPoint(env['RALPH_FLEET_CRASH']),
   });
   const doing = createDoing({ store, transcripts });
   const live = createLive({

@@ -106,9 +106,12 @@ function command(context: Context, args: readonly string[]): string[] {
   return [...kept.flatMap(([name, value]) => ['-e', `${name}=${value}`]), '--', ...context.self, ...args];
 }
 
+/** A tmux server started here hands its environment to every window ever after: credentials have no business there. */
 function clientEnvironment(context: Context): Record<string, string> {
   return Object.fromEntries(
-    Object.entries(context.env).filter((pair): pair is [string, string] => pair[1] !== undefined),
+    Object.entries(context.env).filter(
+      (pair): pair is [string, string] => pair[1] !== undefined && !/(KEY|TOKEN|SECRET|PASSWORD)(_FILE)?$/i.test(pair[0]),
+    ),
   );
 }
 

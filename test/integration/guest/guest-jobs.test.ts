@@ -1,4 +1,4 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { parseCheckResults } from '../../../src/guest/answers.ts';
@@ -118,6 +118,17 @@ test('tmux ended by the agent does not end the job; its pane shows the filtered 
   await writeFile(join(guest.root, 'home/nobody/go'), '');
   expect((await ended('it-pane')).end).toMatchObject({ exitCode: 0 });
   expect(await stream('it-pane')).toContain('after');
+});
+
+test('a job whose window cannot be made is started all the same', async () => {
+  const socket = join(guest.root, 'run/ralph-tmux/nobody.tmux');
+  await exec(['tmux', '-S', socket, 'kill-server'], { okExitCodes: [0, 1] });
+  await rm(socket, { force: true });
+  await mkdir(socket, { recursive: true });
+  await guests.startJob(guest.address, guest.job('it-dark', { argv: sh('echo dark') }));
+  await ended('it-dark');
+  expect(await stream('it-dark')).toBe('dark\n');
+  await rm(socket, { recursive: true });
 });
 
 test('checks: each with its own limit, output and clean-up', async () => {

@@ -1,0 +1,179 @@
+import { mkdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { TaskView } from '../../src/contract/task-view.ts';
+import { startCrashLoop } from '../support/crash-loop.ts';
+import { createFleetHome, exec, type FleetHome, fleetRows, virsh } from '../support/fleet-home.ts';
+import { chaosConfig, makeProject, say, signal, submitScenario, write } from '../support/fleet-project.ts';
+import { until } from '../support/gateway-process.ts';
+
+/** Real VMs, and everything around them killed. One fleet, one task after the other. */
+const minutes = 60_000;
+let home: FleetHome;
+let checkout: string;
+
+beforeAll(async () => {
+  home = await createFleetHome();
+  checkout = await makeProject(home, 'shop');
+  await mkdir(home.paths.logs, { recursive: true, mode: 0o700 });
+});
+afterAll(() => home?.close());
+
+const show = (id: string) => home.json<TaskView>(['task', 'show', id]);
+const numbered = (count: number) => Array.from({ length: count }, (_, n) => `line ${String(n + 1).padStart(4, '0')}`);
+const streamOf = (iteration: string) => readFile(join(home.paths.runs, iteration, 'stream'), 'utf8').catch(() => '');
+const slowly = (lines: readonly string[]) => lines.flatMap((line) => [say(line), { do: 'sleep', seconds: 0.2 }]);
+
+describe('a walk with the daemon killed before and after each kind of step', () => {
+  const kinds = [
+    ...[
+      'sync_ralphs',
+      'build_image',
+      'claim_task',
+      'request_vm',
+      'create_vm',
+      'start_vm',
+      'probe_vm',
+      'seed_workspace',
+    ],
+    ...[
+      'start_checks',
+      'end_checks',
+      'move_task',
+      'start_iteration',
+      'launch_iteration',
+      'pull_stream',
+      'end_iteration',
+    ],
+    ...['release_vm', 'free_ralph', 'delete_vm', 'request_review', 'ping', 'integrate'],
+  ];
+  const points = kinds.flatMap((kind) => [`${kind}:before`, `${kind}:after`]);
+
+  it('ends as one without', async () => {
+    const began = Date.now();
+    const loop = startCrashLoop(home, points);
+    const { insist } = loop;
+    try {
+      await insist(() => home.client.call('fleetUp', { body: { config: chaosConfig(), demo: false } }));
+      await insist(() => home.client.call('projectAdd', { body: { path: checkout } }));
+      const lines = slowly(numbered(20));
+      const implementer = [[...lines, write('done.txt', 'done\n'), signal('done', { summary: 'done' })]];
+      const id = await insist(() => submitScenario(home, 'shop', { implementer }));
+      const { commit } = await home.task(id, ['awaiting_approval'], 12 * minutes);
+      const word = { commit: commit ?? '', channel: 'api', by: 'test' } as const;
+      await insist(() => home.client.call('taskApprove', { params: { id }, body: word }));
+      await home.task(id, ['merged'], 3 * minutes);
+      await home.see('the VMs are gone', ({ vms }) => vms.every((vm) => vm.phase === 'gone'), 2 * minutes);
+    } finally {
+      await loop.stop();
+      const crashed = await loop.crashed();
+      console.info(`${crashed.length} crashes in ${Math.round((Date.now() - began) / 1000)} s`);
+    }
+    expect((await loop.crashed()).toSorted()).toEqual(points.toSorted());
+    const { iterations, checkRuns, reviews, approvals, task } = await show('T1');
+    expect(iterations.map(({ role, n, outcome }) => `${role} ${n} ${outcome}`)).toEqual([
+      'implementer 1 done',
+      'reviewer 1 done',
+    ]);
+    expect(checkRuns.map(({ kind, phase }) => `${kind} ${phase}`)).toEqual([
+      'baseline failed',
+      'loop passed',
+      'verify passed',
+    ]);
+    expect([reviews.length, approvals.length, task.phase]).toEqual([1, 1, 'merged']);
+    const said = (await streamOf(iterations[0]?.id ?? '')).split('\n').filter((line) => line.includes('"say"'));
+    expect(said.map((line) => JSON.parse(line).text)).toEqual(numbered(20));
+    const git = async (...args: string[]) => (await exec(['git', '-C', checkout, ...args])).stdout;
+    expect(await git('log', '--format=%s', 'main')).toBe('say done\nbegin\n');
+    expect(await git('show', 'main:done.txt')).toBe('done\n');
+    expect(await home.domains('all')).toEqual([]);
+  });
+});
+
+describe('while an iteration runs', () => {
+  const lines = numbered(120);
+  const seen = async (iteration: string, line: string) => {
+    await until(line, async () => (await streamOf(iteration)).includes(line), 3 * minutes);
+  };
+  let id: string;
+
+  it('daemon and gateway may die: no byte of its stream is lost or doubled', async () => {
+    await home.json(['daemon', 'start']);
+    await home.client.call('fleetUp', { body: { config: chaosConfig(), demo: false } });
+    await home.client.call('projectAdd', { body: { path: await makeProject(home, 'yard') } });
+    id = await submitScenario(home, 'yard', {
+      implementer: [
+        [write('one.txt', 'one\n'), ...slowly(lines), signal('partial', { summary: 'a', remaining: 'b' })],
+        [write('two.txt', 'two\n'), ...slowly(lines), signal('partial', { summary: 'a', remaining: 'b' })],
+        [write('done.txt', 'done\n'), signal('done', { summary: 'done' })],
+      ],
+    });
+    const first = await runningIteration(1);
+    await seen(first, 'line 0010');
+    const daemon = await home.daemonPid();
+    process.kill(daemon, 'SIGKILL');
+    await until('the daemon is gone', () => !isAlive(daemon));
+    const before = (await streamOf(first)).length;
+    // The guest prints on meanwhile; nobody reads it.
+    await until('some lines later', () => later(3_000)(), 10_000);
+    await home.json(['daemon', 'start']);
+    await seen(first, 'line 0040');
+    expect((await streamOf(first)).length).toBeGreaterThan(before);
+    const gateway = await home.gatewayPid();
+    process.kill(gateway, 'SIGKILL');
+    await home.see('it ended', async () => (await show(id)).iterations[0]?.phase === 'ended', 3 * minutes);
+    const stream = await streamOf(first);
+    const expected = [
+      '{"type":"start"}',
+      '{"type":"tool","name":"write","detail":"one.txt"}',
+      '{"type":"tool-result","ok":true,"text":""}',
+      ...lines.map((text) => JSON.stringify({ type: 'say', text })),
+      '{"type":"tool","name":"signal","detail":"partial"}',
+      '{"type":"end"}',
+    ];
+    expect(stream).toBe(`${expected.join('\n')}\n`);
+    const again = await home.gatewayPid();
+    expect([again !== gateway, isAlive(again)]).toEqual([true, true]);
+  });
+
+  it('its VM may vanish: the task goes on from the last save in another', async () => {
+    const second = await runningIteration(2);
+    await seen(second, 'line 0010');
+    const { iterations } = await show(id);
+    const [vm, saved] = [iterations[1]?.vm, iterations[0]?.savedCommit];
+    expect(saved).toMatch(/^[0-9a-f]{40}$/);
+    await exec([...virsh, 'destroy', `rf-${vm}`]);
+    await exec([...virsh, 'undefine', `rf-${vm}`]);
+    await home.task(id, ['awaiting_approval'], 8 * minutes);
+    const after = await show(id);
+    expect(after.iterations[1]).toMatchObject({ outcome: 'infra', savedCommit: null });
+    expect(after.iterations[2]).toMatchObject({ outcome: 'done', fromCommit: saved });
+    expect(after.iterations[2]?.vm).not.toBe(vm);
+    // Of the second iteration nothing was saved; what the first one made is there.
+    expect(after.files.map((file) => file.path).toSorted()).toEqual(['done.txt', 'one.txt']);
+    expect(fleetRows(home, 'SELECT phase FROM vms WHERE id = ?', vm)).toEqual([{ phase: 'gone' }]);
+  });
+
+  async function runningIteration(n: number): Promise<string> {
+    const found = await home.see(
+      `iteration ${n}`,
+      async () => (await show(id)).iterations.find((one) => one.n === n && one.phase === 'running'),
+      8 * minutes,
+    );
+    return found.id;
+  }
+});
+
+function later(ms: number): () => boolean {
+  const end = Date.now() + ms;
+  return () => Date.now() > end;
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
