@@ -54,6 +54,17 @@ export async function showSession(context: Context, window: string | null): Prom
   return runInTerminal(['tmux', 'attach-session', '-t', target], clientEnvironment(context));
 }
 
+/** Ends the session with its windows. Left alone when this very command runs inside tmux: it could be one of them. */
+export async function closeSession(context: Context): Promise<void> {
+  if (context.env['TMUX']) return;
+  const tmux = await createTmux(context);
+  try {
+    await tmux(['kill-session', '-t', `=${sessionName}`]);
+  } catch (error) {
+    if (!isFleetError(error, 'command_failed') && !isFleetError(error, 'command_missing')) throw error; // there is none
+  }
+}
+
 type Tmux = (args: readonly string[]) => Promise<string>;
 
 async function createTmux(context: Context): Promise<Tmux> {

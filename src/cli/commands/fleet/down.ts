@@ -32,6 +32,7 @@ export const down: CommandSpec = {
         return 130;
       }
     }
+    await (await import('../../terminal/windows.ts')).closeSession(context);
     context.print(done, () => [done.message, 'Start it again:  ralph-fleet up']);
     return 0;
   },

@@ -24,6 +24,7 @@ export const purge: CommandSpec = {
       return 1;
     }
     const done = await context.client.call('fleetPurge', { body: { confirmed: true }, idleMs: 300_000 });
+    await (await import('../../terminal/windows.ts')).closeSession(context);
     context.print(done, () => ['Removed. Your own repositories were not touched.']);
     return 0;
   },
