@@ -74,7 +74,7 @@ async function checkHosts(): Promise<string> {
 
 const withoutUnit = process.argv.includes('--no-unit');
 const parts: Part[] = [
-  tool('types', ['tsc', '--noEmit']),
+  tool('types', ['tsc', '--noEmit', '--incremental', '--tsBuildInfoFile', 'node_modules/.cache/types.json']),
   ...(withoutUnit ? [] : [tool('unit tests', ['vitest', 'run', '--project', 'unit', '--reporter', 'dot'])]),
   tool('lint', ['biome', 'check', '--error-on-warnings', '.']),
   tool('layers', ['depcruise', 'src', '--config', '.dependency-cruiser.cjs', '--output-type', 'err-long']),
