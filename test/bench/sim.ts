@@ -1,7 +1,7 @@
 import { simulateMany } from '../simulation/pool.ts';
 import { type Bench, single } from './result.ts';
 
-const schedules = 1000;
+const schedules = 400;
 const threads = 2;
 
 /** Schedules of the simulation a second: faults, crashes and people against the whole control plane. */
