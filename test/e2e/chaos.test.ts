@@ -55,7 +55,7 @@ describe('a walk with the daemon killed before and after each kind of step', () 
     try {
       await insist(() => home.client.call('fleetUp', { body: { config: chaosConfig(), demo: false } }));
       await insist(() => home.client.call('projectAdd', { body: { path: checkout } }));
-      const lines = slowly(numbered(20));
+      const lines = slowly(numbered(100));
       const implementer = [[...lines, write('done.txt', 'done\n'), signal('done', { summary: 'done' })]];
       const id = await insist(() => submitScenario(home, 'shop', { implementer }));
       const { commit } = await home.task(id, ['awaiting_approval'], 12 * minutes);
@@ -81,7 +81,7 @@ describe('a walk with the daemon killed before and after each kind of step', () 
     ]);
     expect([reviews.length, approvals.length, task.phase]).toEqual([1, 1, 'merged']);
     const said = (await streamOf(iterations[0]?.id ?? '')).split('\n').filter((line) => line.includes('"say"'));
-    expect(said.map((line) => JSON.parse(line).text)).toEqual(numbered(20));
+    expect(said.map((line) => JSON.parse(line).text)).toEqual(numbered(100));
     const git = async (...args: string[]) => (await exec(['git', '-C', checkout, ...args])).stdout;
     expect(await git('log', '--format=%s', 'main')).toBe('say done\nbegin\n');
     expect(await git('show', 'main:done.txt')).toBe('done\n');
