@@ -59,6 +59,7 @@ describe('a walk with the daemon killed before and after each kind of step', () 
       const implementer = [[...lines, write('done.txt', 'done\n'), signal('done', { summary: 'done' })]];
       const id = await insist(() => submitScenario(home, 'shop', { implementer }));
       const { commit } = await home.task(id, ['awaiting_approval'], 12 * minutes);
+      await home.see('the ping', () => fleetRows(home, "SELECT 1 FROM events WHERE kind = 'ping'").length > 0);
       const word = { commit: commit ?? '', channel: 'api', by: 'test' } as const;
       await insist(() => home.client.call('taskApprove', { params: { id }, body: word }));
       await home.task(id, ['merged'], 3 * minutes);
