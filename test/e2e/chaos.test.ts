@@ -79,6 +79,7 @@ describe('a walk with the daemon killed before and after each kind of step', () 
       'baseline failed',
       'loop passed',
       'verify passed',
+      'verify passed',
     ]);
     expect([reviews.length, approvals.length, task.phase]).toEqual([1, 1, 'merged']);
     const said = (await streamOf(iterations[0]?.id ?? '')).split('\n').filter((line) => line.includes('"say"'));
