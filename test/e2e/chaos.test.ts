@@ -116,7 +116,7 @@ describe('while an iteration runs', () => {
     await until('the daemon is gone', () => !isAlive(daemon));
     const before = (await streamOf(first)).length;
     // The guest prints on meanwhile; nobody reads it.
-    await until('some lines later', () => later(3_000)(), 10_000);
+    await until('some lines later', later(3_000), 10_000);
     await home.json(['daemon', 'start']);
     await seen(first, 'line 0040');
     expect((await streamOf(first)).length).toBeGreaterThan(before);
