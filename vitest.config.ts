@@ -4,7 +4,10 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     projects: [
-      { test: { name: 'unit', include: ['src/**/*.test.ts'], testTimeout: 20_000 } },
+      {
+        // Pure tests of modules without state: one set of threads serves all files, at a quarter of the time.
+        test: { name: 'unit', include: ['src/**/*.test.ts'], testTimeout: 20_000, pool: 'threads', isolate: false },
+      },
       {
         test: {
           name: 'real',

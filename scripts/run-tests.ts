@@ -1,6 +1,6 @@
 /**
  * What scripts/test runs once the machine is ready: the checks of the code, unit tests, the simulation, then the tests with
- * real parts, one after the other (real VMs want the processor to themselves). Ends with the slowest tests and the totals.
+ * real parts, file by file (real VMs want the processor to themselves). Ends with the slowest tests and the totals.
  */
 import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -17,13 +17,15 @@ const { values } = parseArgs({
   },
 });
 const work = mkdtempSync(join(tmpdir(), 'ralph-fleet-test-'));
-const endsAt = Date.now() + Number(values.minutes) * 60_000;
+const setUpSeconds = Number(values['setup-seconds']);
+const endsAt = Date.now() + Number(values.minutes) * 60_000 - setUpSeconds * 1000;
 
 interface Part {
   name: string;
   argv: string[];
   /** Where vitest writes its results; without it the part counts as one test. */
   report?: string;
+  env?: Record<string, string>;
 }
 
 interface Outcome {
@@ -34,25 +36,25 @@ interface Outcome {
   slow: { name: string; seconds: number }[];
 }
 
-function vitest(project: string): Part {
-  const report = join(work, `${project}.json`);
+function vitest(name: string, args: string[], env: Record<string, string> = {}): Part {
+  const report = join(work, `${name.replaceAll(' ', '-')}.json`);
   const program = join(root, 'node_modules/vitest/vitest.mjs');
   const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
-  return { name: `${project} tests`, argv: [program, 'run', '--project', project, ...reporters], report };
+  return { name, argv: [program, 'run', ...args, ...reporters], report, env };
 }
 
-const simulation = join(root, 'test/simulation/run.ts');
 const parts: Part[] = [
   { name: 'check', argv: [join(root, 'scripts/check.ts'), '--no-unit'] },
-  vitest('unit'),
-  ...(existsSync(simulation) ? [{ name: 'simulation', argv: [simulation, '--seeds', values.seeds] }] : []),
-  vitest('real'),
+  vitest('unit tests', ['--project', 'unit']),
+  vitest('simulation', ['--project', 'real', 'test/simulation'], { SIM_SEEDS: values.seeds }),
+  vitest('real tests', ['--project', 'real', '--exclude', 'test/simulation/**']),
 ];
 
 /** Runs one part in a process group of its own, so that at the deadline all of it can be ended, and nothing else. */
 function run(part: Part): Promise<number> {
   const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', ...part.argv], {
     cwd: root,
+    env: { ...process.env, ...part.env },
     stdio: ['ignore', 'inherit', 'inherit'],
     detached: true,
   });
@@ -117,7 +119,7 @@ const slowest = outcomes.flatMap((outcome) => outcome.slow).sort((a, b) => b.sec
 console.log('\n━━ slowest tests');
 for (const { name, seconds } of slowest.slice(0, 15)) console.log(`${seconds.toFixed(1).padStart(8)} s  ${name}`);
 console.log('\n━━ parts');
-console.log(`${Number(values['setup-seconds']).toFixed(1).padStart(8)} s  set up`);
+console.log(`${setUpSeconds.toFixed(1).padStart(8)} s  set up`);
 for (const { name, seconds, passed, failed } of outcomes) {
   console.log(`${seconds.toFixed(1).padStart(8)} s  ${name}: ${passed} passed, ${failed} failed`);
 }

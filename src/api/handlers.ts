@@ -98,9 +98,10 @@ export const handlers: { [N in RouteName]: Handler<N> } = {
   taskAnswer: (deps, asked) => answer(deps.actions, id(asked), asked.body.answer, asked.body.by),
   taskPrioritize: (deps, asked) => prioritize(deps.actions, id(asked), asked.body.priority),
   plan: async (deps) => planView(deps.queries, await deps.look()),
-  projects: (deps) => listed(deps.actions.store.projects.list('ORDER BY name').map(projectView)),
+  projects: (deps) =>
+    listed(deps.actions.store.projects.list('ORDER BY name').map((project) => projectView(deps, project))),
   projectInspect: (deps, { body }) => inspectProject(deps.actions, body.path),
-  projectAdd: async (deps, { body }) => projectView(await addProject(deps.actions, body)),
+  projectAdd: async (deps, { body }) => projectView(deps, await addProject(deps.actions, body)),
   projectRemove: (deps, asked) => removeProject(deps.actions, asked.params['name'] ?? ''),
 };
 
@@ -108,9 +109,17 @@ function listed<T>(items: T[]): { items: T[]; next: string | null } {
   return { items, next: null };
 }
 
-function projectView(project: Project): ProjectView {
+function projectView({ actions }: ApiDeps, project: Project): ProjectView {
   const { name, path, branch, settings, settingsFrom, addedAt } = project;
-  return { name, path, branch, settings, settingsFrom, remote: null, addedAt: toIso(addedAt) };
+  return {
+    name,
+    path,
+    branch,
+    settings,
+    settingsFrom,
+    remote: actions.changes.remoteUrl(name),
+    addedAt: toIso(addedAt),
+  };
 }
 
 function unmerged({ actions }: ApiDeps) {

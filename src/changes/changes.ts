@@ -11,6 +11,8 @@ export interface Changes {
   /** Paths of a commit in the user's checkout, and the content of one of them (null when missing or larger than 16 MiB). */
   listCheckout(path: string, commit: string): Promise<string[]>;
   readCheckout(path: string, commit: string, file: string): Promise<string | null>;
+  /** Where the user's checkout can fetch every task's live change from, as a remote of its own. Read only. */
+  remoteUrl(project: string): string;
   /** Makes the host repository if missing and fetches the branch's tip into it. Returns the tip. */
   sync(project: ProjectRef): Promise<{ tip: string }>;
   /** The content of a file at a commit, or null. */

@@ -16,7 +16,7 @@ import { integrate } from './integrate.ts';
 import type { ImportLimits } from './quarantine.ts';
 import { rebase } from './rebase.ts';
 import { checkCommit, moveRef, readRef, refuseMissing } from './refs.ts';
-import { createRepositories, type ProjectRepository, taskRef } from './repository.ts';
+import { checkName, createRepositories, type ProjectRepository, taskRef } from './repository.ts';
 import { createProtection, restoreProtected } from './restore-protected.ts';
 import { seedBundle } from './seed-bundle.ts';
 
@@ -108,6 +108,7 @@ export function createChanges(deps: ChangesDeps): Changes {
       log.info({ project, task, head: saved.head, changed: saved.changed, files: saved.files }, 'saved work was taken');
       return saved;
     },
+    remoteUrl: (project) => join(deps.paths.repos, checkName('project', project), 'git'),
     listCheckout: async (path, commit) => {
       const listing = await userGit(path)(['ls-tree', '-r', '-z', '--full-tree', '--name-only', checkCommit(commit)], {
         maxBytes: maxListBytes,

@@ -40,7 +40,7 @@ export async function proveNoWayOut(run: Run): Promise<void> {
       const tried = await run(`timeout 5 bash -c 'exec 3<>/dev/tcp/${host}/${port}' 2>&1 && echo CONNECTED`);
       expect(tried.stdout, host).not.toContain('CONNECTED');
     }
-    expect((await run('timeout 20 getent hosts deb.debian.org')).code).not.toBe(0);
+    expect((await run('timeout 20 getent hosts example.org')).code).not.toBe(0);
     const vsock = 'socket(S,40,1,0) && connect(S,pack("SSLLx4",40,0,22,2)) && print "CONNECTED"';
     expect(await say(`modprobe -q vsock vmw_vsock_virtio_transport; timeout 10 perl -e '${vsock}'`)).toBe('');
     // A NIC made by root in the guest leads nowhere either.

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { makeFolders } from '../../src/daemon/folders.ts';
 import { createCredential } from '../../src/gateway/credentials.ts';
 import { noAmounts, openLedger } from '../../src/gateway/ledger.ts';
 import { startGateway } from '../../src/gateway/start.ts';
@@ -169,6 +170,7 @@ describe('starting', () => {
   });
 
   it('leaves nothing locked when the ledger cannot be opened', async () => {
+    await makeFolders(statePaths(folder));
     const gateway = await start('https://model.example');
     await gateway.close(0);
     const raw = new DatabaseSync(statePaths(folder).gasDb);

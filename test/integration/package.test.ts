@@ -1,6 +1,6 @@
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { delimiter, dirname, join } from 'node:path';
+import { delimiter, dirname, join, relative } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { baseEnvironment, createExec } from '../../src/lib/exec.ts';
 
@@ -53,7 +53,30 @@ afterAll(async () => {
 it('holds what runs, and neither tests nor sources', () => {
   expect(files).toContain('dist/cli/bin.js');
   expect(files).toContain('scripts/setup');
-  expect(files.filter((path) => /\.test\.|^src\/|^test\//.test(path))).toEqual([]);
+  // The sample project's tests are part of the demo.
+  expect(files.filter((path) => /^(?!demo\/).*\.test\.|^src\/|^test\//.test(path))).toEqual([]);
+});
+
+it('holds everything that is read at run time and is no TypeScript', async () => {
+  const inside = async (folder: string) => {
+    const entries = await readdir(join(root, folder), { recursive: true, withFileTypes: true });
+    return entries
+      .filter((entry) => entry.isFile() && !entry.name.endsWith('.ts'))
+      .map((entry) => relative(root, join(entry.parentPath, entry.name)));
+  };
+  const beside = (await inside('src')).map((path) => path.replace(/^src\//, 'dist/'));
+  expect(beside).toEqual(expect.arrayContaining(['dist/guest/scripts/ralph-iterate', 'dist/images/debian/customize']));
+  const wanted = [...beside, ...(await inside('prompts')), ...(await inside('demo'))];
+  expect(wanted.filter((path) => !files.includes(path))).toEqual([]);
+  const scripts = beside.filter((path) => /\/ralph-[a-z]+$/.test(path));
+  const packed = join(folder, 'user/node_modules/ralph-fleet');
+  for (const path of scripts) {
+    const { mode } = await stat(join(packed, path));
+    expect([path, mode & 0o111]).toEqual([
+      path,
+      (await stat(join(root, path.replace(/^dist\//, 'src/')))).mode & 0o111,
+    ]);
+  }
 });
 
 it('says its version', async () => {

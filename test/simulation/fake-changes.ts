@@ -55,6 +55,7 @@ export function createFakeRepository({ dice, isCalm }: RepositoryFaults): FakeRe
       userName: 'Sim',
       userEmail: 'sim@example.org',
     }),
+    remoteUrl: () => '/repos/p/git',
     listCheckout: async () => [],
     readCheckout: async () => null,
     sync: async () => ({ tip: tip() }),

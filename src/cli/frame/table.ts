@@ -103,7 +103,7 @@ export const commandTable: readonly CommandEntry[] = [
     name: 'image',
     group: 'fleet',
     summary: 'What VMs start from',
-    sub: ['list', 'build', 'verify'],
+    sub: ['list', 'build'],
     load: async () => (await import('../commands/fleet/image.ts')).image,
   },
   {

@@ -110,7 +110,8 @@ function command(context: Context, args: readonly string[]): string[] {
 function clientEnvironment(context: Context): Record<string, string> {
   return Object.fromEntries(
     Object.entries(context.env).filter(
-      (pair): pair is [string, string] => pair[1] !== undefined && !/(KEY|TOKEN|SECRET|PASSWORD)(_FILE)?$/i.test(pair[0]),
+      (pair): pair is [string, string] =>
+        pair[1] !== undefined && !/(KEY|TOKEN|SECRET|PASSWORD)(_FILE)?$/i.test(pair[0]),
     ),
   );
 }

@@ -123,8 +123,7 @@ async function refuseWithoutRoom(folder: string): Promise<void> {
     'storage',
     `Building an image in \`${folder}\` takes 3072 MiB for a while; ${free} MiB are free.`,
     {
-      remedy:
-        'Free some disk space (`ralph-fleet image gc` removes images no longer used), then run the same command again.',
+      remedy: `Free some disk space (images no longer used stand in \`${folder}\`), then run the same command again.`,
     },
   );
 }

@@ -37,7 +37,7 @@ const add: CommandSpec = {
     const project = await context.client.call('projectAdd', { body, idleMs: 300_000 });
     context.print(project, (look) => [
       ...renderProjects([project], look),
-      ...(project.remote ? [`See changes live:  git remote add ralph ${project.remote} && git fetch ralph`] : []),
+      ...(project.remote ? liveChanges(project.remote) : []),
       'Hand in a task:  ralph-fleet submit TASK.md',
     ]);
     return 0;
@@ -96,3 +96,12 @@ export const project: readonly CommandSpec[] = [
     },
   },
 ];
+
+/** Each task's change as `ralph/<task>` in the user's own checkout, while it is being made. */
+function liveChanges(url: string): string[] {
+  return [
+    'See changes live, in your checkout:',
+    `  git remote add ralph ${url}`,
+    "  git config remote.ralph.fetch '+refs/heads/ralph/*:refs/remotes/ralph/*' && git fetch ralph",
+  ];
+}
