@@ -1,4 +1,4 @@
-import { mkdir, readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { TaskView } from '../../src/contract/task-view.ts';
@@ -15,7 +15,6 @@ let checkout: string;
 beforeAll(async () => {
   home = await createFleetHome();
   checkout = await makeProject(home, 'shop');
-  await mkdir(home.paths.logs, { recursive: true, mode: 0o700 });
 });
 afterAll(() => home?.close());
 
@@ -56,10 +55,11 @@ describe('a walk with the daemon killed before and after each kind of step', () 
     try {
       await insist(() => home.client.call('fleetUp', { body: { config: chaosConfig(), demo: false } }));
       await insist(() => home.client.call('projectAdd', { body: { path: checkout } }));
-      const lines = slowly(numbered(20));
+      const lines = slowly(numbered(100));
       const implementer = [[...lines, write('done.txt', 'done\n'), signal('done', { summary: 'done' })]];
       const id = await insist(() => submitScenario(home, 'shop', { implementer }));
       const { commit } = await home.task(id, ['awaiting_approval'], 12 * minutes);
+      await home.see('the ping', () => fleetRows(home, "SELECT 1 FROM events WHERE kind = 'ping'").length > 0);
       const word = { commit: commit ?? '', channel: 'api', by: 'test' } as const;
       await insist(() => home.client.call('taskApprove', { params: { id }, body: word }));
       await home.task(id, ['merged'], 3 * minutes);
@@ -79,10 +79,11 @@ describe('a walk with the daemon killed before and after each kind of step', () 
       'baseline failed',
       'loop passed',
       'verify passed',
+      'verify passed',
     ]);
     expect([reviews.length, approvals.length, task.phase]).toEqual([1, 1, 'merged']);
     const said = (await streamOf(iterations[0]?.id ?? '')).split('\n').filter((line) => line.includes('"say"'));
-    expect(said.map((line) => JSON.parse(line).text)).toEqual(numbered(20));
+    expect(said.map((line) => JSON.parse(line).text)).toEqual(numbered(100));
     const git = async (...args: string[]) => (await exec(['git', '-C', checkout, ...args])).stdout;
     expect(await git('log', '--format=%s', 'main')).toBe('say done\nbegin\n');
     expect(await git('show', 'main:done.txt')).toBe('done\n');
@@ -115,7 +116,7 @@ describe('while an iteration runs', () => {
     await until('the daemon is gone', () => !isAlive(daemon));
     const before = (await streamOf(first)).length;
     // The guest prints on meanwhile; nobody reads it.
-    await until('some lines later', () => later(3_000)(), 10_000);
+    await until('some lines later', later(3_000), 10_000);
     await home.json(['daemon', 'start']);
     await seen(first, 'line 0040');
     expect((await streamOf(first)).length).toBeGreaterThan(before);
@@ -162,6 +163,47 @@ describe('while an iteration runs', () => {
     );
     return found.id;
   }
+});
+
+describe('an agent that misbehaves', () => {
+  it('ends each time with a clear outcome, and the daemon stays small', async () => {
+    await home.client.call('fleetUp', { body: { config: chaosConfig(90_000), demo: false } });
+    await home.client.call('projectAdd', { body: { path: await makeProject(home, 'farm') } });
+    const id = await submitScenario(home, 'farm', {
+      implementer: [
+        [{ do: 'long-line', bytes: 100_000_000 }, signal('partial', { summary: 'a', remaining: 'b' })],
+        [
+          { do: 'garbage', bytes: 1_000_000 },
+          { do: 'invalid-utf8' },
+          { do: 'print', text: '{"type":' },
+          { do: 'exit', code: 3 },
+        ],
+        [{ do: 'raw-signal', text: '{"verb":"done"' }, { do: 'forge-end' }],
+        [],
+        [{ do: 'ignore-sigterm' }, { do: 'fork', seconds: 5000 }, { do: 'hang' }],
+        [{ do: 'fill-disk', megabytes: 100_000 }, signal('done', { summary: 'full' })],
+        [{ do: 'run', command: 'rm -f .ralph-fill' }, write('done.txt', 'done\n'), signal('done', { summary: 'done' })],
+      ],
+    });
+    await home.task(id, ['awaiting_approval'], 15 * minutes);
+    const { iterations } = await show(id);
+    const ends = iterations.filter((one) => one.role === 'implementer').map((one) => `${one.outcome}: ${one.reason}`);
+    expect(ends).toEqual([
+      'partial: the agent says it is partial',
+      expect.stringContaining('crashed: '),
+      expect.stringContaining('stuck: '),
+      expect.stringContaining('stuck: '),
+      expect.stringContaining('timed_out: '),
+      expect.stringMatching(/^(done|infra): /),
+      'done: the agent says it is done',
+    ]);
+    const [long] = iterations;
+    expect((await stat(join(home.paths.runs, long?.id ?? '', 'stream'))).size).toBeGreaterThan(100_000_000);
+    const status = await readFile(`/proc/${await home.daemonPid()}/status`, 'utf8');
+    const peakMiB = Number(/VmHWM:\s+(\d+) kB/.exec(status)?.[1]) / 1024;
+    console.info(`the daemon's largest size was ${Math.round(peakMiB)} MiB`);
+    expect(peakMiB).toBeLessThan(600);
+  });
 });
 
 function later(ms: number): () => boolean {

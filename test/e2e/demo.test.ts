@@ -67,6 +67,7 @@ describe('up --demo', () => {
       'loop failed',
       'loop passed',
       'verify passed',
+      'verify passed',
     ]);
     const [implementer, verifier, reviewer] = [iterations[0]?.vm, checkRuns[3]?.vm, iterations[2]?.vm];
     expect(new Set([implementer, verifier, reviewer]).size).toBe(3);
