@@ -15,6 +15,8 @@ export function createFakeGateway(dice: Dice, now: () => number): FakeGateway {
   const port: GatewayPort = {
     openTunnel: async (vm) => void openTunnels.add(vm.id),
     closeTunnel: async (id) => void openTunnels.delete(id),
+    openRegistries: async () => {},
+    closeRegistries: async () => {},
     tunnels: async () => [...openTunnels],
     grant: async (grant) => {
       if (known.has(grant.iteration)) return;
