@@ -1,4 +1,5 @@
 import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { ReadyView } from '../contract/daemon-view.ts';
 import { routePaths } from '../contract/route-paths.ts';
@@ -64,6 +65,9 @@ async function startDaemon(deps: EnsureDaemonDeps): Promise<number> {
   const logFile = daemonLog(deps.paths);
   let logFd: number;
   try {
+    // Parents that are made on the way: under root QEMU's user must pass through them.
+    mkdirSync(dirname(deps.paths.state), { recursive: true, mode: process.getuid?.() === 0 ? 0o755 : 0o700 });
+    mkdirSync(deps.paths.state, { recursive: true, mode: process.getuid?.() === 0 ? 0o711 : 0o700 });
     mkdirSync(deps.paths.logs, { recursive: true, mode: 0o700 });
     logFd = openSync(logFile, 'a', 0o600);
   } catch (cause) {

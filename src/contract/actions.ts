@@ -84,6 +84,8 @@ export const taskSubmit = z.strictObject({
   /** null = the only project there is. */
   project: z.string().nullable().default(null),
   drafts: z.array(taskDraft).min(1).max(500),
+  /** What the scripted agent plays; nothing else needs it. */
+  scenario: z.unknown().optional(),
 });
 export const taskSubmitted = z.object({
   tasks: z.array(z.object({ id: z.string(), ref: z.string().nullable(), title: z.string() })),

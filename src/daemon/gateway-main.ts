@@ -5,6 +5,7 @@ import { createSystemClock } from '../lib/clock.ts';
 import { formatError, isFleetError } from '../lib/errors.ts';
 import { createLog } from '../lib/log.ts';
 import { resolvePaths } from '../lib/paths.ts';
+import { makeFolders } from './folders.ts';
 
 /**
  * The gateway process. Its credential comes from ANTHROPIC_API_KEY, or from the file that ANTHROPIC_API_KEY_FILE names; it is
@@ -27,8 +28,10 @@ async function main(): Promise<void> {
   const log = createLog({ destination: { write: (line) => process.stdout.write(credential.hide(line)) } });
   delete env['ANTHROPIC_API_KEY']; // nothing this process may ever start shall inherit it
   try {
+    const paths = resolvePaths(env);
+    await makeFolders(paths);
     const gateway = await startGateway({
-      paths: resolvePaths(env),
+      paths,
       log,
       clock: createSystemClock(),
       credential,

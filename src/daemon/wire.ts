@@ -1,3 +1,4 @@
+import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ActionDeps } from '../actions/deps.ts';
 import { wantImage } from '../actions/image.ts';
@@ -11,6 +12,7 @@ import { riskOf } from '../domain/risk.ts';
 import type { Task } from '../domain/task.ts';
 import { ralphUser } from '../guest/guest.ts';
 import { createGuests } from '../guest/guests.ts';
+import { writeFileAtomic } from '../lib/atomic-file.ts';
 import { type Clock, toIso } from '../lib/clock.ts';
 import { FleetError } from '../lib/errors.ts';
 import type { Exec } from '../lib/exec.ts';
@@ -22,11 +24,13 @@ import { createRunFiles } from '../loop/run-files.ts';
 import { createTranscripts } from '../loop/transcripts.ts';
 import { createNotifier } from '../notify/notify.ts';
 import { loadPrompts } from '../prompts/prompts.ts';
+import { fleetView } from '../queries/fleet-view.ts';
 import { type Control, createControl } from '../reconcile/control.ts';
 import { addressOf } from '../reconcile/execute/address.ts';
 import { openDatabase } from '../store/open.ts';
 import { createStore } from '../store/store.ts';
 import { keepConfig, readKeptConfig } from './config-store.ts';
+import { createCrashPoint } from './crash-point.ts';
 import { startDemo } from './demo.ts';
 import { createDoing } from './doing.ts';
 import { createGatewayProcess } from './gateway-process.ts';
@@ -102,6 +106,11 @@ export async function wire(deps: WireDeps): Promise<Wired> {
     tokenOf: keys.tokenOf,
     preparedPath: (key) => join(paths.images, `prepared-${key}.qcow2`),
     incomingPath: (iteration) => join(paths.runs, `${iteration}.bundle`),
+    isThere: (path) =>
+      access(path).then(
+        () => true,
+        () => false,
+      ),
     readSettings: async (project, commit) => {
       const text = await changes.readFile(project.name, commit, '.ralph/project.yaml');
       return text === null ? project.settings : readProjectSettings({ file: '.ralph/project.yaml', text }, []).value;
@@ -110,6 +119,7 @@ export async function wire(deps: WireDeps): Promise<Wired> {
     capacity: () => capacityOf(config),
     accel: parts.accel,
     pause: { busyMs: 1_000, idleMs: 10_000 },
+    around: createCrashPoint(env['RALPH_FLEET_CRASH']),
   });
   const doing = createDoing({ store, transcripts });
   const live = createLive({
@@ -177,6 +187,7 @@ export async function wire(deps: WireDeps): Promise<Wired> {
     control,
     async close() {
       await control.runner.stop(10_000);
+      await writeFileAtomic(join(paths.state, 'last-status.json'), JSON.stringify(fleetView(api.queries)));
       await guests.close();
       store.close();
     },

@@ -1,4 +1,3 @@
-import { chmod, mkdir } from 'node:fs/promises';
 import { Agent } from 'undici';
 import type { Clock } from '../lib/clock.ts';
 import { FleetError } from '../lib/errors.ts';
@@ -37,8 +36,6 @@ const patienceMs = 15 * 60_000;
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const { paths, log, clock, credential } = options;
   const url = checkUpstream(options.upstream);
-  for (const folder of [paths.state, paths.runtime]) await mkdir(folder, { recursive: true, mode: 0o700 });
-  await chmod(paths.runtime, 0o700);
   const lock = await acquireLock(paths.gatewayLock, 'gateway');
   try {
     const ledger = openLedger(paths.gasDb, clock.now);

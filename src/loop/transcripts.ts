@@ -21,8 +21,15 @@ export interface TranscriptsDeps {
   agentOf: (iteration: string) => string;
 }
 
+export interface LineOptions {
+  /** Lines that end at or before this byte are left out. */
+  after: number;
+  follow: boolean;
+  signal: AbortSignal;
+}
+
 export interface Transcripts {
-  lines(ralph: string, options: { after: number; follow: boolean; signal: AbortSignal }): AsyncIterable<TranscriptLine>;
+  lines(ralph: string, options: LineOptions): AsyncIterable<TranscriptLine>;
   /** A few words on what it does now, from the end of its stream. */
   doing(iteration: string): Promise<string | null>;
 }
@@ -34,35 +41,45 @@ const pollMs = 400;
 /** Reads the streams on the host's disk: what a guest prints is shown only after it was stored and cleaned. */
 export function createTranscripts(deps: TranscriptsDeps): Transcripts {
   const { runs, clock } = deps;
+
+  /** One iteration from byte `after` to its end; without `follow` to what there is now. */
+  async function* ofIteration(
+    ralph: string,
+    which: { iteration: string; agent: string },
+    options: LineOptions,
+  ): AsyncIterable<TranscriptLine> {
+    const { iteration } = which;
+    const parser = deps.agent(which.agent).parser();
+    // Lines are counted from the start of the stream, so a parser always reads it from there.
+    for (let offset = 0; !options.signal.aborted; ) {
+      const bytes = await runs.readStream(iteration, offset, pieceBytes);
+      offset += bytes.length;
+      const items = bytes.length > 0 ? parser.push(bytes) : [];
+      if (offset > options.after) yield* shown(iteration, offset, items);
+      if (bytes.length > 0) continue;
+      if (await isOver(ralph, iteration, offset)) {
+        yield* shown(iteration, offset, parser.end());
+        return;
+      }
+      if (!options.follow) return;
+      await pause(clock, options.signal);
+    }
+  }
+
+  async function isOver(ralph: string, iteration: string, offset: number): Promise<boolean> {
+    const now = deps.newest(ralph);
+    return (now?.iteration !== iteration || now.ended) && (await runs.streamSize(iteration)) <= offset;
+  }
+
   return {
-    async *lines(ralph, { after, follow, signal }) {
-      let at = after;
-      let current = deps.newest(ralph);
-      while (current !== null && !signal.aborted) {
-        const { iteration } = current;
-        const parser = deps.agent(current.agent).parser();
-        // Lines are counted from the start of the stream, so a parser always reads it from there.
-        for (let offset = 0; !signal.aborted; ) {
-          const bytes = await runs.readStream(iteration, offset, pieceBytes);
-          offset += bytes.length;
-          if (bytes.length > 0) {
-            if (offset > at) yield* shown(iteration, offset, parser.push(bytes));
-            else parser.push(bytes);
-            continue;
-          }
-          const now = deps.newest(ralph);
-          const isOver = now?.iteration !== iteration || now.ended;
-          if (isOver && (await runs.streamSize(iteration)) <= offset) {
-            yield* shown(iteration, offset, parser.end());
-            break;
-          }
-          if (!follow && !isOver) return;
-          await pause(clock, signal);
-        }
+    async *lines(ralph, options) {
+      const { follow, signal } = options;
+      let after = options.after;
+      for (let current = deps.newest(ralph); current !== null && !signal.aborted; current = deps.newest(ralph)) {
+        yield* ofIteration(ralph, current, { ...options, after });
         if (!follow) return;
-        while (!signal.aborted && deps.newest(ralph)?.iteration === iteration) await pause(clock, signal);
-        current = deps.newest(ralph);
-        at = 0;
+        while (!signal.aborted && deps.newest(ralph)?.iteration === current.iteration) await pause(clock, signal);
+        after = 0;
       }
     },
     async doing(iteration) {

@@ -34,9 +34,12 @@ export function taskRow(deps: QueryDeps, task: Task): TaskRow {
   };
 }
 
-/** What the planner said it waits for, in its last pass. */
-export function waitOf({ live }: QueryDeps, task: Task): string | null {
-  return live.lastPass()?.waits.find((wait) => wait.subject === task.id)?.reason ?? null;
+/** What the planner said it waits for, in its last pass; and, where a step for it keeps failing, how. */
+export function waitOf({ live, store }: QueryDeps, task: Task): string | null {
+  const said = live.lastPass()?.waits.find((wait) => wait.subject === task.id)?.reason ?? null;
+  const vms = store.vms.list("WHERE task = ? AND phase <> 'gone'", task.id).map((vm) => vm.id);
+  const trouble = live.problems().find((problem) => problem.vm !== null && vms.includes(problem.vm));
+  return trouble === undefined ? said : trouble.what;
 }
 
 function doesOf({ store }: QueryDeps, task: Task): string | null {

@@ -5,7 +5,7 @@ import { settle } from './execute/settle.ts';
 import { createObserver } from './observe/observe.ts';
 import { createRowsReader, type Rows } from './observe/rows.ts';
 import { plan } from './plan/plan.ts';
-import type { Plan } from './plan/step.ts';
+import type { Plan, Step } from './plan/step.ts';
 import type { Observed, World } from './plan/world.ts';
 import { createRunner, type Runner } from './runner.ts';
 
@@ -22,6 +22,8 @@ export interface ControlDeps extends ExecuteDeps {
   pause: { busyMs: number; idleMs: number };
   /** The planner; the simulation hands in broken ones to prove that it would notice. */
   planner?: (world: World) => Plan;
+  /** Round every step; for tests that end the process at a named one. */
+  around?: <End>(step: Step, run: () => Promise<End>) => Promise<End>;
 }
 
 /** The control plane over its ports: the same for the daemon and for the simulation. */
@@ -52,7 +54,7 @@ export function createControl(deps: ControlDeps): Control {
       return world();
     },
     plan: planner,
-    execute: (step) => execute(deps, step),
+    execute: (step) => (deps.around ? deps.around(step, () => execute(deps, step)) : execute(deps, step)),
     clock: deps.clock,
     log: deps.log,
     pauseMs: (last) => (isBusy(rows(), last) ? deps.pause.busyMs : deps.pause.idleMs),

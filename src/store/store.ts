@@ -117,7 +117,7 @@ export function createStore(deps: { db: DatabaseSync; clock: Clock }): Store {
       }
       const reason = changes.reason ?? null;
       if (task.phase !== to || reason !== task.reason) {
-        events.add(`task.${to}`, id, reason === null ? `${task.title}` : `${task.title}: ${reason}`);
+        events.add(`task.${to}`, id, `${id} is ${to.replaceAll('_', ' ')}: ${reason ?? task.title}`);
       }
       return { ...task, ...changes };
     });
@@ -129,11 +129,8 @@ export function createStore(deps: { db: DatabaseSync; clock: Clock }): Store {
       assertMove('vm', id, vmTransitions, vm.phase, to);
       const changes: Partial<Vm> = { ...more, phase: to, since: clock.now() };
       tables.vms.update(id, changes);
-      events.add(
-        `vm.${to}`,
-        `rf-${id}`,
-        changes.failure ?? `${vm.purpose}${vm.task === null ? '' : ` for ${vm.task}`}`,
-      );
+      const what = `${vm.purpose} VM${vm.task === null ? '' : ` of ${vm.task}`}`;
+      events.add(`vm.${to}`, `rf-${id}`, `rf-${id} (${what}) is ${to}${changes.failure ? `: ${changes.failure}` : ''}`);
       return { ...vm, ...changes };
     });
   }

@@ -153,6 +153,7 @@ export async function simulate(seed: number, { withTrace = false, planner }: Sim
       tokenOf: (iteration) => `rft_${sha256(iteration).slice(0, 32)}`,
       preparedPath: (key) => `/prepared/${key}`,
       incomingPath: (iteration) => `/incoming/${iteration}`,
+      isThere: async () => true,
       readSettings: async (project) => project.settings,
       notify: async () => {},
       capacity: () => world.capacity,

@@ -36,6 +36,8 @@ export interface ExecuteDeps {
   /** Where prepared disks and incoming bundles are put on the host. */
   preparedPath: (key: string) => string;
   incomingPath: (iteration: string) => string;
+  /** The cache may be deleted at any time. */
+  isThere: (path: string) => Promise<boolean>;
   /** The project's settings at a commit: its file there, or what the user confirmed when adding it. */
   readSettings: (project: Project, commit: string) => Promise<ProjectSettings>;
   notify: (item: InboxItem) => Promise<void>;

@@ -34,7 +34,8 @@ export const requestVm: Executor<'request_vm'> = async ({ store, random, clock, 
         seeded: {},
         touched: false,
       });
-      store.events.add('vm.wanted', `rf-${id}`, `${data.purpose}${data.task === null ? '' : ` for ${data.task}`}`);
+      const what = `${data.purpose} VM${data.task === null ? '' : ` of ${data.task}`}`;
+      store.events.add('vm.wanted', `rf-${id}`, `rf-${id} (${what}) is wanted`);
     }
     if (data.ralph !== null && data.task !== null) {
       store.ralphs.update(data.ralph, { task: data.task, since: clock.now() });
@@ -61,6 +62,13 @@ export const createVm: Executor<'create_vm'> = async (deps, { vm: id }) => {
     throw new FleetError(
       'vm_not_ready',
       `Cannot create VM \`rf-${id}\`: its disk \`${vm.disk}\` is ${disk?.phase ?? 'missing'}.`,
+    );
+  }
+  if (!(await deps.isThere(disk.path))) {
+    store.disks.update(disk.key, { phase: 'wanted', path: null, attempts: 0, since: deps.clock.now() });
+    throw new FleetError(
+      'vm_not_ready',
+      `Cannot create VM \`rf-${id}\`: \`${disk.path}\` was deleted; it is made again.`,
     );
   }
   if (vm.phase === 'wanted') store.moveVm(id, 'preparing');
@@ -149,7 +157,11 @@ export const reclaimVm: Executor<'reclaim_vm'> = async (deps, { vm: id }) => {
   deps.log.warn({ vm: id }, 'a VM with our mark that nothing asked for is removed');
   await deps.driver.stop(id, 0);
   await deps.driver.remove(id);
-  deps.store.events.add('vm.reclaimed', `rf-${id}`, 'It carried our mark, but nothing had asked for it.');
+  deps.store.events.add(
+    'vm.reclaimed',
+    `rf-${id}`,
+    `rf-${id} carried our mark, but nothing had asked for it; it was removed`,
+  );
 };
 
 /** The row, if it is still in one of these phases. */
