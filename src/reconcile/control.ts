@@ -37,15 +37,18 @@ export function createControl(deps: ControlDeps): Control {
   }
   // Once more after the last iteration has ended, and after a start: what was spent meanwhile must not wait for the next one.
   let isSettled = false;
+  let isTold = false;
   async function settleIfNews(): Promise<void> {
     const isOpenNow = rows().iterations.some(isOpen);
-    if (isSettled && !isOpenNow) return;
+    if ((isSettled && !isOpenNow) || rows().iterations.length === 0) return;
     try {
       await settle(deps);
       isSettled = !isOpenNow;
+      isTold = false;
     } catch (error) {
       isSettled = false;
-      deps.log.warn({ err: error }, 'what was spent is not known yet');
+      if (!isTold) deps.log.warn({ err: error }, 'what was spent is not known yet');
+      isTold = true;
     }
   }
   const runner = createRunner({

@@ -19,7 +19,6 @@ export async function makeProject(path: string, env: Record<string, string>): Pr
       'setup: {run: npm ci, inputs: [package.json, package-lock.json]}',
       'registries: [npm]',
       'protected: [test/**]',
-      'checks: [{id: tests, run: npm test}]',
     ].join('\n'),
     'src/age.js': "import ms from 'ms';\n\nexport function age(milliseconds) {\n  return ms(milliseconds);\n}\n",
     'test/age.test.js': [
@@ -52,7 +51,7 @@ export const submission = {
       priority: 'high',
       description:
         '`age` in `src/age.js` is to say `2 hours`, not `2h`. The tests say what is wanted; do not change them.',
-      acceptance_criteria: [{ id: 'in-words', description: 'The tests pass', backpressure: 'npm test' }],
+      acceptance_criteria: [{ id: 'in-words', description: 'The tests pass', backpressure: 'node --test' }],
     },
     {
       id: 'tiny',
@@ -80,7 +79,9 @@ export const modelRules: ModelRule[] = [
     capture: nonce,
     reply: {
       tools: [
-        bash(`npm test && ${signal('"verb":"verdict","decision":"approve","findings":[],"summary":"Ran the tests"')}`),
+        bash(
+          `node --test && ${signal('"verb":"verdict","decision":"approve","findings":[],"summary":"Ran the tests"')}`,
+        ),
       ],
       usage: { input_tokens: 900, output_tokens: 60 },
     },
@@ -95,7 +96,9 @@ export const modelRules: ModelRule[] = [
     reply: {
       text: 'I make the test fit.',
       tools: [
-        bash(`sed -i "s/2 hours/2h/" test/age.test.js && npm test && ${signal('"verb":"done","summary":"Fits now"')}`),
+        bash(
+          `sed -i "s/2 hours/2h/" test/age.test.js && node --test && ${signal('"verb":"done","summary":"Fits now"')}`,
+        ),
       ],
       usage: { input_tokens: 1000, cache_creation_input_tokens: 200, cache_read_input_tokens: 50, output_tokens: 70 },
     },
@@ -121,7 +124,11 @@ export const modelRules: ModelRule[] = [
     capture: nonce,
     reply: {
       text: 'Now the code says it in words, and the test stays as it was. '.repeat(16),
-      tools: [bash(`git checkout -q -- test && npm test && ${signal('"verb":"done","summary":"Says ages in words"')}`)],
+      tools: [
+        bash(
+          `sed -i "s/2h/2 hours/" test/age.test.js && node --test && ${signal('"verb":"done","summary":"Says ages in words"')}`,
+        ),
+      ],
       usage: { input_tokens: 1300, output_tokens: 50 },
       paceMs: 700,
     },
