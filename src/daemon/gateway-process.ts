@@ -69,7 +69,6 @@ export function createGatewayProcess(deps: GatewayProcessDeps): GatewayProcess {
         const registries = await Promise.all(kinds.map(deps.findRegistry));
         await withGateway(() => client.putMirror(vm, { registries, expiresAt }));
       },
-      closeRegistries: (vm) => client.deleteMirror(vm),
       tunnels: async () => (await client.tunnels()).map((tunnel) => tunnel.vm),
       grant: ({ token, iteration, ...grant }) =>
         withGateway(() => client.putGrant(iteration, { ...grant, iteration, tokenHash: sha256(token) })),

@@ -5,9 +5,8 @@ import type { RegistryKind } from '../domain/registry.ts';
 export interface GatewayPort {
   openTunnel(vm: { id: string; endpoint: GuestEndpoint; hostKey: string }): Promise<void>;
   closeTunnel(vmId: string): Promise<void>;
-  /** Lets this VM read the host's package registries through its tunnel, until `expiresAt` or until closed; idempotent. */
+  /** Lets this VM read the host's package registries through its tunnel, until `expiresAt` or until that is closed; idempotent. */
   openRegistries(vmId: string, kinds: readonly RegistryKind[], expiresAt: number): Promise<void>;
-  closeRegistries(vmId: string): Promise<void>;
   /** Ids of the VMs it keeps a tunnel to. */
   tunnels(): Promise<string[]>;
   /** Lets one iteration's token spend until `expiresAt`; idempotent. */

@@ -90,16 +90,16 @@ describe('Claude Code in VMs', () => {
     await home.see(
       'setup runs',
       ({ disks }) => disks.some((d) => d.kind === 'prepared' && d.progress?.includes('npm ci')),
-      4 * minutes,
+      8 * minutes,
     );
     say('setup runs');
     await home.see(
       'disk prepared',
       ({ disks }) => disks.some((d) => d.kind === 'prepared' && d.phase === 'ready'),
-      4 * minutes,
+      8 * minutes,
     );
     say('disk prepared');
-    await until('first call', () => api.requests.some((r) => r.method === 'POST'), 4 * minutes);
+    await until('first call', () => api.requests.some((r) => r.method === 'POST'), 8 * minutes);
     say('first call of the model API');
     const worker = await home.see('implementer', ({ vms }) =>
       vms.find((vm) => vm.role === 'implementer' && vm.task === words),
@@ -146,7 +146,7 @@ describe('Claude Code in VMs', () => {
     ]);
     expect(seen.files.map((f) => f.path)).toEqual(['src/age.js']);
 
-    const parked = await home.task(tiny, ['over_budget', 'blocked', 'failed', 'stalled'], 4 * minutes);
+    const parked = await home.task(tiny, ['over_budget', 'blocked', 'failed', 'stalled'], 8 * minutes);
     say(`${tiny} is ${parked.phase}`);
     expect(parked.phase).toBe('over_budget');
     const spentOf = (isTiny: boolean) =>
