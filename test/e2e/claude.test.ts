@@ -128,7 +128,7 @@ describe('Claude Code in VMs', () => {
     say('stream over without a daemon');
     const calls = api.requests.length;
     await until('the CLI asks again', () => api.requests.length > calls, 2 * minutes);
-    await home.json(['status']);
+    await home.json(['tasks']);
     expect(await home.daemonPid()).not.toBe(daemon);
 
     const waiting = await home.task(
