@@ -1,5 +1,6 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { TaskView } from '../../src/contract/task-view.ts';
 import { runInGuest } from '../fixtures/guest-shell.ts';
@@ -50,15 +51,19 @@ afterAll(async () => {
   say('closed');
 });
 
+/** A column of the VMs' rows; those that are gone included. */
+function rows(column: string): Map<string, string> {
+  const db = new DatabaseSync(home.paths.fleetDb, { readOnly: true });
+  const found = db.prepare(`SELECT id, ${column} AS it FROM vms`).all();
+  db.close();
+  return new Map(found.map((row) => [String(row['id']), String(row['it'])]));
+}
+
 /** One command as root in a ready VM, over the channel nobody else uses. */
 async function inGuest(vm: string, command: string): Promise<string> {
-  const { DatabaseSync } = await import('node:sqlite');
-  const db = new DatabaseSync(home.paths.fleetDb, { readOnly: true });
-  const row = db.prepare('SELECT * FROM vms WHERE id = ?').get(vm);
-  db.close();
   const target = {
     socket: join(home.paths.runtime, `vm-${vm}`, 'spare.sock'),
-    hostKey: String(row?.['hostKey'] ?? row?.['host_key']),
+    hostKey: rows('hostKey').get(vm) ?? '',
     privateKey: await readFile(join(home.paths.keys, 'guest_ed25519'), 'utf8'),
   };
   return (await runInGuest(target, command)).stdout;
@@ -109,6 +114,7 @@ describe('Claude Code in VMs', () => {
     expect(await inGuest(worker.id, 'runuser -u ralph1 -- claude --version')).toContain('2.1.329');
     const mirror = 'curl -s -o /dev/null -w %{http_code} http://127.0.0.1:4141/registry/npm/ms';
     expect(await inGuest(worker.id, mirror)).toBe('403');
+    const machineIds = [await inGuest(worker.id, 'cat /etc/machine-id')];
     say('guest looked at');
 
     await until(
@@ -120,6 +126,7 @@ describe('Claude Code in VMs', () => {
     const mender = await home.see('mender', ({ vms }) =>
       vms.find((vm) => vm.role === 'implementer' && vm.task === words),
     );
+    machineIds.push(await inGuest(mender.id, 'cat /etc/machine-id'));
     const daemon = await home.daemonPid();
     process.kill(daemon, 'SIGKILL');
     expect(await findSecretInVm(home, mender.name, secret)).toEqual([]);
@@ -159,6 +166,13 @@ describe('Claude Code in VMs', () => {
     expect(parked.spent.tokens).toBe(spentOf(true));
     expect((await task(words)).task.spent.tokens).toBe(spentOf(false));
     expect(parked.spent.tokens).toBe(710);
+
+    // A setup, two implementers of one task and one of the other, two verifiers, a reviewer; all but the first from one disk.
+    const keys = [...rows('hostKey').values()].filter((key) => key !== 'null');
+    expect(keys.length).toBeGreaterThanOrEqual(6);
+    expect(new Set(keys).size).toBe(keys.length);
+    expect(new Set(rows('disk').values()).size).toBe(2);
+    expect(machineIds[0]).not.toBe(machineIds[1]);
 
     const commit = seen.task.commit ?? '';
     await home.json(['approve', words, '--commit', commit]);
