@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { registryKinds } from '../domain/registry.ts';
 
 /**
  * What daemon and gateway say to each other over the gateway's unix socket (HTTP, JSON), version 1. The daemon grants; the
@@ -8,6 +9,9 @@ import { z } from 'zod';
  *   PUT    /v1/tunnels/:vm             tunnelSchema: keep a reverse tunnel into this VM (idempotent; reconnects by itself)
  *   DELETE /v1/tunnels/:vm
  *   GET    /v1/tunnels                 -> {tunnels: [{vm, state: connected | connecting | failed, since, error}]}
+ *   PUT    /v1/mirrors/:vm             mirrorSchema: this VM may read package registries through its tunnel (a setup VM only;
+ *                                      idempotent; kept in memory: a gateway that starts anew refuses until told again)
+ *   DELETE /v1/mirrors/:vm             (so does deleting the tunnel)
  *   PUT    /v1/grants/:id              grantSchema: lets one iteration's token spend (idempotent)
  *   DELETE /v1/grants/:id              ends it at once, open streams included
  *   PUT    /v1/limits/:task            taskLimitSchema: the task's plain token and USD limit
@@ -33,6 +37,21 @@ export const tunnelSchema = z.object({
   hostKey: z.string().startsWith('ssh-ed25519 '),
   /** Path of the private key on the host; the key itself never travels. */
   privateKeyFile: z.string(),
+});
+
+export const mirrorSchema = z.object({
+  registries: z
+    .array(
+      z.object({
+        kind: z.enum(registryKinds),
+        /** The host's own registry, by the host's own configuration. */
+        url: z.url({ protocol: /^https?$/ }),
+        /** Certificates to trust beside the system's: path of a PEM file on the host. */
+        caFile: z.string().nullable(),
+      }),
+    )
+    .max(registryKinds.length),
+  expiresAt: z.number(),
 });
 
 export const grantSchema = z.object({
@@ -87,6 +106,7 @@ export const spendSchema = z.object({ tokens: z.number(), usd: z.number(), calls
 
 export type Health = z.infer<typeof healthSchema>;
 export type Tunnel = z.infer<typeof tunnelSchema>;
+export type Mirror = z.infer<typeof mirrorSchema>;
 export type Grant = z.infer<typeof grantSchema>;
 export type TaskLimit = z.infer<typeof taskLimitSchema>;
 export type Settlement = z.infer<typeof settlementSchema>;

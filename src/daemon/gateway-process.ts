@@ -6,10 +6,11 @@ import { createGatewayClient, type GatewayClient } from '../gateway/client.ts';
 import type { Clock } from '../lib/clock.ts';
 import { sha256 } from '../lib/digest.ts';
 import { FleetError, isFleetError } from '../lib/errors.ts';
-import { baseEnvironment, spawnDetached } from '../lib/exec.ts';
+import { baseEnvironment, networkEnvironment, spawnDetached } from '../lib/exec.ts';
 import type { Log } from '../lib/log.ts';
 import type { Paths } from '../lib/paths.ts';
 import type { GatewayPort } from '../loop/ports.ts';
+import type { FindRegistry } from './registries.ts';
 
 export interface GatewayProcessDeps {
   paths: Paths;
@@ -18,6 +19,7 @@ export interface GatewayProcessDeps {
   config: () => FleetConfig;
   env: Record<string, string | undefined>;
   sshKeyFile: string;
+  findRegistry: FindRegistry;
 }
 
 const startDeadlineMs = 20_000;
@@ -63,6 +65,10 @@ export function createGatewayProcess(deps: GatewayProcessDeps): GatewayProcess {
       openTunnel: ({ id, endpoint, hostKey }) =>
         withGateway(() => client.putTunnel(id, { endpoint, hostKey, privateKeyFile: deps.sshKeyFile })),
       closeTunnel: (id) => client.deleteTunnel(id),
+      openRegistries: async (vm, kinds, expiresAt) => {
+        const registries = await Promise.all(kinds.map(deps.findRegistry));
+        await withGateway(() => client.putMirror(vm, { registries, expiresAt }));
+      },
       tunnels: async () => (await client.tunnels()).map((tunnel) => tunnel.vm),
       grant: ({ token, iteration, ...grant }) =>
         withGateway(() => client.putGrant(iteration, { ...grant, iteration, tokenHash: sha256(token) })),
@@ -111,7 +117,11 @@ async function start(deps: GatewayProcessDeps, client: GatewayClient): Promise<v
 
 /** The credential reaches the gateway through its environment or a file it reads itself: never through an argument. */
 function environment({ config, env }: GatewayProcessDeps): Record<string, string> {
-  const child: Record<string, string> = { ...baseEnvironment(env), ANTHROPIC_UPSTREAM: config().upstream.anthropic };
+  const child: Record<string, string> = {
+    ...baseEnvironment(env),
+    ...networkEnvironment(env),
+    ANTHROPIC_UPSTREAM: config().upstream.anthropic,
+  };
   const from = config().credentials['anthropic'] ?? { from: 'env' as const, name: 'ANTHROPIC_API_KEY' };
   if (from.from === 'file') child['ANTHROPIC_API_KEY_FILE'] = from.name;
   else if (env[from.name] !== undefined) child['ANTHROPIC_API_KEY'] = env[from.name] ?? '';

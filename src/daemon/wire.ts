@@ -39,6 +39,7 @@ import { openKeys } from './keys.ts';
 import { createLive } from './live.ts';
 import { openParts } from './parts.ts';
 import { purgedPaths, refusePurge } from './purge.ts';
+import { createFindRegistry } from './registries.ts';
 
 export interface WireDeps {
   paths: Paths;
@@ -68,7 +69,12 @@ export async function wire(deps: WireDeps): Promise<Wired> {
   const parts = await openParts({ exec, paths, log, clock }, config);
   const guests = createGuests({ clock, log, keyFile: keys.sshKeyFile });
   const changes = createChanges({ exec, paths, clock, random, log });
-  const gateway = createGatewayProcess({ paths, clock, log, env, config: () => config, sshKeyFile: keys.sshKeyFile });
+  const gateway = createGatewayProcess({
+    ...{ paths, clock, log, env },
+    config: () => config,
+    sshKeyFile: keys.sshKeyFile,
+    findRegistry: createFindRegistry({ exec, env }),
+  });
   const runs = createRunFiles(paths.runs);
   const actions: ActionDeps = { store, clock, changes, config: () => config };
   const agentOf = (iteration: string) => store.tasks.mustGet(store.iterations.mustGet(iteration).task).agent;

@@ -4,6 +4,7 @@ import {
   type Grant,
   type Health,
   healthSchema,
+  type Mirror,
   type Settlements,
   type Spend,
   settlementsSchema,
@@ -21,6 +22,8 @@ export interface GatewayClient {
   putTunnel(vm: string, tunnel: Tunnel): Promise<void>;
   deleteTunnel(vm: string): Promise<void>;
   tunnels(): Promise<TunnelState[]>;
+  putMirror(vm: string, mirror: Mirror): Promise<void>;
+  deleteMirror(vm: string): Promise<void>;
   putGrant(id: string, grant: Grant): Promise<void>;
   deleteGrant(id: string): Promise<void>;
   putLimit(task: string, limit: TaskLimit): Promise<void>;
@@ -91,6 +94,8 @@ export function createGatewayClient(socketPath: string): GatewayClient {
     putTunnel: async (vm, tunnel) => void (await ask('PUT', at('tunnels', vm), doneSchema, tunnel)),
     deleteTunnel: async (vm) => void (await ask('DELETE', at('tunnels', vm), doneSchema)),
     tunnels: async () => (await ask('GET', '/v1/tunnels', z.object({ tunnels: z.array(tunnelStateSchema) }))).tunnels,
+    putMirror: async (vm, mirror) => void (await ask('PUT', at('mirrors', vm), doneSchema, mirror)),
+    deleteMirror: async (vm) => void (await ask('DELETE', at('mirrors', vm), doneSchema)),
     putGrant: async (id, grant) => void (await ask('PUT', at('grants', id), doneSchema, grant)),
     deleteGrant: async (id) => void (await ask('DELETE', at('grants', id), doneSchema)),
     putLimit: async (task, limit) => void (await ask('PUT', at('limits', task), doneSchema, limit)),

@@ -1,13 +1,21 @@
 import { chmod, rm } from 'node:fs/promises';
 import fastify, { type FastifyInstance } from 'fastify';
 import { z } from 'zod';
-import { gatewayVersion, grantSchema, type Health, taskLimitSchema, tunnelSchema } from '../contract/gateway.ts';
+import {
+  gatewayVersion,
+  grantSchema,
+  type Health,
+  mirrorSchema,
+  taskLimitSchema,
+  tunnelSchema,
+} from '../contract/gateway.ts';
 import type { Clock } from '../lib/clock.ts';
 import { asFleetError, type ErrorKind, FleetError } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
 import type { Credential } from './credentials.ts';
 import type { Ledger } from './ledger.ts';
 import type { ModelProxy } from './proxy.ts';
+import type { RegistryMirror } from './registry-mirror.ts';
 import type { Tunnels } from './tunnels.ts';
 
 /** The daemon's side of the gateway: `src/contract/gateway.ts` over a unix socket that only this user may open. */
@@ -15,6 +23,7 @@ export interface ControlDeps {
   ledger: Ledger;
   tunnels: Tunnels;
   proxy: ModelProxy;
+  mirror: RegistryMirror;
   credential: Credential;
   clock: Clock;
   log: Log;
@@ -45,7 +54,7 @@ export async function listenControl(deps: ControlDeps, path: string): Promise<{ 
 }
 
 function addRoutes(app: FastifyInstance, deps: ControlDeps): void {
-  const { ledger, tunnels, proxy, credential, clock } = deps;
+  const { ledger, tunnels, proxy, mirror, credential, clock } = deps;
   const since = clock.now();
   const done = { ok: true };
   const param = (request: { params: unknown }, key: string) =>
@@ -72,9 +81,18 @@ function addRoutes(app: FastifyInstance, deps: ControlDeps): void {
     const vm = param(request, 'vm');
     ledger.deleteTunnel(vm);
     tunnels.delete(vm);
+    mirror.delete(vm);
     return done;
   });
   app.get('/v1/tunnels', async () => ({ tunnels: tunnels.states() }));
+  app.put('/v1/mirrors/:vm', async (request) => {
+    await mirror.put(param(request, 'vm'), mirrorSchema.parse(request.body));
+    return done;
+  });
+  app.delete('/v1/mirrors/:vm', async (request) => {
+    mirror.delete(param(request, 'vm'));
+    return done;
+  });
   app.put('/v1/grants/:id', async (request) => {
     ledger.putGrant(param(request, 'id'), grantSchema.parse(request.body));
     return done;

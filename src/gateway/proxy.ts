@@ -5,10 +5,11 @@ import { admit, createRefusalBook, type Refusal, whoOf } from './admission.ts';
 import type { Credential } from './credentials.ts';
 import { type ForwardDeps, forward } from './forward.ts';
 import type { OpenGrant } from './ledger.ts';
+import type { RegistryMirror } from './registry-mirror.ts';
 
 /**
  * The Anthropic Messages API as guests see it. A connection comes with the VM whose tunnel brought it; a request is forwarded
- * only with a grant for that VM. Everything else is 404.
+ * only with a grant for that VM; a setup VM may read package registries (`registry-mirror.ts`). Everything else is 404.
  */
 export interface ModelProxy {
   /** Serves HTTP on a stream that came out of this VM's tunnel. */
@@ -33,7 +34,7 @@ const routes: Readonly<Record<string, 'message' | 'count' | 'hello'>> = {
 };
 const nobody = { grant: '', project: '', task: '', ralph: '', iteration: '' };
 
-export function createProxy(deps: ForwardDeps & { credential: Credential }): ModelProxy {
+export function createProxy(deps: ForwardDeps & { credential: Credential; mirror: RegistryMirror }): ModelProxy {
   const vmOf = new WeakMap<object, string>();
   const openCalls = new Set<OpenCall>();
   const noteRefusal = createRefusalBook(deps);
@@ -49,6 +50,7 @@ export function createProxy(deps: ForwardDeps & { credential: Credential }): Mod
 
   async function handle(req: IncomingMessage, res: ServerResponse): Promise<void> {
     const vm = vmOf.get(req.socket);
+    if (vm !== undefined && (await deps.mirror.serve(vm, req, res))) return;
     const [path = '', query = ''] = (req.url ?? '').split('?', 2);
     const route = routes[`${req.method} ${path}`];
     if (vm === undefined || route === undefined || !/^[\w=&.-]*$/.test(query)) {

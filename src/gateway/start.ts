@@ -8,6 +8,7 @@ import { listenControl } from './control.ts';
 import type { Credential } from './credentials.ts';
 import { openLedger } from './ledger.ts';
 import { createProxy } from './proxy.ts';
+import { createRegistryMirror } from './registry-mirror.ts';
 import { createTunnels } from './tunnels.ts';
 
 export interface GatewayOptions {
@@ -39,9 +40,13 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   try {
     const ledger = openLedger(paths.gasDb, clock.now);
     const dispatcher = new Agent({ allowH2: false, headersTimeout: patienceMs, bodyTimeout: patienceMs });
-    const proxy = createProxy({ ledger, clock, log, credential, upstream: { url, dispatcher } });
+    const mirror = createRegistryMirror({ clock, log });
+    const proxy = createProxy({ ledger, clock, log, credential, mirror, upstream: { url, dispatcher } });
     const tunnels = createTunnels({ clock, log, guestSocket: options.guestSocket, accept: proxy.accept });
-    const control = await listenControl({ ledger, tunnels, proxy, credential, clock, log }, paths.gatewaySocket);
+    const control = await listenControl(
+      { ledger, tunnels, proxy, mirror, credential, clock, log },
+      paths.gatewaySocket,
+    );
     for (const { vm, tunnel } of ledger.tunnels()) tunnels.put(vm, tunnel);
     const key = await credential.read();
     log.info({ socket: paths.gatewaySocket, upstream: url, credential: key !== null }, 'gateway is ready');
@@ -51,7 +56,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
         await proxy.drain(drainMs);
         await tunnels.close();
         await control.close();
-        await dispatcher.destroy();
+        await Promise.all([dispatcher.destroy(), mirror.close()]);
         ledger.close();
         await lock.release();
       },

@@ -51,6 +51,15 @@ export function baseEnvironment(from: NodeJS.ProcessEnv = process.env): Record<s
   return kept;
 }
 
+/** How this machine reaches the network (proxy, its own certificates, npm registry), for programs that fetch. */
+const networkVariables =
+  /^(https?_proxy|no_proxy|all_proxy|node_extra_ca_certs|ssl_cert_(file|dir)|npm_config_(registry|cafile))$/i;
+
+export function networkEnvironment(from: NodeJS.ProcessEnv = process.env): Record<string, string> {
+  const kept = Object.entries(from).filter(([name]) => networkVariables.test(name));
+  return Object.fromEntries(kept.flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])));
+}
+
 const defaultMaxBytes = 64 * 1024 * 1024;
 
 export function createExec(): Exec {

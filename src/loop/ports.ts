@@ -1,9 +1,12 @@
 import type { GuestEndpoint } from '../domain/endpoint.ts';
+import type { RegistryKind } from '../domain/registry.ts';
 
 /** What the control side needs of the gateway process. The daemon hands in a client of its socket; the simulation a fake. */
 export interface GatewayPort {
   openTunnel(vm: { id: string; endpoint: GuestEndpoint; hostKey: string }): Promise<void>;
   closeTunnel(vmId: string): Promise<void>;
+  /** Lets this VM read the host's package registries through its tunnel, until `expiresAt` or until that is closed; idempotent. */
+  openRegistries(vmId: string, kinds: readonly RegistryKind[], expiresAt: number): Promise<void>;
   /** Ids of the VMs it keeps a tunnel to. */
   tunnels(): Promise<string[]>;
   /** Lets one iteration's token spend until `expiresAt`; idempotent. */

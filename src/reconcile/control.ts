@@ -39,15 +39,14 @@ export function createControl(deps: ControlDeps): Control {
   let isSettled = false;
   let isTold = false;
   async function settleIfNews(): Promise<void> {
-    const isOpenNow = runner.lastPass()?.world.iterations.some(isOpen) ?? true;
-    if (isSettled && !isOpenNow) return;
+    const isOpenNow = rows().iterations.some(isOpen);
+    if ((isSettled && !isOpenNow) || rows().iterations.length === 0) return;
     try {
       await settle(deps);
       isSettled = !isOpenNow;
       isTold = false;
     } catch (error) {
       isSettled = false;
-      // Each pass tries again; before the first iteration there is no gateway to ask.
       if (!isTold) deps.log.warn({ err: error }, 'what was spent is not known yet');
       isTold = true;
     }

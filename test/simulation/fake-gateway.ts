@@ -15,6 +15,9 @@ export function createFakeGateway(dice: Dice, now: () => number): FakeGateway {
   const port: GatewayPort = {
     openTunnel: async (vm) => void openTunnels.add(vm.id),
     closeTunnel: async (id) => void openTunnels.delete(id),
+    openRegistries: async (vm) => {
+      if (!openTunnels.has(vm)) throw new Error(`registries for ${vm}, which has no tunnel`);
+    },
     tunnels: async () => [...openTunnels],
     grant: async (grant) => {
       if (known.has(grant.iteration)) return;

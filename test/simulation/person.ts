@@ -33,7 +33,7 @@ export function createPerson(world: SimWorld, nudge: () => void): Person {
       name: 'p',
       path: '/p',
       branch: 'main',
-      settings: { setup, protected: [], checks: [], registries: [] },
+      settings: { setup, protected: [], checks: [], registries: setup === null ? [] : ['npm'] },
       settingsFrom: 'x',
       addedAt: now,
     });

@@ -1,4 +1,5 @@
 import type { ProjectSettings } from '../../domain/project.ts';
+import { isRegistryKind, registryKinds } from '../../domain/registry.ts';
 import { checkDocument, parseYaml, type Source } from '../document.ts';
 import { problemAt } from '../parsed.ts';
 import { type FileProblem, formatPath, type Read, refuseProblems } from '../problems.ts';
@@ -22,6 +23,12 @@ export function readProjectSettings(source: Source, files: readonly string[]): R
     if (!Array.isArray(value) || value.length === 0) return [];
     const what = { message: 'has no effect in this version', remedy: null, key: true };
     return [problemAt(parsed, path, formatPath(path), what)];
+  });
+  file.registries.forEach((name, i) => {
+    if (isRegistryKind(name)) return;
+    const known = registryKinds.map((kind) => `\`${kind}\``).join(', ');
+    const what = { message: `is \`${name}\`; a setup can reach ${known} only in this version`, remedy: null };
+    warnings.push(problemAt(parsed, ['registries', i], `registries[${i}]`, what));
   });
   const value: ProjectSettings = {
     setup: file.setup,

@@ -23,6 +23,13 @@ describe('.ralph/project.yaml', () => {
     );
   });
 
+  it('warns of a registry that no setup can reach yet', () => {
+    const { value, warnings } = read('version: 1\nregistries: [npm, crates]');
+    expect(value.registries).toEqual(['npm', 'crates']);
+    expect(warnings).toMatchObject([{ line: 2, col: 19, path: 'registries[1]' }]);
+    expect(warnings[0]?.message).toContain('`crates`');
+  });
+
   it('refuses two checks of one id, an id that is no word, and unknown keys, all at once', () => {
     const text = 'version: 1\nchecks:\n  - {id: a b, run: x}\n  - {id: c, cmd: x}';
     expect(() => read(text)).toThrow(

@@ -1,9 +1,11 @@
 import type { Disk } from '../../domain/disk.ts';
-import { ralphUser, workspaceFolder } from '../../guest/guest.ts';
+import { isRegistryKind, registryPath } from '../../domain/registry.ts';
+import { guestGatewayUrl, ralphUser, workspaceFolder } from '../../guest/guest.ts';
 import { formatError, isAbort } from '../../lib/errors.ts';
 import { setupJobId } from '../plan/disks.ts';
 import { readyVm } from './address.ts';
 import type { ExecuteDeps, Executor } from './deps.ts';
+import { closeTunnel } from './vm.ts';
 
 /** Building takes a while; the daemon may die in it: the builder's own work is atomic and a later build starts again. */
 export const buildImage: Executor<'build_image'> = async ({ store, images, clock, log }, { disk: key }) => {
@@ -33,8 +35,16 @@ export const startSetup: Executor<'start_setup'> = async (deps, { disk: key, vm:
   const { store, guests } = deps;
   const disk = store.disks.get(key);
   const at = readyVm(deps, id);
-  const setup = disk?.project ? store.projects.get(disk.project)?.settings.setup : null;
+  const settings = disk?.project ? store.projects.get(disk.project)?.settings : undefined;
+  const setup = settings?.setup;
   if (disk === null || at === null || !setup) return;
+  const kinds = (settings?.registries ?? []).filter(isRegistryKind);
+  if (kinds.length > 0) {
+    // No agent was ever in this VM: what it may reach besides, it may reach now only.
+    const endpoint = deps.driver.endpoint(id, 'gateway');
+    await deps.gateway.openTunnel({ id, endpoint, hostKey: at.address.hostKey });
+    await deps.gateway.openRegistries(id, kinds, deps.clock.now() + setup.timeoutSeconds * 1000);
+  }
   store.disks.update(key, { phase: 'building', progress: `setup: ${setup.run}` });
   await guests.startJob(at.address, {
     id: setupJobId(id),
@@ -44,12 +54,21 @@ export const startSetup: Executor<'start_setup'> = async (deps, { disk: key, vm:
     cwd: `/home/${ralphUser}/${workspaceFolder}`,
     argv: ['/bin/sh', '-c', setup.run],
     checks: [],
-    env: {},
+    env: kinds.includes('npm') ? npmEnvironment : {},
     files: [],
     paneFilter: null,
     timeoutSeconds: setup.timeoutSeconds,
     maxStreamBytes: 64 * 1024 * 1024,
   });
+};
+
+/** `always`: lock files name the registry of whoever wrote them. What npm would tell or ask beyond packages is off. */
+const npmEnvironment: Record<string, string> = {
+  npm_config_registry: `${guestGatewayUrl}${registryPath('npm')}`,
+  npm_config_replace_registry_host: 'always',
+  npm_config_audit: 'false',
+  npm_config_fund: 'false',
+  npm_config_update_notifier: 'false',
 };
 
 /** The setup ended: its disk is copied aside once the VM is off; a failed one says why. */
@@ -72,6 +91,7 @@ export const sealDisk: Executor<'seal_disk'> = async (deps, { disk: key, vm: id 
       );
       return;
     }
+    await closeTunnel(deps, id);
     await guests.seal(at.address);
     store.moveVm(id, 'stopping');
   }

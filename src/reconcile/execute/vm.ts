@@ -170,7 +170,8 @@ export function current(deps: ExecuteDeps, id: string, phases: readonly Vm['phas
   return vm !== null && phases.includes(vm.phase) ? vm : null;
 }
 
-async function closeTunnel(deps: ExecuteDeps, id: string): Promise<void> {
+/** With it ends what was open to the VM through it. */
+export async function closeTunnel(deps: ExecuteDeps, id: string): Promise<void> {
   try {
     await deps.gateway.closeTunnel(id);
   } catch (error) {
