@@ -149,8 +149,9 @@ describe('Claude Code in VMs', () => {
     expect(seen.iterations.map((it) => [it.role, it.outcome])).toEqual([
       ['implementer', 'done'],
       ['implementer', 'done'],
-      ['reviewer', 'approved'],
+      ['reviewer', 'done'],
     ]);
+    expect(seen.reviews.map((it) => it.phase)).toEqual(['approved']);
     expect(seen.files.map((f) => f.path)).toEqual(['src/age.js']);
 
     const parked = await home.task(tiny, ['over_budget', 'blocked', 'failed', 'stalled'], 8 * minutes);
