@@ -36,7 +36,7 @@ beforeAll(async () => {
     home.paths.fleetYaml,
     JSON.stringify({
       version: 1,
-      vms: { count: 3, cpus: 2, memoryMiB: 2048, diskGiB: 8, warm: 0 },
+      vms: { count: 3, cpus: 1, memoryMiB: 2048, diskGiB: 8, warm: 0 },
       roles: { implementer: 1, reviewer: 1 },
       agent: { cli: 'claude', iterationTimeoutMinutes: 10 },
       review: { required: true, allowNonInteractive: true },
