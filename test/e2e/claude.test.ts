@@ -36,7 +36,7 @@ beforeAll(async () => {
     home.paths.fleetYaml,
     JSON.stringify({
       version: 1,
-      vms: { count: 3, cpus: 2, memoryMiB: 2048, diskGiB: 8, warm: 0 },
+      vms: { count: 3, cpus: 1, memoryMiB: 2048, diskGiB: 8, warm: 0 },
       roles: { implementer: 1, reviewer: 1 },
       agent: { cli: 'claude', iterationTimeoutMinutes: 10 },
       review: { required: true, allowNonInteractive: true },
@@ -149,8 +149,9 @@ describe('Claude Code in VMs', () => {
     expect(seen.iterations.map((it) => [it.role, it.outcome])).toEqual([
       ['implementer', 'done'],
       ['implementer', 'done'],
-      ['reviewer', 'approved'],
+      ['reviewer', 'done'],
     ]);
+    expect(seen.reviews.map((it) => it.phase)).toEqual(['approved']);
     expect(seen.files.map((f) => f.path)).toEqual(['src/age.js']);
 
     const parked = await home.task(tiny, ['over_budget', 'blocked', 'failed', 'stalled'], 8 * minutes);
