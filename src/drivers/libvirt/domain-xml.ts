@@ -49,7 +49,8 @@ export function domainXml(plan: DomainPlan): string {
       },
       genid: '',
       memory: { '@_unit': 'MiB', '#text': plan.size.memoryMiB },
-      vcpu: plan.size.cpus,
+      // Under software emulation a second processor gains little, and was seen to lose timers and hang the boot.
+      vcpu: plan.accel === 'kvm' ? plan.size.cpus : 1,
       sysinfo: { '@_type': 'smbios', oemStrings: { entry: credential(plan.authorizedKey) } },
       os: {
         type: { '@_arch': 'x86_64', '@_machine': 'q35', '#text': 'hvm' },
