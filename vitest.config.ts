@@ -1,6 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
-// `unit` is quick and pure; `real` uses real parts (virsh, QEMU, git, jj, the agent CLI) and runs one file at a time.
+// `unit` is quick and pure; `real` uses real parts (virsh, QEMU, git, jj, the agent CLI) and runs one file at a time; `walk` walks
+// the whole way in real VMs, many minutes a file.
 export default defineConfig({
   test: {
     projects: [
@@ -12,6 +13,16 @@ export default defineConfig({
         test: {
           name: 'real',
           include: ['test/**/*.test.ts'],
+          exclude: ['test/e2e/**'],
+          fileParallelism: false,
+          testTimeout: 600_000,
+          hookTimeout: 600_000,
+        },
+      },
+      {
+        test: {
+          name: 'walk',
+          include: ['test/e2e/**/*.test.ts'],
           fileParallelism: false,
           testTimeout: 600_000,
           hookTimeout: 600_000,
