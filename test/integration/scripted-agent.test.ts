@@ -160,8 +160,8 @@ describe('what an agent does', () => {
 describe('the scenario of the demo', () => {
   const scenario = parseScenario(JSON.parse(readFileSync('demo/scenario.json', 'utf8')));
 
-  it('says done in both of the implementer’s iterations, and shows movement', () => {
-    expect(scenario.implementer).toHaveLength(2);
+  it('says done in each of the implementer’s iterations, the one after a rejection too, and shows movement', () => {
+    expect(scenario.implementer).toHaveLength(3);
     for (const steps of scenario.implementer) {
       expect(steps.at(-1)).toMatchObject({ do: 'signal', signal: { verb: 'done' }, nonce: 'right' });
       expect(steps.filter((step) => step.do === 'sleep').length).toBeGreaterThan(1);
@@ -177,7 +177,7 @@ describe('the scenario of the demo', () => {
       expect({ outcome: judged.outcome, says: signals.closing?.verb }).toEqual({ outcome: 'done', says: 'done' });
       played.push(check());
     }
-    expect(played).toEqual([1, 1, 0]);
+    expect(played).toEqual([1, 1, 0, 0]);
     const review = await play(
       scenario.reviewer.flat().filter((step) => step.do !== 'sleep'),
       'reviewer',
@@ -196,6 +196,7 @@ function writeDemoProject(): void {
   mkdirSync(join(work, 'src'));
   mkdirSync(join(work, 'test'));
   writeFileSync(join(work, 'package.json'), '{"type":"module"}');
+  writeFileSync(join(work, 'README.md'), '# Durations\n');
   writeFileSync(join(work, 'src/duration.js'), 'export const formatDuration = (seconds) => seconds + " s";\n');
   const cases = [
     [0, '0 s'],
