@@ -136,7 +136,8 @@ describe('the person decides', () => {
 describe('going away', () => {
   it('a second up --demo starts at once with the image there is', async () => {
     const began = Date.now();
-    await home.json(['up', '--demo', '--no-wait']);
+    const { exitCode } = await home.cli(['up', '--demo', '--no-wait']);
+    expect(exitCode).toBe(0);
     const view = await home.see('the second walk has its VM', ({ vms, disks, tasks }) =>
       vms.some((vm) => vm.phase !== 'wanted' && vm.task === 'T2') ? { disks, tasks } : null,
     );
