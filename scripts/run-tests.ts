@@ -46,8 +46,8 @@ function vitest(name: string, args: string[], env: Record<string, string> = {}):
 const parts: Part[] = [
   { name: 'check', argv: [join(root, 'scripts/check.ts'), '--no-unit'] },
   vitest('unit tests', ['--project', 'unit']),
-  vitest('simulation', ['--project', 'real', 'test/simulation'], { SIM_SEEDS: values.seeds }),
-  vitest('real tests', ['--project', 'real', '--exclude', 'test/simulation/**']),
+  vitest('simulation', ['--project', 'simulation'], { SIM_SEEDS: values.seeds }),
+  vitest('real tests', ['--project', 'real']),
   vitest('walk in real VMs', ['--project', 'walk', 'test/e2e/demo.test.ts']),
 ];
 
