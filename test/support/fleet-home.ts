@@ -218,9 +218,11 @@ async function linkImages(from: string, to: string): Promise<void> {
   await mkdir(to, { recursive: true });
   for (const key of await readdir(from).catch(() => [])) {
     if (!/^[0-9a-f]{16}$/.test(key) || (await isThere(join(to, key)))) continue;
+    const names = await readdir(join(from, key));
+    if (!names.includes('guest.json') || !names.includes('image.qcow2')) continue; // being removed
     const aside = await mkdtemp(join(to, '.aside-'));
     await chmod(aside, 0o755);
-    for (const name of await readdir(join(from, key))) {
+    for (const name of names) {
       const [source, target] = [join(from, key, name), join(aside, name)];
       await link(source, target).catch(() => copyFile(source, target, constants.COPYFILE_FICLONE));
     }

@@ -1,4 +1,4 @@
-import { readdir, readFile, statfs } from 'node:fs/promises';
+import { readdir, readFile, rm, statfs } from 'node:fs/promises';
 import { arch } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -76,6 +76,7 @@ export function createDebianBuilder(deps: DebianBuilderDeps): ImageBuilder {
       const job = { aside, image, mirror, assets, scripts, tools: toolsFor(deps.agents), progress, signal };
       await makeImage({ exec: deps.exec, toolCache: cacheIn(deps.paths.tools) }, job);
     };
+    await dropBroken(join(deps.paths.images, image));
     const onWait = () => progress('waiting for another process that builds the same image');
     const folder = await cachedFolder(cacheIn(deps.paths.images), image, make, { onWait, signal });
     return await readImage(folder, image);
@@ -83,6 +84,15 @@ export function createDebianBuilder(deps: DebianBuilderDeps): ImageBuilder {
 
   return { name: 'debian', probe: () => probe(deps), key, build };
 }
+
+/** The cache may be deleted at any time, also in part: what is left of an image is built again. */
+async function dropBroken(folder: string): Promise<void> {
+  const found = await readdir(folder).catch(() => null);
+  if (found === null || imageFiles.every((name) => found.includes(name))) return;
+  await rm(folder, { recursive: true, force: true });
+}
+
+const imageFiles = ['guest.json', 'image.qcow2', 'initrd.img', 'vmlinuz'];
 
 async function readImage(folder: string, key: string): Promise<BuiltImage> {
   const contract = contractSchema.safeParse(JSON.parse(await readFile(join(folder, 'guest.json'), 'utf8')));
