@@ -48,6 +48,7 @@ const parts: Part[] = [
   vitest('unit tests', ['--project', 'unit']),
   vitest('simulation', ['--project', 'simulation'], { SIM_SEEDS: values.seeds }),
   vitest('real tests', ['--project', 'real']),
+  vitest('walk in real VMs', ['--project', 'walk', 'test/e2e/demo.test.ts']),
 ];
 
 /** Runs one part in a process group of its own, so that at the deadline all of it can be ended, and nothing else. */
