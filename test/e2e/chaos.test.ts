@@ -48,7 +48,7 @@ describe('a walk with the daemon killed before and after each kind of step', () 
   ];
   const points = kinds.flatMap((kind) => [`${kind}:before`, `${kind}:after`]);
 
-  it('ends as one without', async () => {
+  it('ends as one without', { timeout: 20 * minutes }, async () => {
     const began = Date.now();
     const loop = startCrashLoop(home, points);
     const { insist } = loop;
@@ -69,7 +69,8 @@ describe('a walk with the daemon killed before and after each kind of step', () 
       const crashed = await loop.crashed();
       console.info(`${crashed.length} crashes in ${Math.round((Date.now() - began) / 1000)} s`);
     }
-    expect((await loop.crashed()).toSorted()).toEqual(points.toSorted());
+    // A point may be come to twice: when one daemon dies while the next one's points are being listed.
+    expect([...new Set(await loop.crashed())].toSorted()).toEqual(points.toSorted());
     const { iterations, checkRuns, reviews, approvals, task } = await show('T1');
     expect(iterations.map(({ role, n, outcome }) => `${role} ${n} ${outcome}`)).toEqual([
       'implementer 1 done',
@@ -98,7 +99,7 @@ describe('while an iteration runs', () => {
   };
   let id: string;
 
-  it('daemon and gateway may die: no byte of its stream is lost or doubled', async () => {
+  it('daemon and gateway may die: no byte of its stream is lost or doubled', { timeout: 20 * minutes }, async () => {
     await home.json(['daemon', 'start']);
     await home.client.call('fleetUp', { body: { config: chaosConfig(), demo: false } });
     await home.client.call('projectAdd', { body: { path: await makeProject(home, 'yard') } });
@@ -137,7 +138,7 @@ describe('while an iteration runs', () => {
     expect([again !== gateway, isAlive(again)]).toEqual([true, true]);
   });
 
-  it('its VM may be switched off: the task goes on from what was saved', async () => {
+  it('its VM may be switched off: the task goes on from what was saved', { timeout: 20 * minutes }, async () => {
     const second = await runningIteration(2);
     await seen(second, 'line 0010');
     const { iterations } = await show(id);
@@ -164,7 +165,7 @@ describe('while an iteration runs', () => {
 });
 
 describe('an agent that misbehaves', () => {
-  it('ends each time with a clear outcome, and the daemon stays small', async () => {
+  it('ends each time with a clear outcome, and the daemon stays small', { timeout: 20 * minutes }, async () => {
     await home.client.call('fleetUp', { body: { config: chaosConfig(90_000), demo: false } });
     await home.client.call('projectAdd', { body: { path: await makeProject(home, 'farm') } });
     const id = await submitScenario(home, 'farm', {

@@ -1,6 +1,6 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { writeFileAtomic } from '../../lib/atomic-file.ts';
 import type { Exec } from '../../lib/exec.ts';
 import { kvmPayload, payloadExitCode } from './kvm-payload.ts';
 
@@ -9,13 +9,14 @@ export type Accel = 'kvm' | 'tcg';
 /**
  * `/dev/kvm` may exist and yet run no kernel (nested and emulated hosts), so a small firmware is started that enters 64-bit
  * mode with paging, computes with SSE2, and ends QEMU with an exit code of its own. Anything else than that code is `tcg`.
+ * The firmware stays in the cache folder, so that nothing temporary is left by whoever is killed meanwhile.
  */
-export async function probeAccel(exec: Exec, deadlineMs = 5000): Promise<Accel> {
+export async function probeAccel(exec: Exec, cache: string, deadlineMs = 5000): Promise<Accel> {
   if (process.platform !== 'linux' || process.arch !== 'x64') return 'tcg';
-  const folder = await mkdtemp(join(tmpdir(), 'rf-kvm-'));
+  const firmware = join(cache, 'kvm-probe.bin');
   try {
-    const firmware = join(folder, 'firmware');
-    await writeFile(firmware, kvmPayload());
+    await mkdir(cache, { recursive: true });
+    await writeFileAtomic(firmware, kvmPayload());
     const machine = ['-machine', 'q35,accel=kvm', '-cpu', 'host', '-m', '16'];
     const bare = ['-nodefaults', '-no-user-config', '-display', 'none'];
     const exit = ['-device', 'isa-debug-exit,iobase=0xf4,iosize=0x04'];
@@ -27,7 +28,5 @@ export async function probeAccel(exec: Exec, deadlineMs = 5000): Promise<Accel> 
     return 'kvm';
   } catch {
     return 'tcg';
-  } finally {
-    await rm(folder, { recursive: true, force: true });
   }
 }

@@ -43,7 +43,7 @@ export function createLibvirtDriver(options: LibvirtDriverOptions): Driver {
   const observe = createObserveDomains(virsh, mark);
   const agent = createGuestAgent(virsh);
   const overlays = createOverlays(exec);
-  const accel = once(options.accel ?? (() => probeAccel(exec)));
+  const accel = once(options.accel ?? (() => probeAccel(exec, paths.cache)));
   const makeVm = createVmMaker({ exec, virsh, paths, overlays, mark, accel, observe });
 
   /** The domain if it is ours; a foreign one of the same name is as good as none. */
