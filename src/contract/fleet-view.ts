@@ -58,6 +58,8 @@ export const vmView = z.object({
   ralph: text,
   cpus: count,
   memoryMiB: count,
+  /** Why it does not move, in a person's words; null while it does, or need not. */
+  waitsFor: text,
   failure: text,
 });
 

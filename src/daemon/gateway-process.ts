@@ -23,6 +23,7 @@ export interface GatewayProcessDeps {
 }
 
 const startDeadlineMs = 20_000;
+const endMs = 10_000;
 
 /** The gateway seen from the daemon: started when it does not answer, never stopped with the daemon. */
 export interface GatewayProcess {
@@ -59,7 +60,11 @@ export function createGatewayProcess(deps: GatewayProcessDeps): GatewayProcess {
     ensure,
     async end() {
       const health = await client.health().catch(() => null);
-      if (health !== null) process.kill(health.pid, 'SIGTERM');
+      if (health === null) return;
+      process.kill(health.pid, 'SIGTERM');
+      // Its folder is removed next; it must not write there any more.
+      for (const until = deps.clock.now() + endMs; deps.clock.now() < until && (await answers(client)); )
+        await deps.clock.sleep(100);
     },
     port: {
       openTunnel: ({ id, endpoint, hostKey }) =>

@@ -38,7 +38,7 @@ function problemsOf(control: Control): LiveProblem[] {
     what: `${step.kind.replaceAll('_', ' ')} (${step.key}) keeps failing: ${message.split('\n')[0] ?? ''}`,
     since,
     remedy: 'ralph-fleet doctor',
-    vm: step.key.startsWith('vm:') ? step.key.slice(3) : null,
+    vm: 'vm' in step.data ? step.data.vm : null,
     severity: 'warning' as const,
   }));
 }

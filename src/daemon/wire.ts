@@ -25,6 +25,7 @@ import { createTranscripts } from '../loop/transcripts.ts';
 import { createNotifier } from '../notify/notify.ts';
 import { loadPrompts } from '../prompts/prompts.ts';
 import { fleetView } from '../queries/fleet-view.ts';
+import { waitOfVm } from '../queries/vm-view.ts';
 import { type Control, createControl } from '../reconcile/control.ts';
 import { addressOf } from '../reconcile/execute/address.ts';
 import { openDatabase } from '../store/open.ts';
@@ -154,7 +155,8 @@ export async function wire(deps: WireDeps): Promise<Wired> {
     purge: async (confirmed) => {
       const folders = purgedPaths(paths);
       if (!confirmed) return { purged: false, paths: folders };
-      refusePurge(store);
+      const listed = () => parts.driver.list();
+      await refusePurge({ store, listed, waitOf: (vm) => waitOfVm(api.queries, vm) });
       await gateway.end();
       deps.end(folders);
       return { purged: true, paths: folders };

@@ -9,8 +9,8 @@ import type { VmSize } from '../domain/vm.ts';
  * Invariants:
  * - Every call is idempotent: `create` of what exists, `start` of what runs, `stop` of what is off and `remove` of what is
  *   gone succeed without effect. A call may be cut off at any point and made again.
- * - `list` returns only VMs that carry this fleet's mark, running or not, and half-made ones too (a disk without a domain).
- *   When the hypervisor cannot say, it throws `driver_unavailable`: unavailable is never empty.
+ * - `list` returns only VMs that carry this fleet's mark, running or not, under whatever name, and incomplete ones too. When
+ *   the hypervisor cannot say, it throws `driver_unavailable`: unavailable is never empty.
  * - Nothing that does not carry our mark is ever changed.
  * - Order: create -> start -> (pause <-> resume) -> stop -> remove.
  * - No argument or file a guest can see holds a secret; nothing secret stands in an argv.
@@ -24,6 +24,8 @@ export interface Driver {
   list(): Promise<ObservedVm[]>;
   /** Makes the overlay disk on the read-only base and defines the VM, switched off. */
   create(spec: VmSpec): Promise<void>;
+  /** Defines a `partial` VM again, switched off, on the disk that is there; never makes a disk (`not_found` without one). */
+  redefine(spec: VmSpec): Promise<void>;
   start(id: string): Promise<void>;
   /** Graceful first; forced after `graceMs` (0 = at once). Returns when it is off. */
   stop(id: string, graceMs: number): Promise<void>;
@@ -58,8 +60,14 @@ export interface VmSpec {
 
 export interface ObservedVm {
   id: string;
-  state: 'running' | 'paused' | 'off' | 'crashed' | 'partial' | 'unknown';
+  state: VmState;
 }
+
+/**
+ * `partial`: its disk is there, but nothing is defined on it: half made, or undefined by hand. `diskless`: its disk is gone;
+ * what was on it can be had only from a guest that still runs.
+ */
+export type VmState = 'running' | 'paused' | 'off' | 'crashed' | 'partial' | 'diskless' | 'unknown';
 
 export interface DriverProbe {
   available: boolean;

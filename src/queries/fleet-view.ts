@@ -1,14 +1,15 @@
-import type { ApprovalRow, DiskView, FleetView, VmView } from '../contract/fleet-view.ts';
+import type { ApprovalRow, DiskView, FleetView } from '../contract/fleet-view.ts';
 import type { Disk } from '../domain/disk.ts';
 import { evidenceDigest, reviewOf } from '../domain/evidence.ts';
 import { inbox } from '../domain/inbox.ts';
 import { toInboxSnapshot } from '../domain/inbox-snapshot.ts';
 import type { Task } from '../domain/task.ts';
-import { holdsRoom, type Vm, vmName } from '../domain/vm.ts';
+import { holdsRoom } from '../domain/vm.ts';
 import { toIso } from '../lib/clock.ts';
 import type { QueryDeps } from './deps.ts';
 import { ralphRow } from './ralph-row.ts';
 import { taskRow } from './task-row.ts';
+import { vmView } from './vm-view.ts';
 
 const endedShown = 20;
 
@@ -73,28 +74,6 @@ function shownTasks({ store }: QueryDeps): Task[] {
 export function diskView(disk: Disk): DiskView {
   const { key, kind, project, phase, progress, failure } = disk;
   return { key, kind, project, phase, since: toIso(disk.since), progress, failure, sizeBytes: null };
-}
-
-export function vmView(deps: QueryDeps, vm: Vm): VmView {
-  const driver = deps.live.driver();
-  return {
-    id: vm.id,
-    name: vmName(vm.id),
-    role: vm.purpose,
-    phase: vm.phase,
-    since: toIso(vm.since),
-    stage: vm.stage,
-    driver: driver.name,
-    way: 'boot',
-    accel: driver.accel,
-    sshPort: null,
-    project: vm.project,
-    task: vm.task,
-    ralph: vm.ralph,
-    cpus: vm.size.cpus,
-    memoryMiB: vm.size.memoryMiB,
-    failure: vm.failure,
-  };
 }
 
 function approvalRow({ store }: QueryDeps, task: Task): ApprovalRow[] {

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { channelUses } from '../../src/domain/endpoint.ts';
 import type { Driver, ObservedVm, VmSpec } from '../../src/drivers/driver.ts';
 
@@ -20,6 +20,14 @@ export interface DriverSubject {
   baseDigest(): Promise<string>;
   /** What is left of a VM on the host, by name: domains, files, sockets, processes. */
   leftovers(id: string): Promise<string[]>;
+  /** What a person does to a VM behind the driver's back, with the hypervisor's own means. */
+  byHand: {
+    undefine(id: string): Promise<void>;
+    removeDisk(id: string): Promise<void>;
+    suspend(id: string): Promise<void>;
+    /** Of a VM that is off. */
+    rename(id: string): Promise<void>;
+  };
   /** Lets (virtual) time pass. */
   wait(ms: number): Promise<void>;
   /** Proves the driver's wall from inside the booted guest; only where there is a real guest. */
@@ -50,6 +58,7 @@ export function driverConformance(name: string, setUp: () => Promise<DriverSubje
     describe('one VM through its life', () => {
       const id = '00c0ffee';
       let base: string;
+      let hostKey: string | null;
 
       test('create makes it, off, once', async () => {
         base = await subject.baseDigest();
@@ -84,9 +93,9 @@ export function driverConformance(name: string, setUp: () => Promise<DriverSubje
       test('its guest answers, and its host key comes over the trusted channel', async () => {
         await until(subject, () => subject.driver.agentAnswers(id));
         await until(subject, async () => (await subject.driver.hostKey(id)) !== null);
-        const key = await subject.driver.hostKey(id);
-        expect(key).toMatch(/^ssh-ed25519 [A-Za-z0-9+/]{68}$/);
-        expect(await subject.again().hostKey(id)).toBe(key);
+        hostKey = await subject.driver.hostKey(id);
+        expect(hostKey).toMatch(/^ssh-ed25519 [A-Za-z0-9+/]{68}$/);
+        expect(await subject.again().hostKey(id)).toBe(hostKey);
         await subject.driver.setTime(id, Date.now());
       });
 
@@ -129,8 +138,19 @@ export function driverConformance(name: string, setUp: () => Promise<DriverSubje
         expect(await subject.leftovers(next.id)).toEqual([]);
       });
 
-      test('it starts again, and remove takes it away running', async () => {
+      test('undefined by hand it is partial; defined again it starts from its own disk', async () => {
+        await subject.byHand.undefine(id);
+        expect(await stateOf(id)).toBe('partial');
+        await expect(subject.driver.start(id)).rejects.toMatchObject({ code: 'not_found' });
+        await subject.driver.redefine(subject.spec(id));
+        await subject.driver.redefine(subject.spec(id));
+        expect(await stateOf(id)).toBe('off');
         await subject.driver.start(id);
+        await until(subject, async () => (await subject.driver.hostKey(id)) !== null);
+        expect(await subject.driver.hostKey(id)).toBe(hostKey);
+      });
+
+      test('remove takes it away running', async () => {
         expect(await stateOf(id)).toBe('running');
         await subject.driver.remove(id);
         await subject.driver.remove(id);
@@ -174,6 +194,72 @@ export function driverConformance(name: string, setUp: () => Promise<DriverSubje
       expect([...(await subject.leftovers(first.id)), ...(await subject.leftovers(second.id))]).toEqual([]);
     });
 
+    describe('what a person does by hand', () => {
+      const id = '00000bad';
+      const driver = () => subject.driver;
+      const byHand = () => subject.byHand;
+      beforeEach(async () => {
+        await driver().create(subject.spec(id));
+        await driver().start(id);
+      });
+      afterEach(async () => {
+        await driver().remove(id);
+        expect(await driver().list()).toEqual([]);
+        expect(await subject.leftovers(id)).toEqual([]);
+      });
+
+      test('undefined, it runs on until it is off', async () => {
+        await byHand().undefine(id);
+        expect(await stateOf(id)).toBe('running');
+        await driver().create(subject.spec(id));
+        await driver().start(id);
+        await driver().stop(id, 0);
+        expect(await stateOf(id)).toBe('partial');
+        await driver().stop(id, 0);
+        await driver().redefine(subject.spec(id));
+        expect(await stateOf(id)).toBe('off');
+      });
+
+      test('undefined while it runs, it is removed as another', async () => {
+        await byHand().undefine(id);
+      });
+
+      test('without its disk it says so, running or not, and gets no empty one', async () => {
+        await byHand().removeDisk(id);
+        expect(await stateOf(id)).toBe('diskless');
+        await expect(driver().redefine(subject.spec(id))).rejects.toMatchObject({ code: 'not_found' });
+        await driver().stop(id, 0);
+        expect(await stateOf(id)).toBe('diskless');
+        await expect(driver().start(id)).rejects.toThrow();
+        expect(await stateOf(id)).toBe('diskless');
+      });
+
+      test('without its disk and undefined it says so', async () => {
+        await driver().stop(id, 0);
+        await byHand().removeDisk(id);
+        await byHand().undefine(id);
+        expect(await stateOf(id)).toBe('diskless');
+        await expect(driver().redefine(subject.spec(id))).rejects.toMatchObject({ code: 'not_found' });
+      });
+
+      test('suspended, it is paused and can be resumed', async () => {
+        await byHand().suspend(id);
+        expect(await stateOf(id)).toBe('paused');
+        await driver().resume(id);
+        expect(await stateOf(id)).toBe('running');
+      });
+
+      test('renamed, it is found', async () => {
+        await driver().stop(id, 0);
+        await byHand().rename(id);
+        expect(await subject.again().list()).toEqual([{ id, state: 'off' }]);
+        await driver().start(id);
+        expect(await stateOf(id)).toBe('running');
+        await driver().stop(id, 0);
+        await byHand().rename(id);
+      });
+    });
+
     test('what is not ours is not listed and never changed', async () => {
       const id = '00f0e160';
       await subject.foreign.create(subject.spec(id));
@@ -185,6 +271,7 @@ export function driverConformance(name: string, setUp: () => Promise<DriverSubje
         await expect(subject.driver.pause(id)).rejects.toMatchObject({ code: 'not_found' });
         await expect(subject.driver.setTime(id, Date.now())).rejects.toThrow();
         await expect(subject.driver.create(subject.spec(id))).rejects.toMatchObject({ code: 'refused' });
+        await expect(subject.driver.redefine(subject.spec(id))).rejects.toMatchObject({ code: 'refused' });
         expect(await subject.foreign.list()).toEqual([{ id, state: 'running' }]);
       } finally {
         await subject.foreign.remove(id);
@@ -198,6 +285,7 @@ export function driverConformance(name: string, setUp: () => Promise<DriverSubje
       const { unreachable } = subject;
       await expect(unreachable.list()).rejects.toMatchObject({ code: 'driver_unavailable' });
       await expect(unreachable.remove(id)).rejects.toMatchObject({ code: 'driver_unavailable' });
+      await expect(unreachable.redefine(subject.spec(id))).rejects.toMatchObject({ code: 'driver_unavailable' });
       await expect(unreachable.stop(id, 0)).rejects.toMatchObject({ code: 'driver_unavailable' });
       await expect(unreachable.agentAnswers(id)).rejects.toMatchObject({ code: 'driver_unavailable' });
       const probe = await unreachable.probe();

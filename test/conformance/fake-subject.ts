@@ -38,6 +38,13 @@ export async function fakeSubject(): Promise<DriverSubject> {
     exportTarget: '/images/prepared.qcow2',
     baseDigest: async () => 'unchanged',
     leftovers: async (id) => [...world.vms.keys()].filter((one) => one === id),
+    byHand: {
+      undefine: async (id) => world.undefine(id),
+      removeDisk: async (id) => world.removeDisk(id),
+      suspend: async (id) => world.suspend(id),
+      // Its VMs have no name but their id.
+      rename: async () => {},
+    },
     wait: (ms) => clock.sleep(ms),
     close: async () => {},
   };

@@ -4,7 +4,9 @@ import { chmod, mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
+import { vmName } from '../../src/domain/vm.ts';
 import { createLibvirtDriver } from '../../src/drivers/libvirt/driver.ts';
+import { vmPlaces } from '../../src/drivers/libvirt/places.ts';
 import { createSystemClock } from '../../src/lib/clock.ts';
 import { createExec, type Exec } from '../../src/lib/exec.ts';
 import { createSilentLog } from '../../src/lib/log.ts';
@@ -51,6 +53,12 @@ export async function libvirtSubject(): Promise<DriverSubject> {
     exportTarget: join(paths.images, 'prepared.qcow2'),
     baseDigest: () => digest(image.path),
     leftovers: (id) => leftovers(id, root),
+    byHand: {
+      undefine: (id) => virsh('undefine', vmName(id)),
+      removeDisk: (id) => rm(vmPlaces(paths, id).disk),
+      suspend: (id) => virsh('suspend', vmName(id)),
+      rename: (id) => virsh('domrename', vmName(id), `by-hand-${id}`),
+    },
     wait: (ms) => clock.sleep(ms),
     async proveWall(id) {
       const hostKey = (await driver.hostKey(id)) ?? '';
@@ -85,9 +93,15 @@ async function digest(file: string): Promise<string> {
   return hash.digest('hex');
 }
 
+const session = ['virsh', '-q', '-c', 'qemu:///session'];
+
+async function virsh(...args: string[]): Promise<void> {
+  await exec([...session, ...args]);
+}
+
 async function leftovers(id: string, root: string): Promise<string[]> {
   const found: string[] = [];
-  const { stdout } = await exec(['virsh', '-q', '-c', 'qemu:///session', 'list', '--all', '--name']);
+  const { stdout } = await exec([...session, 'list', '--all', '--name']);
   found.push(...stdout.split('\n').filter((name) => name.includes(id)));
   for (const folder of [root, '/var/log/libvirt', '/var/lib/libvirt/qemu', '/run/libvirt/qemu']) {
     const files = await readdir(folder, { recursive: true }).catch(() => []);

@@ -1,3 +1,4 @@
+import { rmSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -193,6 +194,44 @@ describe('submit', () => {
     expect(words.err).toContain('has no checks');
     expect((await cli(daemon, ['submit', 'missing.json'])).code).toBe(3);
     expect((await cli(daemon, ['submit', file, '--project', 'shop'])).err).toContain('shop-api');
+  });
+});
+
+describe('down and purge', () => {
+  // Inside tmux the session is left alone.
+  const env = { TMUX: 'x' };
+
+  it('down says, VM by VM, what it waits for', async () => {
+    const { vms, ...view } = busyFleet();
+    let looks = 0;
+    daemon.answers.fleet = () => {
+      looks += 1;
+      const waitsFor = 'goes down once its work is saved';
+      return { ...view, vms: looks > 2 ? [] : vms.map((vm, at) => ({ ...vm, waitsFor: at === 0 ? waitsFor : null })) };
+    };
+    const run = await cli(daemon, ['down', '--delete', '--yes'], { env });
+    expect(run.code).toBe(0);
+    expect(run.err).toContain(`${vms[0]?.name} is ready, goes down once its work is saved (`);
+    looks = 0;
+    const { out, err } = await cli(daemon, ['down', '--delete', '--yes', '--json'], { env });
+    expect([JSON.parse(out), err]).toEqual([done, expect.not.stringContaining('goes down')]);
+  });
+
+  it('purge waits until the daemon has removed its folders', async () => {
+    const folder = join(daemon.folder, 'kept');
+    await mkdir(folder);
+    daemon.answers.fleetPurge = ({ body }) => {
+      const { confirmed } = body as { confirmed: boolean };
+      return { purged: confirmed, paths: [folder], unmerged: [] };
+    };
+    const onErr = (text: string) => {
+      if (text.includes('the daemon ends and removes')) rmSync(folder, { recursive: true });
+    };
+    const run = await cli(daemon, ['purge', '--yes'], { env, onErr });
+    expect(run.code).toBe(0);
+    expect(run.err).toContain(`Would be removed:\n  ${folder}`);
+    expect(run.err).toContain(`the daemon ends and removes ${folder}`);
+    expect(sent('fleetPurge')).toEqual([{ confirmed: false }, { confirmed: true }]);
   });
 });
 

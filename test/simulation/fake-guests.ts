@@ -23,6 +23,8 @@ interface FakeJob {
 
 interface FakeGuest {
   boot: number;
+  /** Which of its VM's disks it is on. */
+  disk: number;
   folders: Map<string, string>;
   tree: string;
   byAgent: boolean;
@@ -67,12 +69,21 @@ export function createFakeGuests(options: FakeGuestsOptions): {
       throw new FleetError('guest_unreachable', `The guest of ${address.id} is silent.`);
     if (vm.hostKey !== address.hostKey) throw new FleetError('guest_untrusted', 'Another host key answers.');
     let guest = states.get(address.id);
-    if (guest === undefined) {
-      guest = { boot: vm.boots, folders: new Map(), tree: '', byAgent: false, jobs: new Map() };
+    if (guest !== undefined && guest.disk !== vm.disks && unsaved(vm.id) !== null)
+      options.onLost(`${vm.id} was given an empty disk in place of one with ${guest.tree}`);
+    if (guest === undefined || guest.disk !== vm.disks) {
+      guest = { boot: vm.boots, disk: vm.disks, folders: new Map(), tree: '', byAgent: false, jobs: new Map() };
       states.set(address.id, guest);
     }
     guest.boot = vm.boots;
     return guest;
+  }
+
+  /** As the guest's own script: asking for a job that is not there is an error. */
+  function jobOf(guest: FakeGuest, id: string): FakeJob {
+    const job = guest.jobs.get(id);
+    if (job === undefined) throw new FleetError('not_found', `There is no job ${id}.`);
+    return job;
   }
 
   function endOf(job: FakeJob): JobEnd | null {
@@ -129,20 +140,18 @@ export function createFakeGuests(options: FakeGuestsOptions): {
       return list;
     },
     readStream: async (vm, id, offset) => {
-      const job = reach(vm).jobs.get(id);
-      const whole = job !== undefined && endOf(job) !== null ? '{"a":"b"}\n' : '';
+      const whole = endOf(jobOf(reach(vm), id)) !== null ? '{"a":"b"}\n' : '';
       return new TextEncoder().encode(whole.slice(offset));
     },
     readJobFile: async (vm, id, name) => {
-      const guest = reach(vm);
-      const job = guest.jobs.get(id);
-      if (job === undefined || endOf(job) === null || job.killedAt !== null) return new Uint8Array();
+      const job = jobOf(reach(vm), id);
+      if (endOf(job) === null || job.killedAt !== null) return new Uint8Array();
       const text = name === 'signals.jsonl' ? job.signal : name === 'checks.jsonl' ? job.checks : '';
       return new TextEncoder().encode(text);
     },
     stopJob: async (vm, id) => {
-      const job = reach(vm).jobs.get(id);
-      if (job !== undefined && endOf(job) === null) job.killedAt = clock.now();
+      const job = jobOf(reach(vm), id);
+      if (endOf(job) === null) job.killedAt = clock.now();
     },
     save: async (vm, save) => {
       const guest = reach(vm);

@@ -23,6 +23,7 @@ export function createPerson(world: SimWorld, nudge: () => void): Person {
   let isCalm = false;
   let isDone = false;
   let hasRested = false;
+  let hasLeft = false;
   const retries = new Map<string, number>();
 
   function begin(): void {
@@ -64,6 +65,10 @@ export function createPerson(world: SimWorld, nudge: () => void): Person {
       await clock.sleep(isCalm ? 5_000 : dice.between(2_000, 40_000));
       try {
         if (!isCalm) mischief();
+        else {
+          if (!hasLeft) await leaveEarly();
+          undefineOne();
+        }
         for (const task of store.tasks.list('ORDER BY createdAt, id')) look(task);
         if (isCalm) await goHome();
       } catch (error) {
@@ -89,6 +94,10 @@ export function createPerson(world: SimWorld, nudge: () => void): Person {
     [0.02, () => tryEach((task) => retry(deps, task.id))],
     [0.06, () => goAway(dice.pick(['gateway', 'driver', 'guests', 'changes', 'storage']))],
     [0.03, () => onRunning((id) => world.silence(id, dice.between(5_000, 900_000)))],
+    [0.02, () => onRunning((id) => world.hypervisor.suspend(id))],
+    [0.02, () => onOwn((id) => world.hypervisor.undefine(id))],
+    [0.02, () => onOwn((id) => world.hypervisor.removeDisk(id))],
+    [0.03, () => onOwn(undefine)],
   ];
 
   function mischief(): void {
@@ -105,6 +114,30 @@ export function createPerson(world: SimWorld, nudge: () => void): Person {
   function onRunning(act: (vm: string) => void): void {
     const running = [...world.hypervisor.vms.values()].filter((vm) => vm.fleet === fleetName && vm.state === 'running');
     if (running.length > 0) act(dice.pick(running).id);
+  }
+
+  function onOwn(act: (vm: string) => void): void {
+    const own = [...world.hypervisor.vms.values()].filter((vm) => vm.fleet === fleetName);
+    if (own.length > 0) act(dice.pick(own).id);
+  }
+
+  /** Off and undefined: only its disk is left. */
+  function undefine(id: string): void {
+    world.hypervisor.undefine(id);
+    world.takeDown(id);
+  }
+
+  /** With no other trouble about, a VM that is undefined in the middle of an iteration must not cost what is on its disk. */
+  function undefineOne(): void {
+    if (world.undefinedVm !== null || !dice.chance(0.2)) return;
+    const running = store.iterations.list("WHERE phase = 'running' AND role = 'implementer'").map((it) => it.vm);
+    const sound = store.vms.list("WHERE phase = 'ready' AND failure IS NULL").filter((vm) => {
+      const made = world.hypervisor.vms.get(vm.id);
+      return running.includes(vm.id) && made?.hasDisk && made.state === 'running';
+    });
+    if (sound.length === 0) return;
+    world.undefinedVm = dice.pick(sound).id;
+    undefine(world.undefinedVm);
   }
 
   function goAway(what: string): void {
@@ -160,6 +193,37 @@ export function createPerson(world: SimWorld, nudge: () => void): Person {
     else cancel(deps, task.id);
   }
 
+  function vmsLeft(): number {
+    const made = [...world.hypervisor.vms.values()].filter((vm) => vm.fleet === fleetName);
+    return store.vms.list("WHERE phase <> 'gone'").length + made.length;
+  }
+
+  /** Whatever is under way, and whatever became of its VMs: `down --delete` ends. */
+  async function leaveEarly(): Promise<void> {
+    hasLeft = true;
+    if (dice.chance(0.7)) return;
+    if (dice.chance(0.5)) await nextIteration();
+    fleetDown(deps, true);
+    for (let tries = 0; vmsLeft() > 0; tries++) {
+      if (tries > 720) {
+        world.violations.push('`down --delete` has not ended in an hour');
+        return;
+      }
+      nudge();
+      await clock.sleep(5_000);
+    }
+  }
+
+  /** The moment in which one is decided, and nothing of it is in a guest yet. */
+  async function nextIteration(): Promise<void> {
+    const late = new AbortController();
+    const stop = store.events.onChange(() => {
+      if (store.iterations.list("WHERE phase = 'started' LIMIT 1").length > 0) late.abort('seen');
+    });
+    await clock.sleep(600_000, late.signal).catch(() => {});
+    stop();
+  }
+
   /** Once all tasks have ended: everything down and away. */
   async function goHome(): Promise<void> {
     const open = store.tasks.list().filter((task) => !isEnded(task.phase));
@@ -173,11 +237,8 @@ export function createPerson(world: SimWorld, nudge: () => void): Person {
       hasRested = true;
     }
     fleetDown(deps, true);
-    const left =
-      store.vms.list("WHERE phase <> 'gone'").length +
-      [...world.hypervisor.vms.values()].filter((vm) => vm.fleet === fleetName).length;
     const held = store.ralphs.list('WHERE task IS NOT NULL').length;
-    if (left === 0 && held === 0 && world.gateway.openTunnels.size === 0) isDone = true;
+    if (vmsLeft() === 0 && held === 0 && world.gateway.openTunnels.size === 0) isDone = true;
   }
 
   /** With nothing left to do a fleet that is up does nothing: no step is planned, no model is called. */

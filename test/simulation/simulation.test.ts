@@ -49,6 +49,15 @@ describe('the simulation notices', () => {
     expect(told).toMatch(/work was lost: VM .* was removed/);
   });
 
+  it('an undefined VM that is given up with work on its disk', async () => {
+    const told = await firstViolation(
+      bent((step) =>
+        step.kind === 'redefine_vm' ? { ...step, kind: 'fail_vm', data: { ...step.data, reason: 'undefined' } } : step,
+      ),
+    );
+    expect(told).toMatch(/work was lost: VM .* was removed/);
+  });
+
   it('a verification in a VM that an agent has touched', async () => {
     const told = await firstViolation(
       bent((step, world) => {

@@ -7,7 +7,7 @@ import type { Project } from '../../src/domain/project.ts';
 import type { Review } from '../../src/domain/review.ts';
 import type { Task } from '../../src/domain/task.ts';
 import type { Vm } from '../../src/domain/vm.ts';
-import type { World } from '../../src/reconcile/plan/world.ts';
+import type { VmLook, VmSeen, World } from '../../src/reconcile/plan/world.ts';
 
 /** Rows with sensible fields, of which a test says only what matters to it. */
 export const now = 1_800_000_000_000;
@@ -210,10 +210,13 @@ export function aRalph(more: Partial<Ralph> = {}): Ralph {
   return { name: 'implementer-1', role: 'implementer', task: null, vm: null, since: now - 200_000, ...more };
 }
 
+/** Each seen like this since a while ago. */
+export function looks(states: Record<string, VmSeen>, since = now - 60_000): Map<string, VmLook> {
+  return new Map(Object.entries(states).map(([id, state]) => [id, { state, since }]));
+}
+
 /** A fleet that is up with room for four VMs, an image, one Ralph of each role, and whatever a test puts into it. */
-export function aWorld(
-  more: Partial<World> & { vmStates?: Record<string, 'running' | 'off' | 'crashed'> } = {},
-): World {
+export function aWorld(more: Partial<World> & { vmStates?: Record<string, VmSeen> } = {}): World {
   const { vmStates, ...rest } = more;
   const states = vmStates ?? Object.fromEntries((rest.vms ?? []).map((vm) => [vm.id, 'running' as const]));
   return {
@@ -234,7 +237,7 @@ export function aWorld(
     pinged: new Set(),
     observed: {
       askedAt: now - 10,
-      driver: { ok: true, vms: new Map(Object.entries(states)) },
+      driver: { ok: true, vms: looks(states) },
       guests: new Map(),
       imageKey: 'image',
       tunnels: [],

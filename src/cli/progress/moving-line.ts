@@ -1,7 +1,9 @@
-import type { FleetView } from '../../contract/fleet-view.ts';
+import type { FleetView, VmView } from '../../contract/fleet-view.ts';
 import { isEnded } from '../../domain/task.ts';
 import { readinessStages } from '../../domain/vm.ts';
 import { since } from '../render/figures.ts';
+
+const shownVms = 3;
 
 /** What the fleet is busy with right now, for the one line that moves: the step furthest from done comes first. */
 export function busyWith(view: FleetView, now: number): string {
@@ -32,4 +34,14 @@ export function isSettled(view: FleetView, askedAt: number): boolean {
   const building = view.disks.some((disk) => disk.phase === 'building' || disk.phase === 'wanted');
   const starting = view.vms.some((vm) => ['wanted', 'preparing', 'starting', 'identifying'].includes(vm.phase));
   return !building && !starting;
+}
+
+/** What `down` still waits for, VM by VM. */
+export function stillThere(vms: readonly VmView[], now: number): string {
+  const shown = vms.slice(0, shownVms).map((vm) => {
+    const why = vm.waitsFor === null ? '' : `, ${vm.waitsFor}`;
+    return `${vm.name} is ${vm.phase}${why} (${since(vm.since, now)})`;
+  });
+  const more = vms.length > shownVms ? [`and ${vms.length - shownVms} more`] : [];
+  return [...shown, ...more].join('   ');
 }

@@ -44,7 +44,12 @@ export function renderVms(vms: readonly VmView[], look: Look): string[] {
       size,
       since(vm.since, look.now),
     ]);
-    return [text, ...(vm.failure === null ? [] : [`  ${mark(look, 'fail')} ${cell(vm.failure, look.columns - 4)}`])];
+    const waits = vm.waitsFor === null ? [] : [`  ${mark(look, 'wait')} ${cell(vm.waitsFor, look.columns - 4)}`];
+    return [
+      text,
+      ...waits,
+      ...(vm.failure === null ? [] : [`  ${mark(look, 'fail')} ${cell(vm.failure, look.columns - 4)}`]),
+    ];
   });
   return [
     paint(look, 'dim', line(['VM', 'FOR', 'PHASE', 'RALPH', 'DRIVER', 'WAY', 'CPU x MiB', 'SINCE'])),

@@ -92,7 +92,10 @@ describe('status', () => {
     const text = show([
       ...renderStatus(hostile, look),
       ...renderTasks(hostile.tasks, look),
-      ...renderVms(view.vms, look),
+      ...renderVms(
+        view.vms.map((vm) => ({ ...vm, waitsFor: bad, failure: bad })),
+        look,
+      ),
     ]);
     expect(text.replaceAll('\n', '')).not.toMatch(/\p{Cc}/u);
     expect(text).not.toContain('owned');

@@ -2,7 +2,7 @@ import { FleetError } from '../../lib/errors.ts';
 import type { Driver, VmSpec } from '../driver.ts';
 import { assertVmId } from '../vm-id.ts';
 import { type DriverCall, type Faults, noFaults } from './faults.ts';
-import type { FakeVm, FakeWorld } from './world.ts';
+import { type FakeVm, type FakeWorld, isUp, stateOf } from './world.ts';
 
 export interface FakeDriverOptions {
   world: FakeWorld;
@@ -37,13 +37,16 @@ export function createFakeDriver(options: FakeDriverOptions): Driver {
     list: () =>
       strike('list', null, () => {
         const ours = [...world.vms.values()].filter((vm) => vm.fleet === fleet);
-        return ours.map(({ id, state }) => ({ id, state }));
+        return ours.map((vm) => ({ id: vm.id, state: stateOf(vm) }));
       }),
-    create: async (spec) => act('create', spec.id, () => create(world, fleet, spec)),
+    create: async (spec) => act('create', spec.id, () => create(world, fleet, spec, 'new disk')),
+    redefine: async (spec) => act('redefine', spec.id, () => create(world, fleet, spec, 'its disk')),
     start: async (id) =>
       act('start', id, () => {
         const vm = made(own(id), id);
-        if (vm.state === 'off' || vm.state === 'crashed') world.boot(vm);
+        if (isUp(vm)) return;
+        if (!vm.hasDisk) throw new FleetError('storage', `VM \`${id}\` cannot start: its disk is gone.`);
+        world.boot(vm);
       }),
     stop: async (id) => act('stop', id, () => stop(own(id))),
     pause: async (id) =>
@@ -79,37 +82,48 @@ export function createFakeDriver(options: FakeDriverOptions): Driver {
     exportDisk: async (id, target) =>
       act('exportDisk', id, () => {
         const vm = made(own(id), id);
-        if (vm.state === 'running' || vm.state === 'paused') {
+        if (isUp(vm)) {
           throw new FleetError('vm_not_ready', `VM \`${id}\` is ${vm.state}; its disk is exported when it is off.`);
         }
+        if (!vm.hasDisk) throw new FleetError('storage', `The disk of VM \`${id}\` is gone.`);
         world.exports.set(target, { vm: id, base: vm.spec?.base ?? '' });
       }),
   };
 }
 
-function create(world: FakeWorld, fleet: string, spec: VmSpec): void {
+function create(world: FakeWorld, fleet: string, spec: VmSpec, on: 'new disk' | 'its disk'): void {
   const found = world.vms.get(spec.id);
   if (found !== undefined && found.fleet !== fleet) {
     throw new FleetError('refused', `A VM with id \`${spec.id}\` that is not ours exists.`);
   }
-  if (found !== undefined && found.state !== 'partial') return;
-  const vm = world.appear(spec.id, fleet, 'off');
+  if (on === 'its disk' && !found?.hasDisk) {
+    throw new FleetError('not_found', `Cannot define VM \`${spec.id}\` again: its disk is gone.`);
+  }
+  const vm = found ?? world.appear(spec.id, fleet, 'partial');
+  if (!vm.hasDisk) {
+    vm.hasDisk = true;
+    vm.disks++;
+    vm.hostKey = null;
+  }
+  if (vm.isDefined || isUp(vm)) return;
+  vm.isDefined = true;
   vm.spec = spec;
 }
 
 function stop(vm: FakeVm | undefined): void {
-  if (vm === undefined || (vm.state !== 'running' && vm.state !== 'paused')) return;
+  if (vm === undefined || !isUp(vm)) return;
   vm.state = 'off';
   vm.answersFrom = null;
 }
 
+/** Defined, or at least running still. */
 function made(vm: FakeVm | undefined, id: string): FakeVm {
-  if (vm !== undefined && vm.state !== 'partial') return vm;
-  throw new FleetError('not_found', `There is no VM \`${id}\`${vm ? ', only a half-made one' : ''}.`);
+  if (vm !== undefined && (vm.isDefined || isUp(vm))) return vm;
+  throw new FleetError('not_found', `There is no VM \`${id}\`${vm ? ', only a part of one' : ''}.`);
 }
 
 function running(vm: FakeVm): FakeVm {
-  if (vm.state === 'running' || vm.state === 'paused') return vm;
+  if (isUp(vm)) return vm;
   throw new FleetError('vm_not_ready', `VM \`${vm.id}\` is ${vm.state}, not running.`);
 }
 
@@ -142,7 +156,7 @@ function cutOff({ world, fleet }: FakeDriverOptions, call: DriverCall, id: strin
   if (call === 'create' && vm === undefined) world.appear(id, fleet, 'partial');
   if (call === 'remove' && vm?.fleet === fleet) {
     stop(vm);
-    vm.state = 'partial';
+    vm.isDefined = false;
   }
 }
 

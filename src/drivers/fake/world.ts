@@ -1,6 +1,6 @@
 import type { Clock } from '../../lib/clock.ts';
 import type { Random } from '../../lib/random.ts';
-import type { ObservedVm, VmSpec } from '../driver.ts';
+import type { VmSpec, VmState } from '../driver.ts';
 
 /**
  * What a hypervisor would hold: VMs, their disks and guests. It outlives every driver made for it, as a host outlives a
@@ -10,7 +10,12 @@ export interface FakeVm {
   readonly id: string;
   /** Whose mark it carries. */
   readonly fleet: string;
-  state: Exclude<ObservedVm['state'], 'unknown'>;
+  state: 'running' | 'paused' | 'off' | 'crashed';
+  /** False for one that is half made or was undefined by hand; one that runs then goes on until it stops. */
+  isDefined: boolean;
+  hasDisk: boolean;
+  /** How many disks it has had: another number is another, empty disk. */
+  disks: number;
   /** Null for what is half made or was not made by us. */
   spec: VmSpec | null;
   /** When the guest of the present boot begins to answer; null while it is off. */
@@ -32,10 +37,16 @@ export interface FakeWorld {
   /** While true every call of every driver fails, as without a hypervisor daemon. */
   down: boolean;
   /** A VM nobody asked for: of ours (same fleet name) or foreign. */
-  appear(id: string, fleet: string, state?: FakeVm['state']): FakeVm;
+  appear(id: string, fleet: string, state?: Exclude<VmState, 'unknown'>): FakeVm;
   boot(vm: FakeVm): void;
   /** The VM's process ends without a word. */
   kill(id: string): void;
+  /** A person undefines it, running or not; its disk stays. */
+  undefine(id: string): void;
+  /** A person deletes its disk; a VM that runs still has it open. */
+  removeDisk(id: string): void;
+  /** A person suspends it. */
+  suspend(id: string): void;
   /** The host restarts: everything that ran is off. */
   restart(): void;
   /** True when the guest of this VM runs and has booted. */
@@ -70,6 +81,9 @@ export function createFakeWorld(options: FakeWorldOptions): FakeWorld {
         id,
         fleet,
         state: 'off',
+        isDefined: state !== 'partial',
+        hasDisk: state !== 'diskless',
+        disks: 1,
         spec: null,
         answersFrom: null,
         hostKey: null,
@@ -79,19 +93,31 @@ export function createFakeWorld(options: FakeWorldOptions): FakeWorld {
       };
       vms.set(id, vm);
       if (state === 'running' || state === 'paused') boot(vm);
-      vm.state = state;
+      if (state === 'paused' || state === 'crashed') vm.state = state;
       return vm;
     },
     boot,
     kill(id) {
       const vm = vms.get(id);
-      if (vm === undefined || (vm.state !== 'running' && vm.state !== 'paused')) return;
+      if (vm === undefined || !isUp(vm)) return;
       vm.state = 'crashed';
       vm.answersFrom = null;
     },
+    undefine(id) {
+      const vm = vms.get(id);
+      if (vm !== undefined) vm.isDefined = false;
+    },
+    removeDisk(id) {
+      const vm = vms.get(id);
+      if (vm !== undefined) vm.hasDisk = false;
+    },
+    suspend(id) {
+      const vm = vms.get(id);
+      if (vm?.state === 'running') vm.state = 'paused';
+    },
     restart() {
       for (const vm of vms.values()) {
-        if (vm.state === 'running' || vm.state === 'paused') vm.state = 'off';
+        if (isUp(vm)) vm.state = 'off';
         vm.answersFrom = null;
       }
     },
@@ -100,6 +126,16 @@ export function createFakeWorld(options: FakeWorldOptions): FakeWorld {
       return vm?.state === 'running' && vm.answersFrom !== null && clock.now() >= vm.answersFrom;
     },
   };
+}
+
+export function isUp(vm: FakeVm): boolean {
+  return vm.state === 'running' || vm.state === 'paused';
+}
+
+/** What a driver would say of it. */
+export function stateOf(vm: FakeVm): VmState {
+  if (!vm.hasDisk) return 'diskless';
+  return vm.isDefined || isUp(vm) ? vm.state : 'partial';
 }
 
 /** Shaped as the real thing (RFC 8709): name, length, 32 bytes. */

@@ -3,10 +3,11 @@ import { vmName } from '../../domain/vm.ts';
 import { FleetError } from '../../lib/errors.ts';
 import type { Exec } from '../../lib/exec.ts';
 import type { Paths } from '../../lib/paths.ts';
-import type { VmSpec } from '../driver.ts';
+import type { Driver, VmSpec } from '../driver.ts';
 import type { Accel } from './accel.ts';
-import { domainXml, type Mark } from './domain-xml.ts';
+import { domainXml } from './domain-xml.ts';
 import type { ObserveDomains } from './domains.ts';
+import type { Mark } from './mark.ts';
 import type { Overlays } from './overlay.ts';
 import { type VmPlaces, vmPlaces } from './places.ts';
 import { closedFolder, findQemuUser, type QemuUser } from './qemu-user.ts';
@@ -26,9 +27,11 @@ export interface VmMakerParts {
 const defineMs = 120_000;
 
 /** Folder, then overlay, then domain: cut off anywhere, the folder shows it as half made, and the next call goes on. */
-export function createVmMaker(parts: VmMakerParts): (spec: VmSpec) => Promise<void> {
+export function createVmMaker(parts: VmMakerParts): Pick<Driver, 'create' | 'redefine'> {
   const { virsh, paths, overlays, observe } = parts;
-  return async (spec) => {
+  return { create: (spec) => make(spec, 'new disk'), redefine: (spec) => make(spec, 'its disk') };
+
+  async function make(spec: VmSpec, on: 'new disk' | 'its disk'): Promise<void> {
     const places = vmPlaces(paths, spec.id);
     assertKey(spec);
     const domain = (await observe()).get(spec.id);
@@ -40,6 +43,9 @@ export function createVmMaker(parts: VmMakerParts): (spec: VmSpec) => Promise<vo
     }
     const hasDisk = await isThere(places.disk);
     if (domain && hasDisk) return;
+    if (on === 'its disk' && !hasDisk) {
+      throw new FleetError('not_found', `Cannot define VM \`${spec.id}\` again: its disk \`${places.disk}\` is gone.`);
+    }
     const user = await findQemuUser(virsh, parts.exec);
     await assertReachable(spec, places, user);
     await openFolder(places.folder, user);
@@ -55,7 +61,7 @@ export function createVmMaker(parts: VmMakerParts): (spec: VmSpec) => Promise<vo
     const xml = domainXml({ id, mark: parts.mark, accel, size, boot, authorizedKey, disk, console, sockets, qemuUser });
     await writeFile(places.definition, xml, { mode: 0o600 });
     await define(places.definition, spec.id);
-  };
+  }
 
   async function define(file: string, id: string): Promise<void> {
     try {

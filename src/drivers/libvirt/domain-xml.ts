@@ -3,15 +3,10 @@ import { z } from 'zod';
 import type { BootFiles } from '../../domain/disk.ts';
 import { type ChannelUse, channelUses } from '../../domain/endpoint.ts';
 import { type VmSize, vmName } from '../../domain/vm.ts';
+import { domainUuid, type Mark } from './mark.ts';
 
 /** Marks a domain as ours: `<metadata><rf:vm xmlns:rf="https://ralph-fleet/1" fleet="…" home="…" id="…"/></metadata>`. */
 const markNamespace = 'https://ralph-fleet/1';
-
-/** Whose VM it is. `home` tells fleets of one name with different state folders apart. */
-export interface Mark {
-  fleet: string;
-  home: string;
-}
 
 export interface DomainPlan {
   id: string;
@@ -39,6 +34,7 @@ export function domainXml(plan: DomainPlan): string {
     domain: {
       '@_type': plan.accel === 'kvm' ? 'kvm' : 'qemu',
       name: vmName(plan.id),
+      uuid: domainUuid(plan.mark, plan.id),
       metadata: {
         'rf:vm': {
           '@_xmlns:rf': markNamespace,

@@ -1,19 +1,25 @@
 import { vmName } from '../../domain/vm.ts';
 import { isFleetError } from '../../lib/errors.ts';
-import type { ObservedVm } from '../driver.ts';
+import type { VmState } from '../driver.ts';
 import { isVmId } from '../vm-id.ts';
-import { type Mark, readMark } from './domain-xml.ts';
+import { readMark } from './domain-xml.ts';
+import { domainUuid, type Mark } from './mark.ts';
 import { startLibvirt, unavailable, type Virsh } from './virsh.ts';
 
 export interface Domain {
   id: string;
+  /** Names it in every command: a person may have renamed it. */
   uuid: string;
-  state: Exclude<ObservedVm['state'], 'partial'>;
+  name: string;
+  state: Exclude<VmState, 'partial' | 'diskless'>;
   /** Carries this fleet's mark. */
   isOurs: boolean;
 }
 
-/** Every domain named like a VM of ours, by id. Asks in one go; unavailable or half an answer throws, never looks empty. */
+/**
+ * Every domain named like a VM of ours, or made by us and renamed since, by id. Asks in one go; unavailable or half an answer
+ * throws, never looks empty.
+ */
 export type ObserveDomains = () => Promise<Map<string, Domain>>;
 
 /** Printed last, so that half an answer is known as one. */
@@ -36,16 +42,25 @@ export function createObserveDomains(virsh: Virsh, ours: Mark): ObserveDomains {
     const listed = parseListing(printed);
     const domains = new Map<string, Domain>();
     for (const { uuid, name, state } of listed) {
-      const id = name.slice('rf-'.length);
-      if (!isVmId(id) || name !== vmName(id)) continue;
+      const id = idOf(ours, { uuid, name });
+      if (id === null) continue;
       const isOurs = marks.get(uuid) ?? (await readOwnership(virsh, ours, id, uuid));
       marks.set(uuid, isOurs);
-      domains.set(id, { id, uuid, state, isOurs });
+      // Whoever has taken the name of a renamed one of ours does not hide it.
+      if (isOurs || !domains.get(id)?.isOurs) domains.set(id, { id, uuid, name, state, isOurs });
     }
     const alive = new Set(listed.map((one) => one.uuid));
     for (const uuid of marks.keys()) if (!alive.has(uuid)) marks.delete(uuid);
     return domains;
   }
+}
+
+/** By its name, or where that was changed by the uuid we gave it. */
+function idOf(ours: Mark, { uuid, name }: { uuid: string; name: string }): string | null {
+  const named = name.slice('rf-'.length);
+  if (isVmId(named) && name === vmName(named)) return named;
+  const made = uuid.slice(0, 8);
+  return uuid === domainUuid(ours, made) ? made : null;
 }
 
 async function readOwnership(virsh: Virsh, ours: Mark, id: string, uuid: string): Promise<boolean> {
@@ -58,11 +73,7 @@ async function readOwnership(virsh: Virsh, ours: Mark, id: string, uuid: string)
   }
 }
 
-interface Listed {
-  uuid: string;
-  name: string;
-  state: Domain['state'];
-}
+type Listed = Pick<Domain, 'uuid' | 'name' | 'state'>;
 
 const listLine = /^([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}) (.+?)\s*$/;
 

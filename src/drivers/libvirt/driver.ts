@@ -44,7 +44,7 @@ export function createLibvirtDriver(options: LibvirtDriverOptions): Driver {
   const agent = createGuestAgent(virsh);
   const overlays = createOverlays(exec);
   const accel = once(options.accel ?? (() => probeAccel(exec, paths.cache)));
-  const makeVm = createVmMaker({ exec, virsh, paths, overlays, mark, accel, observe });
+  const maker = createVmMaker({ exec, virsh, paths, overlays, mark, accel, observe });
 
   /** The domain if it is ours; a foreign one of the same name is as good as none. */
   async function look(id: string): Promise<Domain | null> {
@@ -69,14 +69,14 @@ export function createLibvirtDriver(options: LibvirtDriverOptions): Driver {
     }
   }
 
-  async function powerOff(id: string): Promise<void> {
-    await change(id, ['destroy', vmName(id)], (domain) => domain === null || isOff(domain), destroyMs);
+  async function powerOff({ id, uuid }: Domain): Promise<void> {
+    await change(id, ['destroy', uuid], (domain) => domain === null || isOff(domain), destroyMs);
   }
 
-  async function askToPowerOff(id: string, graceMs: number): Promise<boolean> {
+  async function askToPowerOff({ id, uuid }: Domain, graceMs: number): Promise<boolean> {
     const until = clock.now() + graceMs;
     const ask = (mode: string) =>
-      virsh(['shutdown', vmName(id), '--mode', mode], { timeoutMs: Math.min(graceMs, agentShutdownMs) });
+      virsh(['shutdown', uuid, '--mode', mode], { timeoutMs: Math.min(graceMs, agentShutdownMs) });
     try {
       await ask('agent').catch(() => ask('acpi'));
     } catch (err) {
@@ -98,51 +98,56 @@ export function createLibvirtDriver(options: LibvirtDriverOptions): Driver {
     async list() {
       const [domains, folders] = [await observe(), await vmFolders(paths)];
       const found: ObservedVm[] = [];
-      for (const { id, state, isOurs } of domains.values()) {
-        if (!isOurs) continue;
-        found.push({ id, state: (await isThere(vmPlaces(paths, id).disk)) ? state : 'partial' });
+      const ours = [...domains.values()].filter((domain) => domain.isOurs);
+      const listed = new Set([...ours.map((domain) => domain.id), ...folders]);
+      for (const id of listed) {
+        const state = ours.find((domain) => domain.id === id)?.state ?? 'partial';
+        found.push({ id, state: (await isThere(vmPlaces(paths, id).disk)) ? state : 'diskless' });
       }
-      const listed = new Set(found.map((vm) => vm.id));
-      for (const id of folders) if (!listed.has(id)) found.push({ id, state: 'partial' });
       return found.sort((a, b) => a.id.localeCompare(b.id));
     },
 
-    create: makeVm,
+    ...maker,
 
     async start(id) {
       const domain = await lookMade(id);
       if (!isOff(domain)) return;
+      if (domain.name !== vmName(id)) await virsh(['domrename', domain.uuid, vmName(id)]);
       await openSocketFolder(paths, id);
-      await change(id, ['start', vmName(id)], (now) => now !== null && !isOff(now), startMs);
+      await change(id, ['start', domain.uuid], (now) => now !== null && !isOff(now), startMs);
     },
 
     async stop(id, graceMs) {
       const domain = await look(id);
       if (domain === null || isOff(domain)) return;
-      if (graceMs > 0 && domain.state === 'running' && (await askToPowerOff(id, graceMs))) return;
-      await powerOff(id);
+      if (graceMs > 0 && domain.state === 'running' && (await askToPowerOff(domain, graceMs))) return;
+      await powerOff(domain);
     },
 
     async pause(id) {
       const domain = running(await lookMade(id));
       if (domain.state === 'paused') return;
-      await change(id, ['suspend', vmName(id)], (now) => now?.state === 'paused');
+      await change(id, ['suspend', domain.uuid], (now) => now?.state === 'paused');
     },
 
     async resume(id) {
       const domain = running(await lookMade(id));
       if (domain.state === 'running') return;
-      await change(id, ['resume', vmName(id)], (now) => now?.state === 'running');
+      await change(id, ['resume', domain.uuid], (now) => now?.state === 'running');
     },
 
     async remove(id) {
-      const domain = await look(id);
-      if (domain !== null) {
-        if (!isOff(domain)) await powerOff(id);
-        await change(id, ['undefine', vmName(id), ...everything], (now) => now === null);
-        await rm(libvirtLog(id), { force: true });
-      }
+      assertVmId(id);
       const { folder, socketFolder } = vmPlaces(paths, id);
+      const domain = (await observe()).get(id);
+      if (domain?.isOurs) {
+        if (!isOff(domain)) await powerOff(domain);
+        await change(id, ['undefine', domain.uuid, ...everything], (now) => now === null);
+        await rm(libvirtLog(domain.name), { force: true });
+      }
+      // Of one that was undefined by hand the folder still tells that its log is ours.
+      if (domain?.isOurs || (domain === undefined && (await isThere(folder))))
+        await rm(libvirtLog(vmName(id)), { force: true });
       await rm(socketFolder, { recursive: true, force: true });
       await rm(folder, { recursive: true, force: true });
     },

@@ -2,7 +2,6 @@ import { createHash } from 'node:crypto';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { type ChannelUse, channelUses } from '../../domain/endpoint.ts';
-import { vmName } from '../../domain/vm.ts';
 import type { Paths } from '../../lib/paths.ts';
 import { assertVmId } from '../vm-id.ts';
 
@@ -38,8 +37,8 @@ export function homeMark(paths: Paths): string {
 }
 
 /** The log libvirt keeps of a domain's QEMU; it stays when the domain goes, unless removed. */
-export function libvirtLog(id: string, env: NodeJS.ProcessEnv = process.env, uid = process.getuid?.()): string {
+export function libvirtLog(domain: string, env: NodeJS.ProcessEnv = process.env, uid = process.getuid?.()): string {
   const cache = env['XDG_CACHE_HOME'] || join(env['HOME'] ?? homedir(), '.cache');
   const folder = uid === 0 ? '/var/log/libvirt/qemu' : join(cache, 'libvirt/qemu/log');
-  return join(folder, `${vmName(id)}.log`);
+  return join(folder, `${domain}.log`);
 }

@@ -60,8 +60,13 @@ async function gather(
   stop: boolean,
 ): Promise<Gathered | 'runs on'> {
   const { guests, runs } = deps;
-  if (stop) await guests.stopJob(address, iteration.id, 10_000);
-  const job = (await guests.jobs(address)).find((each) => each.id === iteration.id) ?? null;
+  const look = async () => (await guests.jobs(address)).find((each) => each.id === iteration.id) ?? null;
+  let job = await look();
+  // It may have been decided, and never come to its guest.
+  if (stop && job?.state === 'running') {
+    await guests.stopJob(address, iteration.id, 10_000);
+    job = await look();
+  }
   if (job?.state === 'running') {
     if (stop)
       throw new FleetError('guest_timed_out', `Iteration \`${iteration.id}\` does not stop in \`rf-${iteration.vm}\`.`);

@@ -76,6 +76,31 @@ export const createVm: Executor<'create_vm'> = async (deps, { vm: id }) => {
   if (current(deps, id, ['preparing'])) store.moveVm(id, 'starting');
 };
 
+/** Never onto a new disk: what counts is the work on the old one. */
+export const redefineVm: Executor<'redefine_vm'> = async (deps, { vm: id }) => {
+  const { store, driver, authorizedKey } = deps;
+  const vm = current(deps, id, ['stopped', 'starting']);
+  if (vm === null) return;
+  const disk = store.disks.get(vm.disk);
+  if (disk?.path === null || disk === null) {
+    throw new FleetError('vm_not_ready', `Cannot define VM \`rf-${id}\` again: the disk under its own is gone.`);
+  }
+  await driver.redefine({ id, base: disk.path, boot: disk.boot, size: vm.size, authorizedKey });
+  const text = `rf-${id} was undefined from outside; it is defined again to save the work on its disk`;
+  store.events.add('vm.redefined', `rf-${id}`, text);
+};
+
+/** Its guest's clock has stood still meanwhile. */
+export const resumeVm: Executor<'resume_vm'> = async (deps, { vm: id }) => {
+  const { store, driver, clock, log } = deps;
+  if (current(deps, id, ['identifying', 'ready', 'paused']) === null) return;
+  await driver.resume(id);
+  await driver.setTime(id, clock.now()).catch((err) => log.warn({ vm: id, err }, 'the clock of a guest was not set'));
+  // One that is paused again and again (a full disk does that) is said once.
+  if (store.events.of(`rf-${id}`, 1)[0]?.kind !== 'vm.resumed')
+    store.events.add('vm.resumed', `rf-${id}`, `rf-${id} was suspended from outside; it goes on`);
+};
+
 export const startVm: Executor<'start_vm'> = async (deps, { vm: id }) => {
   const vm = current(deps, id, ['starting', 'stopped']);
   if (vm === null) return;

@@ -7,7 +7,7 @@ import { FleetError, formatError } from '../../lib/errors.ts';
 import type { GatewayPort } from '../../loop/ports.ts';
 import type { Store } from '../../store/store.ts';
 import { addressOf } from '../execute/address.ts';
-import type { GuestSeen, Observed, VmSeen } from '../plan/world.ts';
+import type { GuestSeen, Observed, VmLook } from '../plan/world.ts';
 import type { Rows } from './rows.ts';
 
 export interface ObserveDeps {
@@ -30,6 +30,7 @@ export interface Observer {
 const patienceMs = 5_000;
 
 interface Memory {
+  looks: Map<string, VmLook>;
   silentSince: Map<string, number>;
   /** Questions without an answer yet. */
   asking: Map<string, Promise<JobState[]>>;
@@ -37,12 +38,12 @@ interface Memory {
 
 /** Asks the world what is true now. What cannot be asked is unknown, with since when; it is never taken for absent. */
 export function createObserver(deps: ObserveDeps): Observer {
-  const memory: Memory = { silentSince: new Map(), asking: new Map() };
+  const memory: Memory = { looks: new Map(), silentSince: new Map(), asking: new Map() };
   return {
     async observe() {
       const askedAt = deps.clock.now();
       const [driver, guests, imageKey, tunnels] = await Promise.all([
-        seeDriver(deps),
+        seeDriver(deps, memory),
         seeGuests(deps, memory),
         deps.images.key().catch(() => null),
         deps.gateway.tunnels().catch(() => null),
@@ -52,10 +53,16 @@ export function createObserver(deps: ObserveDeps): Observer {
   };
 }
 
-async function seeDriver({ driver }: ObserveDeps): Promise<Observed['driver']> {
+async function seeDriver({ driver, clock }: ObserveDeps, memory: Memory): Promise<Observed['driver']> {
   try {
     const list = await driver.list();
-    return { ok: true, vms: new Map<string, VmSeen>(list.map((vm) => [vm.id, vm.state])) };
+    const before = memory.looks;
+    memory.looks = new Map();
+    for (const { id, state } of list) {
+      const known = before.get(id);
+      memory.looks.set(id, known?.state === state ? known : { state, since: clock.now() });
+    }
+    return { ok: true, vms: memory.looks };
   } catch (error) {
     return { ok: false, reason: formatError(error) };
   }

@@ -1,5 +1,6 @@
 import type { Iteration } from '../../domain/iteration.ts';
 import type { Pass } from './need-vm.ts';
+import { seenOf } from './seen.ts';
 import type { JobSeen, World } from './world.ts';
 
 const saveEveryMs = 180_000;
@@ -27,7 +28,8 @@ function planOpen(pass: Pass, iteration: Iteration): void {
     });
   const vm = world.vms.find((v) => v.id === iteration.vm);
   if (vm === undefined || vm.phase === 'failed' || vm.phase === 'deleting' || vm.phase === 'gone') {
-    end(`its VM is ${vm?.phase ?? 'gone'}${vm?.failure ? `: ${vm.failure}` : ''}`, { vmLost: true });
+    const lost = iteration.role === 'implementer' ? ', what it had not saved is lost' : '';
+    end(`its VM is ${vm?.phase ?? 'gone'}${lost}${vm?.failure ? `: ${vm.failure}` : ''}`, { vmLost: true });
     return;
   }
   if (vm.phase !== 'ready') {
@@ -40,7 +42,9 @@ function planOpen(pass: Pass, iteration: Iteration): void {
     return;
   }
   const job = guest.jobs.get(iteration.id) ?? null;
-  const unwanted = whyUnwanted(world, iteration);
+  const isUnderWay = job === null || job.state === 'running';
+  const isDoomed = isUnderWay && seenOf(world, vm) === 'diskless';
+  const unwanted = whyUnwanted(world, iteration) ?? (isDoomed ? 'the disk of its VM was removed' : null);
   if (unwanted !== null) {
     end(unwanted, { stop: true });
     return;

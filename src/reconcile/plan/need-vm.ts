@@ -1,6 +1,7 @@
 import type { Task } from '../../domain/task.ts';
 import type { Vm, VmPurpose } from '../../domain/vm.ts';
 import type { Room } from './room.ts';
+import { foundAs, seenOf } from './seen.ts';
 import type { PlanBuilder } from './step.ts';
 import { diskOf, findVm, isUsable, type World } from './world.ts';
 
@@ -20,11 +21,13 @@ export function needVm(pass: Pass, task: Task, purpose: VmPurpose, ralph: string
   const { world, to } = pass;
   const vm = findVm(world, task.id, purpose);
   if (vm !== null) {
-    if (vm.phase === 'ready') return vm;
-    to.wait(
-      task.id,
-      `waits for its ${purpose} VM rf-${vm.id}, which is ${vm.phase}${vm.stage === null ? '' : ` (${vm.stage})`}`,
-    );
+    const seen = seenOf(world, vm);
+    if (vm.phase === 'ready' && (seen === 'running' || seen === 'unknown')) return vm;
+    const is =
+      vm.phase === 'ready'
+        ? `was found ${foundAs(seen)}`
+        : `is ${vm.phase}${vm.stage === null ? '' : ` (${vm.stage})`}`;
+    to.wait(task.id, `waits for its ${purpose} VM rf-${vm.id}, which ${is}`);
     return null;
   }
   const disk = diskOf(world, task.disk);

@@ -12,6 +12,7 @@ import {
   base,
   config,
   head,
+  looks,
   now,
 } from '../../../test/support/rows.ts';
 import { plan } from './plan.ts';
@@ -159,7 +160,7 @@ describe('an iteration', () => {
   it('gets its VM started again when that died, and is only given up when it died twice', () => {
     const died = {
       ...world,
-      observed: { ...world.observed, driver: { ok: true, vms: new Map([['0000000a', 'crashed']]) } },
+      observed: { ...world.observed, driver: { ok: true, vms: looks({ '0000000a': 'crashed' }) } },
     } as World;
     expect(steps(died)).toContain('revive_vm vm:0000000a');
     expect(only(died)).toEqual([]);

@@ -37,6 +37,10 @@ export interface StepMap {
   fail_vm: { vm: string; reason: string };
   /** It died or went silent with work on its disk: forced off, to be started again once. */
   revive_vm: { vm: string; reason: string };
+  /** Undefined by hand with work on its disk: defined again on it, to be started. */
+  redefine_vm: { vm: string };
+  /** Suspended by hand. */
+  resume_vm: { vm: string };
   /** Store only: nobody needs it any more. */
   release_vm: { vm: string };
   delete_vm: { vm: string };

@@ -1,9 +1,13 @@
 import { holdsRoom, type ReadinessStage, stageDeadlineMs, type Vm } from '../../domain/vm.ts';
 import type { Pass } from './need-vm.ts';
+import { foundAs, isDead, isIncomplete, seenForMs, seenOf } from './seen.ts';
 import type { VmSeen, World } from './world.ts';
 
 const createDeadlineMs = 180_000;
+const redefineDeadlineMs = 180_000;
 const silentGuestMs = 600_000;
+/** A guest on a disk that is gone has only its work to give; one that does not answer will hardly do so again. */
+const silentDisklessMs = 60_000;
 /** Software emulation is about ten times slower. */
 const emulationFactor = 10;
 
@@ -18,9 +22,7 @@ export function planVms(pass: Pass): void {
   }
   const up = { count: world.vms.filter((vm) => holdsRoom(vm)).length };
   for (const vm of world.vms) {
-    // A look that began before the VM came to its phase says nothing of it.
-    const seen = vm.since >= world.observed.askedAt ? 'unknown' : (driver.vms.get(vm.id) ?? null);
-    planVm(pass, vm, seen, up);
+    planVm(pass, vm, seenOf(world, vm), up);
   }
   const known = new Set(world.vms.map((vm) => vm.id));
   for (const id of world.observed.tunnels ?? []) {
@@ -55,7 +57,8 @@ function planVm(pass: Pass, vm: Vm, seen: VmSeen | null, up: { count: number }):
       else to.step('create_vm', key, 'it is wanted', { vm: vm.id });
       return;
     case 'starting':
-      if (world.now - vm.since > createDeadlineMs)
+      if (isIncomplete(seen)) planIncomplete(pass, vm, seen);
+      else if (world.now - vm.since > createDeadlineMs)
         to.step('fail_vm', key, 'not started in time', {
           vm: vm.id,
           reason: 'the driver did not start it within 3 minutes',
@@ -73,8 +76,9 @@ function planVm(pass: Pass, vm: Vm, seen: VmSeen | null, up: { count: number }):
       to.step('stop_vm', key, 'it is on its way down', { vm: vm.id });
       return;
     case 'stopped':
-      if (!hasOpenWork && (target !== 'ready' || vm.purpose === 'setup')) return;
-      if (up.count >= world.capacity) to.wait(vm.id, `waits for room: ${world.capacity} VMs fit on this host`);
+      if (isIncomplete(seen)) planIncomplete(pass, vm, seen);
+      else if (!hasOpenWork && (target !== 'ready' || vm.purpose === 'setup')) return;
+      else if (up.count >= world.capacity) to.wait(vm.id, `waits for room: ${world.capacity} VMs fit on this host`);
       else {
         up.count++;
         to.step('start_vm', key, hasOpenWork ? 'its disk holds work to be saved' : 'the fleet is up again', {
@@ -90,10 +94,10 @@ function planVm(pass: Pass, vm: Vm, seen: VmSeen | null, up: { count: number }):
 function planIdentifying(pass: Pass, vm: Vm, seen: VmSeen | null): void {
   const { world, to } = pass;
   const stage: ReadinessStage = vm.stage ?? 'process';
-  if (isDead(seen)) {
+  if (isDead(seen) || seen === 'partial' || (seen === 'diskless' && !holdsOpenWork(world, vm))) {
     to.step('fail_vm', `vm:${vm.id}`, 'it went down while starting', {
       vm: vm.id,
-      reason: `the VM was ${seen ?? 'gone'} at stage \`${stage}\``,
+      reason: `the VM was found ${foundAs(seen)} at stage \`${stage}\``,
     });
     return;
   }
@@ -104,24 +108,54 @@ function planIdentifying(pass: Pass, vm: Vm, seen: VmSeen | null): void {
     to.step('fail_vm', `vm:${vm.id}`, reason, { vm: vm.id, reason });
     return;
   }
-  to.step('probe_vm', `vm:${vm.id}`, `stage ${stage}`, { vm: vm.id });
+  if (seen === 'paused') planResume(pass, vm);
+  else to.step('probe_vm', `vm:${vm.id}`, `stage ${stage}`, { vm: vm.id });
 }
 
 function planRunning(pass: Pass, vm: Vm, seen: VmSeen | null, target: 'ready' | 'stopped' | 'gone'): void {
   const { world, to } = pass;
-  if (isDead(seen)) {
-    reviveOrFail(pass, vm, seen !== null, `the VM was found ${seen ?? 'gone'}`);
+  const hasOpenWork = holdsOpenWork(world, vm);
+  if (isDead(seen) || seen === 'partial') {
+    reviveOrFail(pass, vm, seen !== null, `the VM was found ${foundAs(seen)}`);
     return;
   }
   const guest = world.observed.guests.get(vm.id);
-  if (guest !== undefined && !guest.ok && world.now - guest.since > silentGuestMs) {
+  const silentMs = guest === undefined || guest.ok ? 0 : world.now - guest.since;
+  if (seen === 'diskless') {
+    if (hasOpenWork && silentMs < silentDisklessMs)
+      to.wait(vm.id, 'its disk was removed; its work is saved while it still runs');
+    else reviveOrFail(pass, vm, false, `the VM was found ${foundAs(seen)}`);
+    return;
+  }
+  if (guest !== undefined && !guest.ok && silentMs > silentGuestMs) {
     reviveOrFail(pass, vm, true, `the guest did not answer for 10 minutes: ${guest.reason}`);
     return;
   }
-  if (target !== 'ready') {
-    if (holdsOpenWork(world, vm)) to.wait(vm.id, 'goes down once its work is saved');
-    else to.step('stop_vm', `vm:${vm.id}`, 'the fleet goes down', { vm: vm.id });
+  if (seen === 'paused' && seenForMs(world, vm) > silentGuestMs) {
+    reviveOrFail(pass, vm, true, 'it was found paused and could not be resumed in 10 minutes');
+    return;
   }
+  if (target === 'ready' || hasOpenWork) {
+    if (seen === 'paused') planResume(pass, vm);
+    else if (target !== 'ready') to.wait(vm.id, 'goes down once its work is saved');
+  } else to.step('stop_vm', `vm:${vm.id}`, 'the fleet goes down', { vm: vm.id });
+}
+
+/** The fleet itself never pauses a VM. */
+function planResume({ to }: Pass, vm: Vm): void {
+  to.step('resume_vm', `vm:${vm.id}`, 'it was suspended from outside', { vm: vm.id });
+}
+
+/** Down already, and what it takes to start it was removed by hand. Its disk, if that is left, is defined again for its work. */
+function planIncomplete({ world, to }: Pass, vm: Vm, seen: VmSeen | null): void {
+  const isWorthIt = seen === 'partial' && vm.purpose === 'implementer' && holdsOpenWork(world, vm);
+  if (isWorthIt && Math.min(seenForMs(world, vm), world.now - vm.since) < redefineDeadlineMs) {
+    to.step('redefine_vm', `vm:${vm.id}`, 'it was undefined, and its disk holds work to be saved', { vm: vm.id });
+    return;
+  }
+  const tried = isWorthIt ? ', and could not be defined again within 3 minutes' : '';
+  const reason = `the VM was found ${foundAs(seen)}${tried}`;
+  to.step('fail_vm', `vm:${vm.id}`, 'it is of no use any more', { vm: vm.id, reason });
 }
 
 /** A disk that may hold the only copy of work is not given up before it was started again once to save it. */
@@ -129,11 +163,6 @@ function reviveOrFail({ world, to }: Pass, vm: Vm, isThere: boolean, reason: str
   const worthIt = isThere && vm.failure === null && vm.purpose === 'implementer' && holdsOpenWork(world, vm);
   if (worthIt) to.step('revive_vm', `vm:${vm.id}`, 'its disk holds work to be saved', { vm: vm.id, reason });
   else to.step('fail_vm', `vm:${vm.id}`, 'it is of no use any more', { vm: vm.id, reason });
-}
-
-/** `null`, off and crashed mean dead; `unknown` and `partial` mean that nothing is known. */
-function isDead(seen: VmSeen | null): boolean {
-  return seen === null || seen === 'off' || seen === 'crashed';
 }
 
 /** What the row wants, seen through what the fleet wants: on `down` only a VM with a workspace in use is worth keeping. */

@@ -42,7 +42,7 @@ export interface World {
 export interface Observed {
   /** When the look began. A row that moved since then is newer than what was seen of it. */
   askedAt: number;
-  driver: { ok: true; vms: ReadonlyMap<string, VmSeen> } | { ok: false; reason: string };
+  driver: { ok: true; vms: ReadonlyMap<string, VmLook> } | { ok: false; reason: string };
   /** Per VM that is ready and was asked. A VM that is not in it was not asked. */
   guests: ReadonlyMap<string, GuestSeen>;
   /** The key of the image VMs should start from; null while the builder cannot say. */
@@ -52,7 +52,14 @@ export interface Observed {
   accel: 'kvm' | 'hvf' | 'tcg' | null;
 }
 
-export type VmSeen = 'running' | 'paused' | 'off' | 'crashed' | 'partial' | 'unknown';
+/** `since`: the first of the looks in a row that saw it so. */
+export interface VmLook {
+  state: VmSeen;
+  since: number;
+}
+
+/** `partial`: its disk is there, but nothing is defined on it. `diskless`: its disk is gone. */
+export type VmSeen = 'running' | 'paused' | 'off' | 'crashed' | 'partial' | 'diskless' | 'unknown';
 
 export type GuestSeen = { ok: true; jobs: ReadonlyMap<string, JobSeen> } | { ok: false; reason: string; since: number };
 

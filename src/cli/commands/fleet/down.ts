@@ -1,5 +1,7 @@
 import { followFleet } from '../../follow.ts';
-import { type CommandSpec, flag } from '../../frame/command.ts';
+import { type CommandSpec, type Context, flag } from '../../frame/command.ts';
+import { stillThere } from '../../progress/moving-line.ts';
+import { createProgress } from '../../progress/progress.ts';
 
 export const down: CommandSpec = {
   name: 'down',
@@ -22,11 +24,7 @@ export const down: CommandSpec = {
     }
     const done = await context.client.call('fleetDown', { body: { delete: remove } });
     if (input.options['wait'] !== false) {
-      for await (const { view, events } of followFleet(context.client, context.clock, context.signal)) {
-        for (const event of events) context.note(event.text);
-        const left = view.vms.filter((vm) => vm.phase !== 'gone' && (remove || vm.phase !== 'stopped'));
-        if (left.length === 0) break;
-      }
+      await untilDown(context, remove);
       if (context.signal.aborted) {
         context.note('The daemon goes on stopping it.   ralph-fleet status');
         return 130;
@@ -37,3 +35,19 @@ export const down: CommandSpec = {
     return 0;
   },
 };
+
+/** The result is one document with --json; until then only people are told. */
+async function untilDown(context: Context, remove: boolean): Promise<void> {
+  const progress = context.globals.json ? null : createProgress({ ...context, json: false });
+  const lost = () => progress?.say('the daemon does not answer; waiting for it', 'warn');
+  try {
+    for await (const { view, events } of followFleet(context.client, context.clock, context.signal, lost)) {
+      for (const event of events) progress?.say(event.text);
+      const left = view.vms.filter((vm) => vm.phase !== 'gone' && (remove || vm.phase !== 'stopped'));
+      if (left.length === 0) return;
+      progress?.moving(stillThere(left, context.clock.now()));
+    }
+  } finally {
+    progress?.end();
+  }
+}

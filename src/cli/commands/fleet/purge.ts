@@ -1,4 +1,7 @@
-import type { CommandSpec } from '../../frame/command.ts';
+import { access } from 'node:fs/promises';
+import { FleetError } from '../../../lib/errors.ts';
+import type { CommandSpec, Context } from '../../frame/command.ts';
+import { createProgress } from '../../progress/progress.ts';
 import { cell } from '../../render/cell.ts';
 import { plural, short } from '../../render/figures.ts';
 
@@ -25,7 +28,38 @@ export const purge: CommandSpec = {
     }
     const done = await context.client.call('fleetPurge', { body: { confirmed: true }, idleMs: 300_000 });
     await (await import('../../terminal/windows.ts')).closeSession(context);
+    await untilRemoved(context, done.paths);
     context.print(done, () => ['Removed. Your own repositories were not touched.']);
     return 0;
   },
 };
+
+const removalMs = 120_000;
+
+/** The daemon removes its folders once what it had under way has ended, after it has answered. */
+async function untilRemoved(context: Context, folders: readonly string[]): Promise<void> {
+  const { clock } = context;
+  const progress = context.globals.json ? null : createProgress({ ...context, json: false });
+  try {
+    for (const until = clock.now() + removalMs; ; await clock.sleep(200, context.signal)) {
+      const there = await Promise.all(
+        folders.map((folder) =>
+          access(folder).then(
+            () => true,
+            () => false,
+          ),
+        ),
+      );
+      const left = folders.filter((_, at) => there[at]);
+      if (left.length === 0) return;
+      if (clock.now() > until) {
+        throw new FleetError('storage', `These folders are still there: ${left.join(', ')}.`, {
+          remedy: `rm -r ${left.join(' ')}`,
+        });
+      }
+      progress?.moving(`the daemon ends and removes ${left.join(', ')}`);
+    }
+  } finally {
+    progress?.end();
+  }
+}
