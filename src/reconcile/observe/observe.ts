@@ -30,6 +30,7 @@ export interface Observer {
 const patienceMs = 5_000;
 
 interface Memory {
+  driverSilentSince: number | null;
   silentSince: Map<string, number>;
   /** Questions without an answer yet. */
   asking: Map<string, Promise<JobState[]>>;
@@ -37,12 +38,12 @@ interface Memory {
 
 /** Asks the world what is true now. What cannot be asked is unknown, with since when; it is never taken for absent. */
 export function createObserver(deps: ObserveDeps): Observer {
-  const memory: Memory = { silentSince: new Map(), asking: new Map() };
+  const memory: Memory = { driverSilentSince: null, silentSince: new Map(), asking: new Map() };
   return {
     async observe() {
       const askedAt = deps.clock.now();
       const [driver, guests, imageKey, tunnels] = await Promise.all([
-        seeDriver(deps),
+        seeDriver(deps, memory),
         seeGuests(deps, memory),
         deps.images.key().catch(() => null),
         deps.gateway.tunnels().catch(() => null),
@@ -52,12 +53,14 @@ export function createObserver(deps: ObserveDeps): Observer {
   };
 }
 
-async function seeDriver({ driver }: ObserveDeps): Promise<Observed['driver']> {
+async function seeDriver({ driver, clock }: ObserveDeps, memory: Memory): Promise<Observed['driver']> {
   try {
     const list = await driver.list();
+    memory.driverSilentSince = null;
     return { ok: true, vms: new Map<string, VmSeen>(list.map((vm) => [vm.id, vm.state])) };
   } catch (error) {
-    return { ok: false, reason: formatError(error) };
+    memory.driverSilentSince ??= clock.now();
+    return { ok: false, reason: formatError(error), since: memory.driverSilentSince };
   }
 }
 
