@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, mkdirSync, openSync, readSync, statfsSync } from 'node:fs';
+import { closeSync, existsSync, fstatSync, mkdirSync, openSync, readSync, statfsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { ReadyView } from '../contract/daemon-view.ts';
@@ -69,8 +69,8 @@ async function startDaemon(deps: EnsureDaemonDeps): Promise<{ pid: number; logFr
   let logFrom: number;
   try {
     // Folders on the way stay passable: under root QEMU runs as a user of its own. What is ours the daemon closes itself.
-    mkdirSync(dirname(deps.paths.logs), { recursive: true, mode: 0o711 });
-    mkdirSync(deps.paths.logs, { recursive: true, mode: 0o700 });
+    makeFolder(dirname(deps.paths.logs), 0o711);
+    makeFolder(deps.paths.logs, 0o700);
     logFd = openSync(logFile, 'a', 0o600);
     logFrom = fstatSync(logFd).size;
   } catch (cause) {
@@ -92,6 +92,17 @@ async function startDaemon(deps: EnsureDaemonDeps): Promise<{ pid: number; logFr
     return { pid: spawnDetached(argv, { env, logFd, cwd: '/' }), logFrom };
   } finally {
     closeSync(logFd);
+  }
+}
+
+/** Node's own `recursive` says ENOENT where the disk is read-only. */
+function makeFolder(path: string, mode: number): void {
+  if (existsSync(path)) return;
+  makeFolder(dirname(path), mode);
+  try {
+    mkdirSync(path, { mode });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error; // another one was quicker
   }
 }
 
