@@ -47,6 +47,7 @@ export function createIo(called: AbortController): Io {
         });
       }),
     readStdin: async () => {
+      if (stdin.isTTY) stderr.write('Type it; ctrl-D on a line of its own ends it.\n');
       const stop = () => stdin.destroy(called.signal.reason);
       called.signal.addEventListener('abort', stop, { once: true });
       try {
