@@ -1,6 +1,17 @@
 import { describe, expect, it } from 'vitest';
 import { createVirtualClock } from '../../test/simulation/virtual-clock.ts';
-import { aDisk, anIteration, aProject, aReview, aRun, aTask, base, config, head } from '../../test/support/rows.ts';
+import {
+  aDisk,
+  anIteration,
+  aProject,
+  aReview,
+  aRun,
+  aTask,
+  aVm,
+  base,
+  config,
+  head,
+} from '../../test/support/rows.ts';
 import type { Changes } from '../changes/changes.ts';
 import { evidenceDigest } from '../domain/evidence.ts';
 import type { Task } from '../domain/task.ts';
@@ -10,6 +21,7 @@ import { openDatabase } from '../store/open.ts';
 import { createStore } from '../store/store.ts';
 import { approve, reject } from './approve.ts';
 import type { ActionDeps } from './deps.ts';
+import { refuseLosingVms } from './fleet.ts';
 import { submit } from './submit.ts';
 import { answer, cancel, pause, resume, retry } from './task.ts';
 
@@ -101,7 +113,7 @@ describe('reject', () => {
 
 function aDraft(more: Partial<TaskDraft> = {}): TaskDraft {
   const checks = [{ id: 'c', description: '', run: 'true', timeoutSeconds: 5 }];
-  const limits = { iterations: null, maxTokens: null, maxUsd: null, maxCalls: null };
+  const limits = { iterations: null, maxTokens: null, maxUsd: null, maxCalls: null, maxDurationMs: null };
   return {
     ref: null,
     title: 't',
@@ -134,6 +146,26 @@ describe('submit', () => {
     const made = submit(deps, { project: 'p', drafts: [aDraft({ ref: 'a' }), aDraft({ dependsOn: ['a', 'T1'] })] });
     expect(made.map((task) => task.id)).toEqual(['T2', 'T3']);
     expect(store.tasks.get('T3')).toMatchObject({ phase: 'waiting', dependsOn: ['T2', 'T1'] });
+  });
+
+  it('refuses an agent CLI that is not in the image', () => {
+    const { deps, store } = setup();
+    const one = { ...deps, config: () => ({ ...config, image: { ...config.image, agents: ['claude'] } }) };
+    expect(codeOf(() => submit(one, { project: null, drafts: [aDraft(), aDraft({ agent: 'codex' })] }))).toBe(
+      'invalid_file',
+    );
+    expect(store.tasks.list()).toHaveLength(1);
+    submit(one, { project: null, drafts: [aDraft({ agent: 'claude' }), aDraft({ agent: 'scripted' })] });
+  });
+
+  it('limits a task by its own budget, else by fleet.yaml’s', () => {
+    const { deps, store } = setup();
+    const limits = { iterations: 2, maxTokens: 3, maxUsd: 4, maxCalls: 5, maxDurationMs: 6 };
+    submit(deps, { project: null, drafts: [aDraft(), aDraft({ limits })] });
+    const { tokens, usd, calls } = config.budget;
+    expect(store.tasks.get('T2')?.limits).toMatchObject({ maxTokens: tokens, maxUsd: usd, maxCalls: calls });
+    expect(store.tasks.get('T2')?.limits.maxDurationMs).toBe(null);
+    expect(store.tasks.get('T3')?.limits).toMatchObject(limits);
   });
 
   it('asks which project when there are several, and refuses an unknown one', () => {
@@ -176,5 +208,19 @@ describe('a task', () => {
     answer(deps, 'T1', 'the first', 'ada');
     expect(store.tasks.get('T1')?.notes.at(-1)?.text).toBe('You asked: Which?\nThe answer: the first');
     expect(codeOf(() => answer(deps, 'T1', 'x', 'ada'))).toBe('refused');
+  });
+});
+
+describe('another fleet.yaml', () => {
+  it('may not change name or driver while there are VMs, which would be lost sight of', () => {
+    const { deps, store } = setup();
+    const change = (more: Partial<typeof config>) => codeOf(() => refuseLosingVms(deps, { ...config, ...more }));
+    expect(change({ name: 'other' })).toBe('nothing');
+    store.vms.insert(aVm());
+    expect(change({ name: 'other' })).toBe('refused');
+    expect(change({ driver: 'other' })).toBe('refused');
+    expect(change({ driver: 'auto', roles: { implementer: 9, reviewer: 9 } })).toBe('nothing');
+    store.vms.update('0000000a', { phase: 'gone' });
+    expect(change({ name: 'other' })).toBe('nothing');
   });
 });

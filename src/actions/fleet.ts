@@ -1,3 +1,5 @@
+import type { FleetConfig } from '../domain/fleet.ts';
+import { FleetError } from '../lib/errors.ts';
 import { type ActionDeps, type Done, done } from './deps.ts';
 
 export function fleetUp({ store }: ActionDeps): Done {
@@ -28,4 +30,20 @@ export function fleetResume({ store }: ActionDeps): Done {
   if (!store.fleet().paused) return done('The fleet is not paused.', null, false);
   store.setPaused(false);
   return done('The fleet goes on.');
+}
+
+/** VMs carry the fleet's name and are seen through its driver: under another one they, and the work in them, would be lost sight of. */
+export function refuseLosingVms({ store, config }: ActionDeps, next: FleetConfig): void {
+  const now = config();
+  const isOtherDriver = next.driver !== now.driver && next.driver !== 'auto' && now.driver !== 'auto';
+  const key = next.name !== now.name ? 'name' : isOtherDriver ? 'driver' : null;
+  const left = store.vms.list("WHERE phase <> 'gone'").length;
+  if (key === null || left === 0) return;
+  throw new FleetError(
+    'refused',
+    `Cannot change \`${key}\` from \`${now[key]}\` to \`${next[key]}\`: ${left} VMs are there.`,
+    {
+      remedy: 'ralph-fleet down --delete     (saves the work first), then the same command again',
+    },
+  );
 }

@@ -1,5 +1,6 @@
 import { basename } from 'node:path';
 import type { CheckoutFacts } from '../changes/changes.ts';
+import { formatProblems } from '../config/problems.ts';
 import { readFor } from '../config/project/ecosystems.ts';
 import { readProjectSettings } from '../config/project/load.ts';
 import { propose } from '../config/project/propose.ts';
@@ -17,6 +18,8 @@ export interface Inspection {
   settings: ProjectSettings;
   settingsFrom: 'file' | 'proposed';
   problems: { what: string; remedy: string }[];
+  /** What the settings ask for and do not get, a line each. */
+  warnings: string[];
 }
 
 const settingsFile = '.ralph/project.yaml';
@@ -29,7 +32,7 @@ export async function inspectProject(deps: ActionDeps, path: string): Promise<In
   const problems = problemsOf(path, facts);
   const seen = { path, name, branch: facts.branch, tip: facts.tip, dirty: facts.dirty, problems };
   if (facts.tip === null || problems.some((problem) => problem.what.startsWith('It '))) {
-    return { ...seen, settings: noSettings, settingsFrom: 'proposed' };
+    return { ...seen, settings: noSettings, settingsFrom: 'proposed', warnings: [] };
   }
   return { ...seen, ...(await settingsAt(deps, path, facts.tip)) };
 }
@@ -39,18 +42,19 @@ async function settingsAt(
   deps: ActionDeps,
   path: string,
   tip: string,
-): Promise<Pick<Inspection, 'settings' | 'settingsFrom'>> {
+): Promise<Pick<Inspection, 'settings' | 'settingsFrom' | 'warnings'>> {
   const files = await deps.changes.listCheckout(path, tip);
   const text = files.includes(settingsFile) ? await deps.changes.readCheckout(path, tip, settingsFile) : null;
   if (text !== null) {
-    return { settings: readProjectSettings({ file: settingsFile, text }, files).value, settingsFrom: 'file' };
+    const { value, warnings } = readProjectSettings({ file: settingsFile, text }, files);
+    return { settings: value, settingsFrom: 'file', warnings: formatProblems(settingsFile, warnings) };
   }
   const contents: Record<string, string> = {};
   for (const file of readFor) {
     const content = files.includes(file) ? await deps.changes.readCheckout(path, tip, file) : null;
     if (content !== null) contents[file] = content;
   }
-  return { settings: propose({ files, contents }).settings, settingsFrom: 'proposed' };
+  return { settings: propose({ files, contents }).settings, settingsFrom: 'proposed', warnings: [] };
 }
 
 /** Registers a repository. Adding it again with the same path brings its settings up to date. */
@@ -137,6 +141,7 @@ function projectName(path: string): string {
 
 function problemsOf(path: string, facts: CheckoutFacts): Inspection['problems'] {
   const problems: Inspection['problems'] = [];
+  if (!facts.isFolder) return [{ what: 'There is no such folder.', remedy: 'Name the folder of a git checkout.' }];
   if (!facts.isRepository)
     return [{ what: 'It is no git repository.', remedy: `git -C ${path} init, and commit something` }];
   if (facts.tip === null) return [{ what: 'It has no commit yet.', remedy: 'Commit something first.' }];

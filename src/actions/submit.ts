@@ -39,6 +39,7 @@ export function submit(
           },
         );
       }
+      if (scenario === null) refuseUnknownAgent(deps, draft);
       const dependsOn = draft.dependsOn.map((ref) => ids.get(ref) ?? existing(deps, ref, draft.title));
       const task: Task = {
         id,
@@ -80,6 +81,19 @@ export function submit(
   });
 }
 
+/** An agent CLI that is not in the image would fail in each of its VMs. */
+function refuseUnknownAgent({ config }: ActionDeps, { agent, title }: TaskDraft): void {
+  const known = [...new Set([config().agent.cli, ...config().image.agents])];
+  if (agent === null || known.includes(agent)) return;
+  throw new FleetError(
+    'invalid_file',
+    `Task \`${title}\` asks for the agent CLI \`${agent}\`, which is not in the image.`,
+    {
+      remedy: `Leave \`execution.agent\` out, or use one of: ${known.join(', ')}.`,
+    },
+  );
+}
+
 function findProject({ store }: ActionDeps, name: string | null) {
   if (name !== null) {
     const project = store.projects.get(name);
@@ -119,5 +133,7 @@ function limitsOf({ config }: ActionDeps, draft: TaskDraft): TaskLimits {
     iterationTimeoutMs: agent.iterationTimeoutMs,
     maxTokens: draft.limits.maxTokens ?? budget.tokens,
     maxUsd: draft.limits.maxUsd ?? budget.usd,
+    maxCalls: draft.limits.maxCalls ?? budget.calls,
+    maxDurationMs: draft.limits.maxDurationMs,
   };
 }

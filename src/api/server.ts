@@ -11,6 +11,7 @@ import { streamEvents } from './events.ts';
 import { handlers } from './handlers.ts';
 import { openTerminal } from './terminal.ts';
 import { streamTranscript } from './transcript.ts';
+import { decode, readUrl } from './url.ts';
 
 /**
  * The daemon's HTTP API on a unix socket (0600): whoever can open the socket is the user. Each request is checked by the
@@ -42,7 +43,14 @@ export async function startApi(deps: ApiDeps, socketPath: string): Promise<Api> 
 
 /** A socket file left by a daemon that was killed is in the way; the single-instance lock says that nobody listens on it. */
 async function listen(server: Server, socketPath: string): Promise<void> {
-  if (existsSync(socketPath)) rmSync(socketPath);
+  try {
+    if (existsSync(socketPath)) rmSync(socketPath);
+  } catch (cause) {
+    throw new FleetError('storage', `Cannot listen on \`${socketPath}\`: what lies there cannot be removed.`, {
+      remedy: `Move \`${socketPath}\` away.`,
+      cause,
+    });
+  }
   await new Promise<void>((resolve, reject) => {
     server.once('error', (cause) =>
       reject(new FleetError('storage', `Cannot listen on \`${socketPath}\`.`, { cause })),
@@ -58,8 +66,10 @@ async function answer(
   response: ServerResponse,
   signal: AbortSignal,
 ): Promise<void> {
-  const url = new URL(request.url ?? '/', 'http://ralph-fleet');
+  let shown = request.url ?? '/';
   try {
+    const url = readUrl(request);
+    shown = url.pathname;
     if (url.pathname === '/v1/events') return await streamEvents(deps, { url, request, response, signal });
     const stream = /^\/v1\/ralphs\/([^/]+)\/stream$/.exec(url.pathname);
     if (stream)
@@ -68,7 +78,7 @@ async function answer(
         request,
         response,
         signal,
-        ralph: decodeURIComponent(stream[1] ?? ''),
+        ralph: decode(stream[1] ?? ''),
       });
     const found = match(request.method ?? 'GET', url.pathname);
     const route = routes[found.name];
@@ -83,7 +93,7 @@ async function answer(
   } catch (error) {
     const failure = asFleetError(error);
     if (failure.kind === 'bug')
-      deps.log.error({ err: error, path: url.pathname, chain: formatError(error) }, 'a request failed');
+      deps.log.error({ err: error, path: shown, chain: formatError(error) }, 'a request failed');
     if (response.headersSent) response.destroy();
     else send(response, httpStatusOf(failure.code), toErrorBody(failure));
   }
@@ -110,14 +120,6 @@ function match(method: string, path: string): { name: RouteName; params: Record<
     return { name: route.name, params };
   }
   throw new FleetError('not_found', `There is no route \`${method} ${path.slice(0, 200)}\`.`);
-}
-
-function decode(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    throw new FleetError('usage', 'The path is not valid percent-encoding.');
-  }
 }
 
 function check(

@@ -5,16 +5,17 @@ import { terminalUpgrade } from '../contract/route-paths.ts';
 import { asFleetError, FleetError } from '../lib/errors.ts';
 import type { ApiDeps } from './deps.ts';
 import { refuseUnknown } from './transcript.ts';
+import { decode, readUrl } from './url.ts';
 
 /** HTTP upgrade to a Ralph's tmux: raw bytes both ways; without `write` what the client sends is dropped. */
 export async function openTerminal(deps: ApiDeps, request: IncomingMessage, socket: Duplex): Promise<void> {
   socket.on('error', () => socket.destroy());
   try {
-    const url = new URL(request.url ?? '/', 'http://ralph-fleet');
+    const url = readUrl(request);
     const found = /^\/v1\/ralphs\/([^/]+)\/terminal$/.exec(url.pathname);
     if (!found || request.headers.upgrade !== terminalUpgrade)
       throw new FleetError('not_found', 'There is no such upgrade.');
-    const ralph = decodeURIComponent(found[1] ?? '');
+    const ralph = decode(found[1] ?? '');
     refuseUnknown(deps, ralph);
     const write = url.searchParams.get('write') === '1';
     const terminal = await deps.terminal(ralph, { write, cols: size(url, 'cols', 80), rows: size(url, 'rows', 24) });

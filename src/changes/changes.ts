@@ -59,6 +59,7 @@ export interface ProjectRef {
 }
 
 export interface CheckoutFacts {
+  isFolder: boolean;
   isRepository: boolean;
   /** Without working files. */
   isBare: boolean;

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
 import type { Clock } from '../lib/clock.ts';
 import { FleetError } from '../lib/errors.ts';
@@ -26,7 +27,7 @@ export interface ChangesDeps {
   clock: Clock;
   random: Random;
   log: Log;
-  /** The programs; default `git`, and `jj` of the tools cache (scripts/install-jj). */
+  /** The programs; default `git`, and `jj` of the tools cache (scripts/install-jj), else the one on the PATH. */
   git?: string;
   jj?: string;
   limits?: Partial<ImportLimits>;
@@ -41,7 +42,8 @@ export function createChanges(deps: ChangesDeps): Changes {
   const { exec, clock, log } = deps;
   const userEnv = deps.userEnv ?? baseEnvironment();
   const program = deps.git ?? 'git';
-  const jj = deps.jj ?? join(deps.paths.tools, 'bin', 'jj');
+  const ownJj = join(deps.paths.tools, 'bin', 'jj');
+  const jj = deps.jj ?? (existsSync(ownJj) ? ownJj : 'jj');
   const path = [userEnv['PATH'] ?? '/usr/bin:/bin', ...(program.includes('/') ? [dirname(program)] : [])].join(
     delimiter,
   );

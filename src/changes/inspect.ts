@@ -8,6 +8,7 @@ const maxBadNames = 10;
 const listBytes = 256 * 1024 * 1024;
 
 const nothing: CheckoutFacts = {
+  isFolder: false,
   isRepository: false,
   isBare: false,
   isShallow: false,
@@ -29,11 +30,12 @@ export async function inspect(git: Git, path: string): Promise<CheckoutFacts> {
   );
   if (!isFolder) return nothing;
   const answer = await ask(git, ['rev-parse', '--is-bare-repository', '--is-shallow-repository']);
-  if (answer === null) return nothing;
+  if (answer === null) return { ...nothing, isFolder: true };
   const [isBare, isShallow] = answer.split('\n').map((word) => word === 'true');
   const tip = await ask(git, ['rev-parse', '--verify', '--quiet', 'HEAD^{commit}']);
   const facts = {
     ...nothing,
+    isFolder: true,
     isRepository: true,
     isBare: isBare ?? false,
     isShallow: isShallow ?? false,

@@ -86,7 +86,7 @@ export async function rejecting<T>(what: string, work: () => Promise<T>): Promis
     if (isFleetError(cause, 'bug')) throw cause;
     throw new FleetError('change_rejected', `What the guest saved was refused: ${what}.`, {
       cause,
-      remedy: 'The workspace in the VM still has it; look inside with `ralph-fleet vm shell`.',
+      remedy: 'The workspace in the VM still has it; look inside with `ralph-fleet attach`.',
     });
   }
 }

@@ -16,10 +16,15 @@ const clock = createSystemClock();
 process.env['PATH'] = `${join(paths.tools, 'bin')}${delimiter}${process.env['PATH'] ?? ''}`;
 const called = new AbortController();
 process.once('SIGINT', () => called.abort()); // a second ctrl-C ends it at once
-process.stdout.on('error', () => process.exit(0)); // the reader of a pipe went away
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(0); // the reader of a pipe went away
+  process.stderr.write(`Cannot print the result: ${error.message}\n`);
+  process.exit(1);
+});
+process.stderr.on('error', () => {}); // nobody reads the rest: no reason to stop
 
 process.exitCode = await runCli(process.argv.slice(2), {
-  io: createIo(),
+  io: createIo(called),
   env: process.env,
   paths,
   clock,

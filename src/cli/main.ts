@@ -1,5 +1,5 @@
 import { exitCodeOf, toErrorBody } from '../contract/errors.ts';
-import { asFleetError, isAbort } from '../lib/errors.ts';
+import { asFleetError, FleetError, isAbort } from '../lib/errors.ts';
 import type { CliDeps, CommandEntry, Globals } from './frame/command.ts';
 import { createContext } from './frame/context.ts';
 import { parseCommand } from './frame/parse.ts';
@@ -67,20 +67,29 @@ async function answerWithoutCommand(
     return 0;
   }
   const look = createContext(deps, globals, commandTable).look();
-  const topic = rest.find((word) => !word.startsWith('-'));
+  const topic = words.includes('help') ? rest.find((word) => !word.startsWith('-')) : undefined;
   if (topic !== undefined) {
     const entry = commandTable.find((one) => one.name === topic);
-    if (entry) await parseCommand(entry, await entry.load(), ['--help'], (text) => deps.io.out(text));
+    const sub = rest.slice(rest.indexOf(topic) + 1).filter((word) => !word.startsWith('-'));
+    const words = entry?.sub === undefined ? [] : sub.slice(0, 1);
+    if (entry) await parseCommand(entry, await entry.load(), [...words, '--help'], (text) => deps.io.out(text));
     else deps.io.out(join(look, topicHelp(topic, look)));
     return 0;
   }
-  const unknown = words.find(
-    (word) => word.startsWith('-') && !/^(-h|--help|--ascii|--no-color|--debug|--json)$/.test(word),
-  );
+  const unknown = words.find((word) => word.startsWith('-') && !globalFlags.test(word));
+  const lonely = words.find((word) => needsCommand.test(word));
+  if (lonely !== undefined) {
+    throw new FleetError('usage', `\`${lonely}\` is for a command, and none is named.`, {
+      remedy: 'ralph-fleet --help',
+    });
+  }
   if (unknown !== undefined) throw unknownCommand(unknown, ['--help', '--version', '--json'], 'option');
   deps.io.out(join(look, rootHelp(deps.version())));
   return 0;
 }
+
+const globalFlags = /^(-h|--help|--ascii|--no-color|--debug|--json)$/;
+const needsCommand = /^(--config(=.*)?|--yes|--json-fields)$/;
 
 /** Read before parsing, so that a usage error also comes as JSON where asked. */
 function earlyGlobals(words: readonly string[]): Globals {

@@ -9,7 +9,7 @@ export async function wantedConfig(
   context: Context,
   flags: { demo: boolean; driver: string | null },
 ): Promise<{ config: FleetConfig; warnings: string[] }> {
-  const named = context.globals.config ?? context.env['RALPH_FLEET_CONFIG'];
+  const named = context.globals.config ?? (context.env['RALPH_FLEET_CONFIG'] || undefined);
   const file = named ?? context.paths.fleetYaml;
   const { value, warnings } = await loadFleetConfig(file, named !== undefined);
   const config = flags.demo ? demoConfig(value) : value;

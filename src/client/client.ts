@@ -15,7 +15,7 @@ export interface CallInput<N extends RouteName> {
   query?: Query<N>;
   body?: Request<N>;
   signal?: AbortSignal;
-  /** Longest silence; default 30 s. */
+  /** Longest silence; default 30 s, more for routes that ask the driver. */
   idleMs?: number;
 }
 
@@ -31,12 +31,15 @@ export interface Client {
   terminal(request: TerminalRequest): Promise<Duplex>;
 }
 
+/** These ask the driver anew, and a driver that hangs is given up after 30 s. */
+const slowRoutes: Partial<Record<RouteName, number>> = { plan: 90_000, taskWhy: 90_000 };
+
 export function createClient(deps: { socketPath: string; clock: Clock }): Client {
   const { socketPath } = deps;
   return {
     call: async (name, input = {}) => {
       const [method, path] = routePaths[name];
-      const { params, query, body, signal, idleMs } = input;
+      const { params, query, body, signal, idleMs = slowRoutes[name] } = input;
       const answer = await sendJson({
         socketPath,
         method,

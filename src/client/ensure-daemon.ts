@@ -1,4 +1,4 @@
-import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, existsSync, fstatSync, mkdirSync, openSync, readSync, statfsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { ReadyView } from '../contract/daemon-view.ts';
@@ -31,7 +31,7 @@ const daemonFlags = ['--disable-warning=ExperimentalWarning', '--max-semi-space-
 export async function ensureDaemon(deps: EnsureDaemonDeps): Promise<ReadyView> {
   const first = await askReady(deps);
   if (first?.ready) return first;
-  const pid = first === null ? await startDaemon(deps) : first.pid;
+  const { pid, logFrom } = first === null ? await startDaemon(deps) : { pid: first.pid, logFrom: null };
   let shown = '';
   for (const end = deps.clock.now() + deadlineMs; deps.clock.now() < end; ) {
     const ready = await askReady(deps);
@@ -42,11 +42,11 @@ export async function ensureDaemon(deps: EnsureDaemonDeps): Promise<ReadyView> {
     if (ready === null && !isAlive(pid)) {
       // It may have lost the race for the lock to one that is not listening yet.
       await deps.clock.sleep(pollMs * 10, deps.signal);
-      if ((await askReady(deps)) === null) throw notStarted(deps.paths, 'it ended at once');
+      if ((await askReady(deps)) === null) throw notStarted(deps.paths, 'it ended at once', logFrom);
     }
     await deps.clock.sleep(pollMs, deps.signal);
   }
-  throw notStarted(deps.paths, `it was not ready after ${deadlineMs / 1000} s (last: ${shown})`);
+  throw notStarted(deps.paths, `it was not ready after ${deadlineMs / 1000} s (last: ${shown})`, logFrom);
 }
 
 /** What the daemon says of itself; null when none listens. */
@@ -61,21 +61,27 @@ export async function askReady(deps: { paths: Paths }): Promise<ReadyView | null
   }
 }
 
-async function startDaemon(deps: EnsureDaemonDeps): Promise<number> {
+async function startDaemon(deps: EnsureDaemonDeps): Promise<{ pid: number; logFrom: number }> {
   deps.onStage?.('starting');
   const { spawnDetached } = await import('../lib/exec.ts');
   const logFile = daemonLog(deps.paths);
   let logFd: number;
+  let logFrom: number;
   try {
     // Folders on the way stay passable: under root QEMU runs as a user of its own. What is ours the daemon closes itself.
-    mkdirSync(dirname(deps.paths.logs), { recursive: true, mode: 0o711 });
-    mkdirSync(deps.paths.logs, { recursive: true, mode: 0o700 });
+    makeFolder(dirname(deps.paths.logs), 0o711);
+    makeFolder(deps.paths.logs, 0o700);
     logFd = openSync(logFile, 'a', 0o600);
+    logFrom = fstatSync(logFd).size;
   } catch (cause) {
-    throw new FleetError('storage', `Cannot start the daemon: its log \`${logFile}\` cannot be written.`, {
-      remedy: `Make \`${deps.paths.state}\` writable, or set XDG_STATE_HOME to another folder.`,
-      cause,
-    });
+    throw new FleetError(
+      'storage',
+      `Cannot start the daemon: its log \`${logFile}\` cannot be written (${String((cause as NodeJS.ErrnoException).code)}).`,
+      {
+        remedy: `Make \`${deps.paths.state}\` writable, or set XDG_STATE_HOME to another folder.`,
+        cause,
+      },
+    );
   }
   try {
     // The user's whole environment: credentials named in fleet.yaml and the desktop's bus are found there.
@@ -83,9 +89,20 @@ async function startDaemon(deps: EnsureDaemonDeps): Promise<number> {
       Object.entries(deps.env).filter((pair): pair is [string, string] => pair[1] !== undefined),
     );
     const argv = [process.execPath, ...daemonFlags, deps.entry ?? daemonEntry()];
-    return spawnDetached(argv, { env, logFd, cwd: '/' });
+    return { pid: spawnDetached(argv, { env, logFd, cwd: '/' }), logFrom };
   } finally {
     closeSync(logFd);
+  }
+}
+
+/** Node's own `recursive` says ENOENT where the disk is read-only. */
+function makeFolder(path: string, mode: number): void {
+  if (existsSync(path)) return;
+  makeFolder(dirname(path), mode);
+  try {
+    mkdirSync(path, { mode });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error; // another one was quicker
   }
 }
 
@@ -108,22 +125,53 @@ function isAlive(pid: number): boolean {
   }
 }
 
-function notStarted(paths: Paths, found: string): FleetError {
-  const lines = logTail(daemonLog(paths));
-  const tail = lines.length === 0 ? '' : `\n${lines.map((line) => `  ${line}`).join('\n')}`;
+function notStarted(paths: Paths, found: string, logFrom: number | null): FleetError {
+  const lines = lastWords(daemonLog(paths), logFrom ?? 0);
+  if (lines.length === 0 && isFull(paths.logs)) lines.push(`The disk of \`${paths.logs}\` is full: free some space.`);
+  const tail = lines.map((line) => `\n  ${line.slice(0, 400)}`).join('');
   return new FleetError('daemon_unavailable', `Cannot start the daemon: ${found}.${tail}`, {
     remedy: `less ${daemonLog(paths)}`,
   });
 }
 
-function logTail(file: string): string[] {
+/** What the daemon itself gave as its reason since that byte of its log, else the last lines. */
+function lastWords(file: string, from: number): string[] {
+  const lines = readEnd(file, from).trimEnd().split('\n').slice(-5);
+  const reason = lines.map(reasonIn).findLast((text) => text !== null);
+  return (reason ?? lines.join('\n')).split('\n').filter((line) => line.trim() !== '');
+}
+
+const maxReadBytes = 64 * 1024;
+
+function readEnd(file: string, from: number): string {
+  let fd: number | null = null;
   try {
-    return readFileSync(file, 'utf8')
-      .trimEnd()
-      .split('\n')
-      .slice(-5)
-      .map((line) => line.slice(0, 400));
+    fd = openSync(file, 'r');
+    const { size } = fstatSync(fd);
+    const start = Math.max(from, size - maxReadBytes);
+    const bytes = Buffer.alloc(Math.max(0, size - start));
+    return bytes.subarray(0, readSync(fd, bytes, 0, bytes.length, start)).toString('utf8');
   } catch {
-    return [];
+    return '';
+  } finally {
+    if (fd !== null) closeSync(fd);
+  }
+}
+
+function reasonIn(line: string): string | null {
+  try {
+    const { level, err } = JSON.parse(line) as { level?: unknown; err?: unknown };
+    return typeof level === 'number' && level >= 50 && typeof err === 'string' ? err : null;
+  } catch {
+    return null;
+  }
+}
+
+function isFull(folder: string): boolean {
+  try {
+    const { bavail } = statfsSync(folder);
+    return bavail === 0;
+  } catch {
+    return false;
   }
 }

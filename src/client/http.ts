@@ -84,8 +84,14 @@ export function asUnavailable(cause: unknown, socketPath: string): unknown {
   const found = missing ? 'it does not run' : `the connection broke (${code ?? 'no reason given'})`;
   return new FleetError('daemon_unavailable', `Cannot reach the daemon at \`${socketPath}\`: ${found}.`, {
     remedy: missing ? 'ralph-fleet up   or   ralph-fleet daemon start' : 'ralph-fleet daemon status',
+    details: { missing },
     cause,
   });
+}
+
+/** Nobody listens; otherwise somebody does and does not answer as a daemon should. */
+export function isMissing(error: unknown): boolean {
+  return isFleetError(error, 'daemon_unavailable') && error.details['missing'] === true;
 }
 
 function silent(wanted: HttpRequest, idleMs: number): FleetError {

@@ -1,7 +1,7 @@
 import { type Document, isMap, isNode, LineCounter, parseDocument } from 'yaml';
 import type { z } from 'zod';
-import type { ParsedDocument } from './parsed.ts';
-import { refuseProblems } from './problems.ts';
+import { type ParsedDocument, problemAt } from './parsed.ts';
+import { type FileProblem, formatPath, refuseProblems } from './problems.ts';
 import { schemaProblems } from './schema-problems.ts';
 
 /** What a person wrote, with its name for messages. */
@@ -10,7 +10,7 @@ export interface Source {
   text: string;
 }
 
-const maxBytes = 512 * 1024;
+export const maxBytes = 512 * 1024;
 /** Anchors save a few lines; many aliases only serve to blow up memory. */
 const maxAliases = 50;
 
@@ -21,6 +21,7 @@ export function parseYaml({ file, text }: Source): ParsedDocument {
   const doc = parseDocument(text, {
     lineCounter: lines,
     prettyErrors: false,
+    logLevel: 'error', // what it would print on stderr is refused below
     customTags: (tags) => [underscoredInteger, ...tags],
   });
   const problems = [...doc.errors, ...doc.warnings].map((error) => {
@@ -87,7 +88,22 @@ export function refuseSize({ file, text }: Source): void {
 /** Checks a parsed file against its schema; throws `invalid_file` with every problem and where it stands. */
 export function checkDocument<T extends z.ZodType>(source: Source, parsed: ParsedDocument, schema: T): z.output<T> {
   const result = schema.safeParse(parsed.value ?? {}, { reportInput: true });
-  if (result.success) return result.data;
-  refuseProblems(source.file, schemaProblems(schema, result.error, parsed));
-  throw result.error;
+  if (!result.success) {
+    refuseProblems(source.file, schemaProblems(schema, result.error, parsed));
+    throw result.error;
+  }
+  refuseProblems(source.file, brokenTexts(parsed, parsed.value, []));
+  return result.data;
+}
+
+/** A zero byte ends a command where nobody sees it, and half a character is no UTF-8: neither gets as far as a guest. */
+function brokenTexts(parsed: ParsedDocument, value: unknown, path: readonly PropertyKey[]): FileProblem[] {
+  if (typeof value === 'string') {
+    const isBroken = value.includes('\0') || !value.isWellFormed();
+    const what = { message: 'holds a zero byte or half a character', remedy: 'take it out' };
+    return isBroken ? [problemAt(parsed, path, formatPath(path), what)] : [];
+  }
+  if (typeof value !== 'object' || value === null) return [];
+  const parts = Array.isArray(value) ? value.entries() : Object.entries(value);
+  return [...parts].flatMap(([key, part]) => brokenTexts(parsed, part, [...path, key]));
 }

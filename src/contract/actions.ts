@@ -54,6 +54,8 @@ export const projectInspection = z.object({
   /** `file`: .ralph/project.yaml at the tip; `proposed`: from what the repository shows. */
   settingsFrom: z.enum(['file', 'proposed']),
   problems: z.array(z.object({ what: z.string(), remedy: z.string() })),
+  /** What .ralph/project.yaml asks for and does not get, a line each. */
+  warnings: z.array(z.string()),
 });
 export const projectAdd = z.strictObject({
   path: z.string(),
@@ -78,6 +80,7 @@ export const taskDraft = z.strictObject({
     maxTokens: z.number().positive().nullable(),
     maxUsd: z.number().positive().nullable(),
     maxCalls: z.number().positive().nullable(),
+    maxDurationMs: z.number().positive().nullable().default(null),
   }),
 });
 export const taskSubmit = z.strictObject({

@@ -68,6 +68,7 @@ export const grantSchema = z.object({
 export const taskLimitSchema = z.object({
   maxTokens: z.number().int().positive().nullable(),
   maxUsd: z.number().positive().nullable(),
+  maxCalls: z.number().int().positive().nullable().default(null),
 });
 
 export const settlementSchema = z.object({
@@ -86,7 +87,7 @@ export const settlementSchema = z.object({
   usd: z.number(),
   /** HTTP status the upstream gave; 0 when the connection broke; 402 when the gateway refused for a limit. */
   status: z.number().int(),
-  refused: z.enum(['tokens', 'usd', 'token-unknown', 'token-expired', 'upstream']).nullable(),
+  refused: z.enum(['tokens', 'usd', 'calls', 'token-unknown', 'token-expired', 'upstream']).nullable(),
   /** For a usage limit or 429: when it resets, ms since the epoch. */
   retryAt: z.number().nullable(),
   /** False when the model is not in the price table and was priced as the dearest known one. */

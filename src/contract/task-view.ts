@@ -116,6 +116,8 @@ export const taskView = z.object({
       reviewRounds: count,
       maxTokens: z.number().nullable(),
       maxUsd: z.number().nullable(),
+      maxCalls: z.number().nullable(),
+      maxDurationMs: z.number().nullable(),
     }),
     createdAt: isoTime,
   }),

@@ -27,7 +27,8 @@ export async function startDemo(deps: ActionDeps & { exec: Exec; paths: Paths })
   await createDemoProject({ exec, source: resourcePath('demo/project') }, path);
   await addProject(deps, { path, name, branch: 'main', settings: null });
   const file = resourcePath('demo/ralph.json');
-  const drafts = readSubmission({ file, text: await readFile(file, 'utf8') }, { projectHasChecks: true });
+  const source = { file, text: await readFile(file, 'utf8') };
+  const drafts = readSubmission(source, { projectHasChecks: true }).value;
   const scenario: unknown = JSON.parse(await readFile(resourcePath('demo/scenario.json'), 'utf8'));
   submit(deps, { project: name, drafts, scenario });
 }

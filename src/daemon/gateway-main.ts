@@ -3,7 +3,7 @@ import { createCredential } from '../gateway/credentials.ts';
 import { defaultGuestSocket, defaultUpstream, startGateway } from '../gateway/start.ts';
 import { createSystemClock } from '../lib/clock.ts';
 import { formatError, isFleetError } from '../lib/errors.ts';
-import { createLog } from '../lib/log.ts';
+import { createLog, standardOutput } from '../lib/log.ts';
 import { resolvePaths } from '../lib/paths.ts';
 import { makeFolders } from './folders.ts';
 
@@ -25,7 +25,7 @@ async function main(): Promise<void> {
     ? ({ from: 'file', path: file } as const)
     : ({ from: 'env', value: env['ANTHROPIC_API_KEY'] } as const);
   const credential = createCredential(source, () => log);
-  const log = createLog({ destination: { write: (line) => process.stdout.write(credential.hide(line)) } });
+  const log = createLog({ destination: { write: (line) => standardOutput.write(credential.hide(line)) } });
   delete env['ANTHROPIC_API_KEY']; // nothing this process may ever start shall inherit it
   try {
     const paths = resolvePaths(env);

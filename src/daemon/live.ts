@@ -1,18 +1,18 @@
-import type { Live, LiveProblem } from '../queries/deps.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { Live } from '../queries/deps.ts';
 import type { Control } from '../reconcile/control.ts';
 import type { Parts } from './parts.ts';
+import { createProblems } from './problems.ts';
 
 export interface LiveDeps {
   parts: Pick<Parts, 'driver' | 'accel'>;
   control: () => Control;
+  clock: Clock;
   startedAt: number;
   version: string;
   host: Live['host'];
   doing: Live['doing'];
 }
-
-/** A step that failed this often is a problem a person should see. */
-const troublesAfter = 3;
 
 /** What only the running daemon knows, for the status document. */
 export function createLive(deps: LiveDeps): Live {
@@ -26,19 +26,7 @@ export function createLive(deps: LiveDeps): Live {
       const last = deps.control().runner.lastPass();
       return last === null ? null : { at: last.at, waits: last.plan.waits };
     },
-    problems: () => problemsOf(deps.control()),
+    problems: createProblems(deps),
     doing: deps.doing,
   };
-}
-
-function problemsOf(control: Control): LiveProblem[] {
-  const failing = control.runner.failures().filter((failure) => failure.count >= troublesAfter);
-  return failing.map(({ step, message, since }) => ({
-    id: `${step.key} ${step.kind}`,
-    what: `${step.kind.replaceAll('_', ' ')} (${step.key}) keeps failing: ${message.split('\n')[0] ?? ''}`,
-    since,
-    remedy: 'ralph-fleet doctor',
-    vm: 'vm' in step.data ? step.data.vm : null,
-    severity: 'warning' as const,
-  }));
 }

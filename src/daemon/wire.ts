@@ -1,6 +1,7 @@
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ActionDeps } from '../actions/deps.ts';
+import { refuseLosingVms } from '../actions/fleet.ts';
 import { wantImage } from '../actions/image.ts';
 import { createAgent } from '../agents/registry.ts';
 import type { ApiDeps } from '../api/deps.ts';
@@ -20,6 +21,7 @@ import type { Log } from '../lib/log.ts';
 import type { Paths } from '../lib/paths.ts';
 import type { Random } from '../lib/random.ts';
 import { resourcePath } from '../lib/resources.ts';
+import { createTurns } from '../lib/turns.ts';
 import { createRunFiles } from '../loop/run-files.ts';
 import { createTranscripts } from '../loop/transcripts.ts';
 import { createNotifier } from '../notify/notify.ts';
@@ -122,9 +124,12 @@ export async function wire(deps: WireDeps): Promise<Wired> {
     pause: { busyMs: 1_000, idleMs: 10_000 },
     around: createCrashPoint(env['RALPH_FLEET_CRASH']),
   });
+  // Two `up` at once are two after each other.
+  const inTurn = createTurns();
   const doing = createDoing({ store, transcripts });
   const live = createLive({
     parts,
+    clock,
     control: () => control,
     startedAt,
     version: deps.version,
@@ -146,12 +151,15 @@ export async function wire(deps: WireDeps): Promise<Wired> {
     look: async () => (await control.look()).plan,
     stop: () => deps.end([]),
     wantImage: async () => wantImage(actions, await parts.images.key()),
-    takeConfig: async (next) => {
-      await parts.take(next);
-      await keepConfig(paths, next);
-      config = next;
-    },
-    startDemo: () => startDemo({ ...actions, exec, paths }),
+    takeConfig: (next) =>
+      inTurn(async () => {
+        refuseLosingVms(actions, next);
+        createAgent(next.agent.cli);
+        await parts.take(next);
+        await keepConfig(paths, next);
+        config = next;
+      }),
+    startDemo: () => inTurn(() => startDemo({ ...actions, exec, paths })),
     purge: async (confirmed) => {
       const folders = purgedPaths(paths);
       if (!confirmed) return { purged: false, paths: folders };

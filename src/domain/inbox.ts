@@ -156,7 +156,7 @@ function item(task: InboxTask, now: number, draft: Draft): InboxItem {
 }
 
 function budgetItem(gone: { since: number; text: string }, now: number): InboxItem {
-  const command = 'ralph-fleet budget set';
+  const command = 'ralph-fleet up';
   return {
     id: `decide-budget:fleet:${gone.since}`,
     kind: 'decide-budget',
@@ -165,7 +165,7 @@ function budgetItem(gone: { since: number; text: string }, now: number): InboxIt
     why: gone.text,
     since: toIso(gone.since),
     ageClass: ageClass(now - gone.since),
-    actions: [action('b', 'raise the budget', command, 'yes')],
+    actions: [action('b', 'raise `budget` in fleet.yaml, then', command, 'yes')],
     link: { cli: command, tui: null, web: null },
     severity: 'blocking-many',
   };

@@ -14,7 +14,14 @@ export interface TaskDraft {
   priority: TaskPriority;
   agent: string | null;
   model: string | null;
-  limits: { iterations: number | null; maxTokens: number | null; maxUsd: number | null; maxCalls: number | null };
+  limits: {
+    iterations: number | null;
+    maxTokens: number | null;
+    maxUsd: number | null;
+    maxCalls: number | null;
+    /** How long implementers may work on it, all iterations together. */
+    maxDurationMs: number | null;
+  };
 }
 
 export const taskPriorities = ['low', 'medium', 'high', 'critical'] as const;

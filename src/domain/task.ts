@@ -96,6 +96,9 @@ export interface TaskLimits {
   /** Spend limits of the whole task, enforced by the gateway; null = the fleet's own limit only. */
   maxTokens: number | null;
   maxUsd: number | null;
+  maxCalls: number | null;
+  /** How long implementers may work on it, all iterations together; null = as long as the other limits allow. */
+  maxDurationMs: number | null;
 }
 
 export interface Task {

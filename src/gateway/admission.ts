@@ -50,6 +50,10 @@ function passedLimit(spend: Spend, limit: TaskLimit, task: string): Pick<Refusal
     const message = `Task \`${task}\` is over its budget: ${spend.usd.toFixed(2)} of ${limit.maxUsd.toFixed(2)} USD are used.`;
     return { refused: 'usd', message };
   }
+  if (limit.maxCalls !== null && spend.calls >= limit.maxCalls) {
+    const message = `Task \`${task}\` is over its budget: ${spend.calls} of ${limit.maxCalls} calls are made.`;
+    return { refused: 'calls', message };
+  }
   return null;
 }
 

@@ -25,6 +25,7 @@ const migrations: readonly string[] = [
      task TEXT PRIMARY KEY, tokens INTEGER NOT NULL, usd REAL NOT NULL, calls INTEGER NOT NULL) STRICT;
    CREATE TRIGGER settlements_stay BEFORE UPDATE ON settlements BEGIN SELECT RAISE(ABORT, 'append only'); END;
    CREATE TRIGGER settlements_remain BEFORE DELETE ON settlements BEGIN SELECT RAISE(ABORT, 'append only'); END;`,
+  'ALTER TABLE limits ADD COLUMN max_calls INTEGER;',
 ];
 
 export function migrate(db: DatabaseSync, path: string): void {

@@ -118,9 +118,13 @@ export function openLedger(path: string, now: () => number): Ledger {
       return row === undefined ? null : grantSchema.extend({ id: z.string() }).parse(row);
     },
     putLimit: (task, limit) =>
-      void run('INSERT OR REPLACE INTO limits VALUES (?, ?, ?)', task, limit.maxTokens, limit.maxUsd),
+      void run(
+        'INSERT OR REPLACE INTO limits (task, max_tokens, max_usd, max_calls) VALUES (?, ?, ?, ?)',
+        ...[task, limit.maxTokens, limit.maxUsd, limit.maxCalls],
+      ),
     limitOf: (task) => {
-      const row = get('SELECT max_tokens AS maxTokens, max_usd AS maxUsd FROM limits WHERE task = ?', task);
+      const sql = 'SELECT max_tokens AS maxTokens, max_usd AS maxUsd, max_calls AS maxCalls FROM limits WHERE task = ?';
+      const row = get(sql, task);
       return row === undefined ? null : taskLimitSchema.parse(row);
     },
     spendOf: (task) => {

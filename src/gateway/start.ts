@@ -1,4 +1,5 @@
 import { Agent } from 'undici';
+import { isSafeUpstream } from '../domain/upstream.ts';
 import type { Clock } from '../lib/clock.ts';
 import { FleetError } from '../lib/errors.ts';
 import { acquireLock } from '../lib/lock.ts';
@@ -67,15 +68,12 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   }
 }
 
-/** The credential may only travel encrypted, or stay on this machine. */
 function checkUpstream(text: string): string {
-  const url = URL.canParse(text) ? new URL(text) : null;
-  const isLoopback = url !== null && /^(127\.\d+\.\d+\.\d+|localhost|\[::1\])$/.test(url.hostname);
-  const isFine = url?.protocol === 'https:' || (url?.protocol === 'http:' && isLoopback);
-  if (url === null || !isFine || url.username !== '' || url.search !== '') {
+  if (!isSafeUpstream(text)) {
     throw new FleetError('usage', 'The model API must be an `https:` address, or `http:` on this machine.', {
       remedy: `Leave it out for \`${defaultUpstream}\`.`,
     });
   }
+  const url = new URL(text);
   return `${url.origin}${url.pathname.replace(/\/+$/, '')}`;
 }

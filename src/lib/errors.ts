@@ -58,11 +58,27 @@ export function isFleetError(error: unknown, code?: ErrorCode): error is FleetEr
   return error instanceof FleetError && (code === undefined || error.code === code);
 }
 
-/** Any thrown value as a FleetError; what is not one is a bug of ours. */
+/** Any thrown value as a FleetError; a disk that is full or closed is no bug of ours, everything else that is not one is. */
 export function asFleetError(error: unknown): FleetError {
   if (error instanceof FleetError) return error;
   const message = error instanceof Error ? error.message : String(error);
+  const remedy = storageRemedy(error);
+  if (remedy !== null) return new FleetError('storage', `Cannot read or write: ${message}.`, { remedy, cause: error });
   return new FleetError('bug', message, { cause: error });
+}
+
+const fullRemedy = 'The disk is full: free some space (df -h shows where), then run the same command again.';
+const closedRemedy = 'Make the folder writable again (ralph-fleet doctor names it), then run the same command again.';
+
+/** By errno (`code`) of the file system, or by SQLite's result code (`errcode`, sqlite.org/rescode.html; its low byte). */
+function storageRemedy(error: unknown): string | null {
+  const { code, errcode } = (error ?? {}) as { code?: unknown; errcode?: unknown };
+  const sqlite = typeof errcode === 'number' ? errcode & 0xff : null;
+  if (code === 'ENOSPC' || code === 'EDQUOT' || sqlite === 13) return fullRemedy;
+  if (code === 'EROFS' || sqlite === 8) return closedRemedy;
+  return code === 'EIO' || sqlite === 10
+    ? 'The disk cannot be read or written: see dmesg, and look after your backup.'
+    : null;
 }
 
 /** True when the work was called off (AbortSignal), which is no error to report. */

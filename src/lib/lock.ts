@@ -21,6 +21,7 @@ export async function acquireLock(path: string, what: string): Promise<Lock> {
     const holder = /^\d+$/.test(pid) ? `process ${pid}` : 'another process';
     throw new FleetError('already_running', `Cannot start the ${what}: ${holder} holds \`${path}\`.`, {
       details: { path, pid: pid === '' ? null : pid },
+      ...(/^\d+$/.test(pid) ? { remedy: `If it does not answer, end it first: kill ${pid}` } : {}),
     });
   }
   try {

@@ -10,9 +10,17 @@ export function redact(text: string): string {
   return text.replace(secretShapes, '[redacted]');
 }
 
+/** A full disk under the log costs its lines, never the process. */
+export const standardOutput = {
+  write(line: string): void {
+    if (process.stdout.listenerCount('error') === 0) process.stdout.on('error', () => {});
+    process.stdout.write(line);
+  },
+};
+
 /** JSON lines on the given stream (default stdout); messages are static, data goes in fields. */
 export function createLog(options: { level?: string; destination?: { write(line: string): void } } = {}): Log {
-  const out = options.destination ?? process.stdout;
+  const out = options.destination ?? standardOutput;
   return pino(
     { level: options.level ?? 'info', base: null, timestamp: pino.stdTimeFunctions.isoTime },
     { write: (line: string) => void out.write(redact(line)) },

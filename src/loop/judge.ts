@@ -4,7 +4,7 @@ import type { IterationOutcome, RalphRole, Signals } from '../domain/iteration.t
 export interface HostKnowledge {
   /** When a limit the gateway saw in this iteration, and that still holds, ends; ms since the epoch. */
   rateLimitedUntil: number | null;
-  /** The gateway refused this iteration's calls for a limit of tokens or USD. */
+  /** The gateway refused this iteration's calls for a limit of tokens, USD or calls. */
   overBudget: boolean;
   /** Why the run cannot be judged at all (VM lost, guest restarted, work not saved); null when it can. */
   infra: string | null;

@@ -20,8 +20,15 @@ export interface GatewayPort {
     expiresAt: number;
   }): Promise<void>;
   revoke(iteration: string): Promise<void>;
-  limitTask(task: string, limit: { maxTokens: number | null; maxUsd: number | null }): Promise<void>;
+  limitTask(task: string, limit: SpendLimit): Promise<void>;
   settlements(after: number, limit: number): Promise<SettledCall[]>;
+}
+
+/** What a task may spend; null = no limit of that kind. */
+export interface SpendLimit {
+  maxTokens: number | null;
+  maxUsd: number | null;
+  maxCalls: number | null;
 }
 
 /** One call the gateway metered, or refused. */

@@ -12,7 +12,7 @@ export interface TranscriptLine {
 }
 
 export interface TranscriptsDeps {
-  runs: RunFiles;
+  runs: Pick<RunFiles, 'streamSize' | 'readStream'>;
   clock: Clock;
   agent: (name: string) => AgentAdapter;
   /** The newest iteration of a Ralph, and which agent CLI it runs. */
@@ -75,11 +75,12 @@ export function createTranscripts(deps: TranscriptsDeps): Transcripts {
     async *lines(ralph, options) {
       const { follow, signal } = options;
       let after = options.after;
-      for (let current = deps.newest(ralph); current !== null && !signal.aborted; current = deps.newest(ralph)) {
-        yield* ofIteration(ralph, current, { ...options, after });
+      while (!signal.aborted) {
+        const current = deps.newest(ralph);
+        if (current !== null) yield* ofIteration(ralph, current, { ...options, after });
         if (!follow) return;
-        while (!signal.aborted && deps.newest(ralph)?.iteration === current.iteration) await pause(clock, signal);
-        after = 0;
+        if (current !== null) after = 0;
+        while (!signal.aborted && deps.newest(ralph)?.iteration === current?.iteration) await pause(clock, signal);
       }
     },
     async doing(iteration) {

@@ -37,7 +37,7 @@ export function createPreflight(parts: PreflightParts): (wanted: { demo: boolean
         builder,
         stateVersion,
         wanted: { vms: vmsAtOnce(config), ...config.vms.size, credential: !demo },
-        credentials: Object.values(config.credentials),
+        credentials: [config.credentials['anthropic'] ?? { from: 'env', name: 'ANTHROPIC_API_KEY' }],
         setupCommand: resourcePath('scripts/setup'),
         nodeVersion: process.versions.node,
       },

@@ -1,4 +1,5 @@
 import type { FleetConfig } from '../domain/fleet.ts';
+import { stateVersion } from '../domain/state-version.ts';
 import { createDriver } from '../drivers/registry.ts';
 import { chooseImageBuilder } from '../images/registry.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -26,6 +27,6 @@ export function hostPreflight({ config, demo, clock, paths, env }: HostPreflight
     host: createHost(env),
     driver: async () => createDriver(config, parts),
     builder: () => chooseImageBuilder(config.image, parts),
-    stateVersion: null,
+    stateVersion,
   })({ demo });
 }

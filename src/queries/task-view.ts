@@ -29,6 +29,8 @@ export function taskView(deps: QueryDeps, task: Task, files: FileView[]): TaskVi
         reviewRounds: limits.reviewRounds,
         maxTokens: limits.maxTokens,
         maxUsd: limits.maxUsd,
+        maxCalls: limits.maxCalls ?? null,
+        maxDurationMs: limits.maxDurationMs ?? null,
       },
       createdAt: toIso(task.createdAt),
     },

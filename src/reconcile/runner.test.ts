@@ -92,8 +92,10 @@ describe('the runner', () => {
     runner.start();
     await until(5_000);
     expect(seen.passes).toBeGreaterThan(3);
+    expect(runner.passFailure()).toMatchObject({ message: 'no disk', since: 15 });
     seen.worldFails = false;
     await until(8_000);
+    expect(runner.passFailure()).toBe(null);
     expect(runner.lastPass()?.plan.steps).toHaveLength(1);
   });
 

@@ -1,6 +1,6 @@
 import { backoffMs } from '../lib/backoff.ts';
 import type { Clock } from '../lib/clock.ts';
-import { isAbort } from '../lib/errors.ts';
+import { asFleetError, isAbort } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
 import type { Plan, Step } from './plan/step.ts';
 import type { World } from './plan/world.ts';
@@ -21,7 +21,9 @@ export interface Runner {
   lastPass(): { plan: Plan; world: World; at: number } | null;
   /** Steps under way and since when, and those that failed, for `status` and `why`. */
   underWay(): { step: Step; since: number }[];
-  failures(): { step: Step; message: string; count: number; since: number }[];
+  failures(): { step: Step; message: string; remedy: string | null; count: number; since: number }[];
+  /** Why the newest passes failed as a whole, and since when; null while they work. */
+  passFailure(): { message: string; remedy: string | null; since: number } | null;
 }
 
 export interface RunnerDeps {
@@ -42,6 +44,7 @@ interface Failure {
   until: number;
   since: number;
   message: string;
+  remedy: string | null;
 }
 
 const firstBackoffMs = 1_000;
@@ -54,6 +57,7 @@ export function createRunner(deps: RunnerDeps): Runner {
   const running = new Map<string, { step: Step; since: number; done: Promise<void> }>();
   const failed = new Map<string, Failure>();
   let last: { plan: Plan; world: World; at: number } | null = null;
+  let passFailed: { message: string; remedy: string | null; since: number } | null = null;
   let stopped = false;
   let wake: (() => void) | null = null;
   let nudged = false;
@@ -74,9 +78,9 @@ export function createRunner(deps: RunnerDeps): Runner {
       if (isAbort(error)) return;
       const before = failed.get(id);
       const count = (before?.count ?? 0) + 1;
-      const message = error instanceof Error ? error.message : String(error);
+      const { message, remedy = null } = asFleetError(error);
       const until = clock.now() + backoffMs(count, firstBackoffMs, maxBackoffMs);
-      failed.set(id, { step, count, until, since: before?.since ?? clock.now(), message });
+      failed.set(id, { step, count, until, since: before?.since ?? clock.now(), message, remedy });
       log.warn({ step: step.kind, key: step.key, count, err: error }, 'a step failed');
     } finally {
       running.delete(step.key);
@@ -113,7 +117,10 @@ export function createRunner(deps: RunnerDeps): Runner {
       try {
         await pass();
         if (last !== null) pauseMs = deps.pauseMs(last.plan, last.world);
+        passFailed = null;
       } catch (error) {
+        const { message, remedy = null } = asFleetError(error);
+        passFailed = { message, remedy, since: passFailed?.since ?? clock.now() };
         log.error({ err: error }, 'a pass failed');
       }
       if (stopped) return;
@@ -147,6 +154,8 @@ export function createRunner(deps: RunnerDeps): Runner {
     },
     lastPass: () => last,
     underWay: () => [...running.values()].map(({ step, since }) => ({ step, since })),
-    failures: () => [...failed.values()].map(({ step, message, count, since }) => ({ step, message, count, since })),
+    failures: () =>
+      [...failed.values()].map(({ step, message, remedy, count, since }) => ({ step, message, remedy, count, since })),
+    passFailure: () => passFailed,
   };
 }

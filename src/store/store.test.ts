@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { createVirtualClock } from '../../test/simulation/virtual-clock.ts';
 import { aProject, aTask, aVm } from '../../test/support/rows.ts';
+import { stateVersion } from '../domain/state-version.ts';
 import { columns } from './columns.ts';
+import { migrations } from './migrations.ts';
 import { openDatabase } from './open.ts';
 import { createStore } from './store.ts';
 
@@ -23,6 +25,10 @@ describe('columns and migrations', () => {
       const wanted = Object.entries(kinds).map(([name, kind]) => [name, sqlType[kind as keyof typeof sqlType]]);
       expect(found, table).toEqual(Object.fromEntries(wanted));
     }
+  });
+
+  it('are as many as `doctor` knows of', () => {
+    expect(migrations).toHaveLength(stateVersion);
   });
 
   it('give every row back as it was put in', () => {

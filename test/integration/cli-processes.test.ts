@@ -80,7 +80,7 @@ describe('the tmux session', () => {
 
   function context(self: string[]): Context {
     const deps: CliDeps = {
-      io: createIo(),
+      io: createIo(new AbortController()),
       env,
       paths: resolvePaths(env),
       clock,

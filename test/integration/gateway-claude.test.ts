@@ -141,7 +141,7 @@ describe('Claude Code through the gateway', () => {
   });
 
   it('ends with the first refused call when the task is over its limit', async () => {
-    await client.putLimit('T1', { maxTokens: 1000, maxUsd: null });
+    await client.putLimit('T1', { maxTokens: 1000, maxUsd: null, maxCalls: null });
     api.setRules([
       {
         lastUser: 'BIG',

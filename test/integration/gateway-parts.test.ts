@@ -51,7 +51,7 @@ describe('the ledger', () => {
   it('keeps grants, limits and tunnels, and settlements as they are', () => {
     const first = open();
     first.putGrant('g1', grantFor('t', { expiresAt: 100 }));
-    first.putLimit('T1', { maxTokens: 5, maxUsd: null });
+    first.putLimit('T1', { maxTokens: 5, maxUsd: null, maxCalls: null });
     const tunnel = {
       endpoint: { kind: 'unix' as const, path: '/x' },
       hostKey: 'ssh-ed25519 AAAA',
@@ -64,7 +64,7 @@ describe('the ledger', () => {
     expect(second.findGrant(grantFor('t').tokenHash)).toMatchObject({ id: 'g1', vm: 'vm1', expiresAt: 100 });
     expect(second.endGrant('g1', 50)).toBe(true);
     expect(second.findGrant(grantFor('t').tokenHash)?.expiresAt).toBe(50);
-    expect(second.limitOf('T1')).toEqual({ maxTokens: 5, maxUsd: null });
+    expect(second.limitOf('T1')).toEqual({ maxTokens: 5, maxUsd: null, maxCalls: null });
     expect(second.tunnels()).toEqual([{ vm: 'vm1', tunnel }]);
     expect(second.spendOf('T1')).toEqual({ tokens: 0, usd: 0, calls: 0 });
     second.close();

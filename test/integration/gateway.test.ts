@@ -258,7 +258,7 @@ describe('what is not granted', () => {
 
   it('is refused when the task has reached a limit', async () => {
     await gateway.client.putGrant('g1', grantFor(token));
-    await gateway.client.putLimit('T1', { maxTokens: 200, maxUsd: null });
+    await gateway.client.putLimit('T1', { maxTokens: 200, maxUsd: null, maxCalls: null });
     const statuses = [];
     for (let n = 0; n < 3; n++) {
       const answer = await post(message('hi'));
@@ -266,16 +266,25 @@ describe('what is not granted', () => {
       await answer.body.dump();
     }
     expect(statuses).toEqual([200, 200, 402]);
-    await gateway.client.putLimit('T1', { maxTokens: null, maxUsd: 0.0001 });
-    const answer = await post(message('hi'));
-    expect(await answer.body.json()).toMatchObject({
-      error: { message: expect.stringContaining('`T1` is over its budget') },
-    });
+    for (const limit of [
+      { maxTokens: null, maxUsd: 0.0001, maxCalls: null },
+      { maxTokens: null, maxUsd: null, maxCalls: 2 },
+    ]) {
+      await gateway.client.putLimit('T1', limit);
+      const answer = await post(message('hi'));
+      expect(await answer.body.json()).toMatchObject({
+        error: { message: expect.stringContaining('`T1` is over its budget') },
+      });
+    }
+    await gateway.client.putLimit('T1', { maxTokens: null, maxUsd: null, maxCalls: 3 });
+    expect((await post(message('hi'))).statusCode).toBe(200);
     expect((await settlements()).map((it) => [it.status, it.refused])).toEqual([
       [200, null],
       [200, null],
       [402, 'tokens'],
       [402, 'usd'],
+      [402, 'calls'],
+      [200, null],
     ]);
   });
 });
@@ -283,7 +292,7 @@ describe('what is not granted', () => {
 describe('the process', () => {
   it('comes back after kill -9 in the middle of a stream with consistent books', async () => {
     await gateway.client.putGrant('g1', grantFor(token));
-    await gateway.client.putLimit('T1', { maxTokens: 1000, maxUsd: null });
+    await gateway.client.putLimit('T1', { maxTokens: 1000, maxUsd: null, maxCalls: null });
     api.setRules([
       { lastUser: 'slow', reply: { text: 'x'.repeat(400), stall: 'middle', usage: { input_tokens: 900 } } },
     ]);

@@ -43,6 +43,7 @@ export function createFakeRepository({ dice, isCalm }: RepositoryFaults): FakeRe
 
   const changes: Changes = {
     inspect: async () => ({
+      isFolder: true,
       isRepository: true,
       isBare: false,
       isShallow: false,

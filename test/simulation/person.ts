@@ -49,7 +49,7 @@ export function createPerson(world: SimWorld, nudge: () => void): Person {
       priority: 'medium' as const,
       agent: null,
       model: null,
-      limits: { iterations: null, maxTokens: null, maxUsd: null, maxCalls: null },
+      limits: { iterations: null, maxTokens: null, maxUsd: null, maxCalls: null, maxDurationMs: null },
     }));
     submit(deps, { project: 'p', drafts });
     fleetUp(deps);

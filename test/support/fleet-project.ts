@@ -42,7 +42,7 @@ export async function submitScenario(home: FleetHome, project: string, scenario:
     priority: 'medium',
     agent: 'scripted',
     model: null,
-    limits: { iterations: 30, maxTokens: null, maxUsd: null, maxCalls: null },
+    limits: { iterations: 30, maxTokens: null, maxUsd: null, maxCalls: null, maxDurationMs: null },
   };
   const body = { project, drafts: [draft], scenario: { version: 1, reviewer: approves, ...scenario } };
   const { tasks } = await home.client.call('taskSubmit', { body });

@@ -76,6 +76,8 @@ export function aTask(more: Partial<Task> = {}): Task {
       iterationTimeoutMs: 600_000,
       maxTokens: null,
       maxUsd: null,
+      maxCalls: null,
+      maxDurationMs: null,
     },
     createdAt: now - 100_000,
     ...more,

@@ -1,4 +1,5 @@
 import { createInterface } from 'node:readline';
+import { readText } from '../../lib/read-text.ts';
 
 /** The terminal, or what stands in for it in a test. */
 export interface Io {
@@ -18,7 +19,8 @@ export interface Io {
 
 const maxStdin = 1024 * 1024;
 
-export function createIo(): Io {
+/** `called` fires on the first ctrl-C; one typed at a question counts too, as the terminal then sends no signal. */
+export function createIo(called: AbortController): Io {
   const { stdout, stderr, stdin } = process;
   return {
     out: (text) => void stdout.write(text),
@@ -29,22 +31,30 @@ export function createIo(): Io {
     columns: () => Math.min(200, Math.max(60, stdout.columns ?? 100)),
     rows: () => stdout.rows ?? 24,
     ask: (question) =>
-      new Promise((resolve) => {
+      new Promise((resolve, reject) => {
         const lines = createInterface({ input: stdin, output: stderr });
-        lines.on('close', () => resolve(''));
+        const stop = () => lines.close();
+        called.signal.addEventListener('abort', stop, { once: true });
+        lines.on('SIGINT', () => called.abort());
+        lines.on('close', () => {
+          called.signal.removeEventListener('abort', stop);
+          if (called.signal.aborted) reject(called.signal.reason);
+          else resolve('');
+        });
         lines.question(question, (answer) => {
           resolve(answer.trim());
           lines.close();
         });
       }),
     readStdin: async () => {
-      let text = '';
-      stdin.setEncoding('utf8');
-      for await (const part of stdin) {
-        text += part;
-        if (text.length > maxStdin) break;
+      if (stdin.isTTY) stderr.write('Type it; ctrl-D on a line of its own ends it.\n');
+      const stop = () => stdin.destroy(called.signal.reason);
+      called.signal.addEventListener('abort', stop, { once: true });
+      try {
+        return await readText(stdin, 'stdin', maxStdin);
+      } finally {
+        called.signal.removeEventListener('abort', stop);
       }
-      return text;
     },
     stdin,
   };

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { fleetConfig } from '../../contract/fleet-config.ts';
 import { isFleetError } from '../../lib/errors.ts';
+import { formatProblems } from '../problems.ts';
 import { defaultFleetConfig, readFleetConfig } from './load.ts';
 
 const read = (text: string) => readFleetConfig({ file: 'fleet.yaml', text });
@@ -35,7 +36,7 @@ notify: [{kind: desktop}, {kind: webhook, url: "http://127.0.0.1:9/x"}]
 describe('fleet.yaml', () => {
   it('has safe defaults: the documented file changes nothing but the pings', () => {
     const defaults = defaultFleetConfig();
-    expect(read(whole)).toEqual({ value: { ...defaults, notify: read(whole).value.notify }, warnings: [] });
+    expect(read(whole).value).toEqual({ ...defaults, notify: read(whole).value.notify });
     expect(fleetConfig.parse(defaults)).toEqual(defaults);
     expect(defaults.review).toEqual({ required: true, allowNonInteractive: false });
   });
@@ -74,7 +75,19 @@ describe('fleet.yaml', () => {
     ['numbers as text', 'version: 1\nvms: {cpus: "2"}', '`vms.cpus` is "2": write a number'],
     ['infinity', 'version: 1\nbudget: {usd: .inf}', '`budget.usd` is Infinity: write a number'],
     ['a fraction', 'version: 1\nroles: {implementer: 1.5}', '`roles.implementer` is 1.5'],
-    ['what comes later', 'version: 1\nintegrate: {mode: pr}', '`integrate.mode` is "pr": one of: branch'],
+    ['a credential nobody can read yet', 'version: 1\ncredentials: {anthropic: {from: keychain}}', 'one of: env, file'],
+    [
+      'a key over the open network',
+      'version: 1\nupstream: {anthropic: "http://x.org"}',
+      'an `https:` address, or `http:`',
+    ],
+    [
+      'an agent that is not in the image',
+      'version: 1\nagent: {cli: codex}',
+      ':2:14 `agent.cli` is `codex`, which is not in',
+    ],
+    ['a zero byte', 'version: 1\ncredentials: {anthropic: {from: file, path: "/a\\0b"}}', 'holds a zero byte'],
+    ['a map for a key', 'version: 1\n? [a, b]\n: c', 'is not a known key'],
     ['a shell in a name', 'version: 1\nname: "$(id)"', '`name` is "$(id)": lower-case letters, digits and -'],
     ['huge text', `version: 1\nname: ${'x'.repeat(600_000)}`, 'is 586 KiB; at most 512 KiB are read'],
     ['a long value', `version: 1\ndriver: ${'x'.repeat(1000)}`, `is "${'x'.repeat(40)}…": at most 40 characters`],
@@ -87,12 +100,35 @@ describe('fleet.yaml', () => {
     expect(refusal(`version: 1\n${levels.join('\n')}`)).toContain('uses too many aliases');
   });
 
-  it('says which keys have no effect yet', () => {
-    const { warnings } = read('version: 1\negress: {allow: [example.org]}\nmetrics: {listen: "127.0.0.1:1"}');
-    expect(warnings.map((w) => `${w.line} ${w.path} ${w.message}`)).toEqual([
-      '2 egress.allow has no effect in this version',
-      '3 metrics has no effect in this version',
+  it('says of every key that has no effect yet what happens instead, and takes the rest of the file', () => {
+    const text = `version: 1
+vms: {ralphsPerVm: 2, cpus: 3}
+budget: {per: day, usd: 7, warnAt: 0.5}
+limits: {stackDepth: 3, keepFreeOfUsageWindow: 0.1}
+egress: {allow: [example.org]}
+integrate: {mode: pr}
+credentials: {anthropic: {from: env}, openai: {from: env}}
+metrics: {listen: "127.0.0.1:1"}
+telemetry: {loki: {url: "http://127.0.0.1:3100"}}`;
+    const { value, warnings } = read(text);
+    expect(value).toMatchObject({ vms: { size: { cpus: 3 } }, budget: { usd: 7 } });
+    expect(formatProblems('f', warnings)).toEqual([
+      'f:2:7 `vms.ralphsPerVm` has no effect yet: each VM has one Ralph',
+      'f:3:1 `budget` does not limit the fleet as a whole yet: usd, tokens and calls limit each task that sets no limit of its own',
+      'f:3:28 `budget.warnAt` has no effect yet',
+      'f:4:10 `limits.stackDepth` has no effect yet',
+      'f:4:25 `limits.keepFreeOfUsageWindow` has no effect yet',
+      expect.stringContaining('f:5:10 `egress.allow` has no effect yet'),
+      expect.stringContaining('f:6:13 `integrate.mode` has no effect yet: no pull request is made'),
+      expect.stringContaining('f:7:39 `credentials.openai` has no effect yet'),
+      'f:8:1 `metrics` has no effect yet',
+      'f:9:1 `telemetry` has no effect yet',
     ]);
+  });
+
+  it('says nothing of keys that do what they say', () => {
+    const text = 'version: 1\nvms: {ralphsPerVm: 1}\negress: {allow: []}\nintegrate: {mode: branch}\nbudget: {}';
+    expect(read(text).warnings).toEqual([]);
   });
 
   it('never fails in any other way than invalid_file', () => {

@@ -1,15 +1,16 @@
-import { readFile } from 'node:fs/promises';
 import type { FleetConfig } from '../../domain/fleet.ts';
-import { FleetError } from '../../lib/errors.ts';
-import { checkDocument, parseYaml, type Source } from '../document.ts';
+import { FleetError, isFleetError } from '../../lib/errors.ts';
+import { readTextFile } from '../../lib/read-text.ts';
+import { checkDocument, maxBytes, parseYaml, type Source } from '../document.ts';
 import { type ParsedDocument, problemAt } from '../parsed.ts';
-import { type FileProblem, formatPath, type Read } from '../problems.ts';
+import { type FileProblem, formatPath, type Read, refuseProblems } from '../problems.ts';
 import { type FleetFile, fleetFile, withoutEffect } from './schema.ts';
 
 /** fleet.yaml -> what the fleet is asked to be. Throws `invalid_file` with every problem. */
 export function readFleetConfig(source: Source): Read<FleetConfig> {
   const parsed = parseYaml(source);
   const file = checkDocument(source, parsed, fleetFile);
+  refuseContradictions(source, parsed, file);
   return { value: toConfig(file), warnings: warnings(parsed) };
 }
 
@@ -19,18 +20,16 @@ export function defaultFleetConfig(): FleetConfig {
 
 /** The file at `path`; a missing one is the defaults, unless the user named it. */
 export async function loadFleetConfig(path: string, named: boolean): Promise<Read<FleetConfig>> {
-  let text: string;
   try {
-    text = await readFile(path, 'utf8');
-  } catch (cause) {
-    const missing = (cause as NodeJS.ErrnoException).code === 'ENOENT';
-    if (missing && !named) return { value: defaultFleetConfig(), warnings: [] };
-    throw new FleetError(missing ? 'not_found' : 'invalid_file', `Cannot read the configuration \`${path}\`.`, {
-      remedy: missing ? 'Name an existing file with --config, or leave it out for the defaults.' : `ls -l ${path}`,
-      cause,
+    return readFleetConfig({ file: path, text: await readTextFile(path, maxBytes) });
+  } catch (error) {
+    if (!isFleetError(error, 'not_found')) throw error;
+    if (!named) return { value: defaultFleetConfig(), warnings: [] };
+    throw new FleetError('not_found', `Cannot read the configuration \`${path}\`: there is no such file.`, {
+      remedy: 'Name an existing file with --config or RALPH_FLEET_CONFIG, or leave it out for the defaults.',
+      cause: error,
     });
   }
-  return readFleetConfig({ file: path, text });
 }
 
 const defaultVariable: Record<string, string> = { anthropic: 'ANTHROPIC_API_KEY', openai: 'OPENAI_API_KEY' };
@@ -70,10 +69,39 @@ function credential(provider: string, from: FleetFile['credentials'][string]): F
 }
 
 function warnings(parsed: ParsedDocument): FileProblem[] {
-  return withoutEffect.flatMap((path) => {
-    const value = path.reduce<unknown>((at, key) => (at as Record<string, unknown> | undefined)?.[key], parsed.value);
-    if (value === undefined || (Array.isArray(value) && value.length === 0)) return [];
-    const message = 'has no effect in this version';
-    return [problemAt(parsed, path, formatPath(path), { message, remedy: null, key: true })];
+  const unused = withoutEffect.flatMap(({ path, when = isSet, message = 'has no effect yet', instead }) => {
+    const value = valueAt(parsed, path);
+    if (value === undefined || !when(value)) return [];
+    return [problemAt(parsed, path, formatPath(path), { message, remedy: instead, key: true })];
   });
+  const others = Object.keys((valueAt(parsed, ['credentials']) ?? {}) as object).filter((name) => name !== 'anthropic');
+  const strange = others.map((name) => {
+    const path = ['credentials', name];
+    return problemAt(parsed, path, formatPath(path), {
+      message: 'has no effect yet',
+      remedy: 'only `anthropic` is used',
+      key: true,
+    });
+  });
+  return [...unused, ...strange];
+}
+
+function isSet(value: unknown): boolean {
+  return !Array.isArray(value) || value.length > 0;
+}
+
+function valueAt(parsed: ParsedDocument, path: readonly string[]): unknown {
+  return path.reduce<unknown>((at, key) => (at as Record<string, unknown> | null | undefined)?.[key], parsed.value);
+}
+
+/** What each key allows by itself and not together. */
+function refuseContradictions(source: Source, parsed: ParsedDocument, { agent, image }: FleetFile): void {
+  if (agent.cli === 'scripted' || image.agents.includes(agent.cli)) return;
+  const path = ['agent', 'cli'];
+  const held = image.agents.length === 0 ? 'none' : image.agents.join(', ');
+  const what = {
+    message: `is \`${agent.cli}\`, which is not in the image`,
+    remedy: `\`image.agents\` holds: ${held}`,
+  };
+  refuseProblems(source.file, [problemAt(parsed, path, formatPath(path), what)]);
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { isSafeUpstream } from '../../domain/upstream.ts';
 
 /**
  * fleet.yaml as a person writes it (formats.md). Every key but `version` has a safe default; 0 never means "unlimited". Keys that this version reads but does not act on yet are listed in `withoutEffect` and warned about.
@@ -47,7 +48,7 @@ export const fleetFile = z.strictObject({
         .union([many, z.literal('auto')])
         .default('auto')
         .describe('Upper limit; auto: what the host allows'),
-      ralphsPerVm: z.literal(1).default(1),
+      ralphsPerVm: z.int().positive().max(64).default(1),
       ...size,
       warm: z.int().nonnegative().max(100).default(1).describe('Booted VMs kept waiting'),
     })
@@ -88,7 +89,7 @@ export const fleetFile = z.strictObject({
   review: z
     .strictObject({ required: z.boolean().default(true), allowNonInteractive: z.boolean().default(false) })
     .prefault({}),
-  integrate: z.strictObject({ mode: z.literal('branch').default('branch') }).prefault({}),
+  integrate: z.strictObject({ mode: z.enum(['branch', 'pr']).default('branch') }).prefault({}),
   notify: z
     .array(channel)
     .max(20)
@@ -101,17 +102,44 @@ export const fleetFile = z.strictObject({
     })
     .optional(),
   upstream: z
-    .strictObject({ anthropic: z.url({ protocol: /^https?$/ }).default('https://api.anthropic.com') })
+    .strictObject({
+      anthropic: z
+        .url()
+        .refine(isSafeUpstream, 'an `https:` address, or `http:` on this machine')
+        .default('https://api.anthropic.com'),
+    })
     .prefault({}),
 });
 
 export type FleetFile = z.output<typeof fleetFile>;
 
-/** Keys that are checked but change nothing in this version; a person who sets one is told. */
-export const withoutEffect: readonly (readonly string[])[] = [
-  ['limits', 'stackDepth'],
-  ['limits', 'keepFreeOfUsageWindow'],
-  ['egress', 'allow'],
-  ['metrics'],
-  ['telemetry'],
+/** A key that is checked but changes nothing yet, or not all it says; a person who sets one is told. */
+export interface WithoutEffect {
+  path: readonly string[];
+  /** For which values; default: all but an empty list. */
+  when?: (value: unknown) => boolean;
+  message?: string;
+  /** What happens instead. */
+  instead: string | null;
+}
+
+export const withoutEffect: readonly WithoutEffect[] = [
+  { path: ['vms', 'ralphsPerVm'], when: (value) => value !== 1, instead: 'each VM has one Ralph' },
+  {
+    path: ['budget'],
+    when: (value) => ['per', 'usd', 'tokens', 'calls'].some((key) => Object.hasOwn(value as object, key)),
+    message: 'does not limit the fleet as a whole yet',
+    instead: 'usd, tokens and calls limit each task that sets no limit of its own',
+  },
+  { path: ['budget', 'warnAt'], instead: null },
+  { path: ['limits', 'stackDepth'], instead: null },
+  { path: ['limits', 'keepFreeOfUsageWindow'], instead: null },
+  { path: ['egress', 'allow'], instead: 'a guest reaches the model’s API and nothing else' },
+  {
+    path: ['integrate', 'mode'],
+    when: (value) => value === 'pr',
+    instead: 'no pull request is made; a change you approve goes onto the project’s branch',
+  },
+  { path: ['metrics'], instead: null },
+  { path: ['telemetry'], instead: null },
 ];

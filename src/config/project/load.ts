@@ -21,7 +21,7 @@ export function readProjectSettings(source: Source, files: readonly string[]): R
   const warnings = withoutEffect.flatMap((path) => {
     const value = (parsed.value as Record<string, unknown[]>)[String(path[0])];
     if (!Array.isArray(value) || value.length === 0) return [];
-    const what = { message: 'has no effect in this version', remedy: null, key: true };
+    const what = { message: 'has no effect yet', remedy: null, key: true };
     return [problemAt(parsed, path, formatPath(path), what)];
   });
   file.registries.forEach((name, i) => {

@@ -4,6 +4,8 @@ import { refuseSize, type Source } from '../document.ts';
 import { refuseProblems } from '../problems.ts';
 import { noChecksRemedy, type SubmissionOptions } from './options.ts';
 
+const maxChecks = 100;
+
 /**
  * A spec in Markdown, or plain words -> one draft. Title: the first heading, else the first line. Checks: commands in a fenced
  * ```checks block (one a line, `id: command` or just the command), or list items that are a command: - [ ] `npm test`
@@ -14,6 +16,10 @@ export function readSpec(source: Source, options: SubmissionOptions): TaskDraft 
   const checks = checksIn(lines);
   const title = titleOf(lines);
   refuseProblems(source.file, [
+    ...(checks.length > maxChecks
+      ? [whole(`has ${checks.length} checks; at most ${maxChecks} can be run`, 'put several into one script')]
+      : []),
+    ...(source.text.includes('\0') ? [whole('holds a zero byte', 'take it out')] : []),
     ...(title === '' ? [whole('is empty', 'say what is to be done')] : []),
     ...(checks.length === 0 && !options.projectHasChecks && title !== ''
       ? [
@@ -34,7 +40,7 @@ export function readSpec(source: Source, options: SubmissionOptions): TaskDraft 
     priority: 'medium',
     agent: null,
     model: null,
-    limits: { iterations: null, maxTokens: null, maxUsd: null, maxCalls: null },
+    limits: { iterations: null, maxTokens: null, maxUsd: null, maxCalls: null, maxDurationMs: null },
   };
 }
 
@@ -67,7 +73,7 @@ function checksIn(lines: readonly string[]): Check[] {
       if (item?.[1]) commands.push({ id: null, run: item[1].trim() });
     }
   }
-  return named(commands.slice(0, 100));
+  return named(commands);
 }
 
 function commandIn(line: string): { id: string | null; run: string } {

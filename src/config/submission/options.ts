@@ -1,6 +1,8 @@
 export interface SubmissionOptions {
   /** Whether the project's own checks judge every task; then a task needs none of its own. */
   projectHasChecks: boolean;
+  /** The branch of the project it is for, where that is known. */
+  branch?: string;
 }
 
 export const noChecksRemedy = {

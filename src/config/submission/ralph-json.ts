@@ -1,44 +1,52 @@
 import type { TaskDraft } from '../../domain/task-draft.ts';
 import { checkDocument, type Source } from '../document.ts';
 import { type ParsedDocument, problemAt } from '../parsed.ts';
-import { type FileProblem, formatPath, refuseProblems } from '../problems.ts';
+import { type FileProblem, formatPath, type Read, refuseProblems } from '../problems.ts';
 import { cycleIn } from './cycle.ts';
 import { parseJsonWithComments } from './json-comments.ts';
 import { noChecksRemedy, type SubmissionOptions } from './options.ts';
 import { type RalphFile, type RalphFileTask, ralphFile } from './schema.ts';
+import { withoutEffect } from './without-effect.ts';
 
 /** ralph.json -> task drafts, in the file's order. Throws `invalid_file` with every problem. */
-export function readRalphJson(source: Source, options: SubmissionOptions): TaskDraft[] {
+export function readRalphJson(source: Source, options: SubmissionOptions): Read<TaskDraft[]> {
   const parsed = parseJsonWithComments(source);
   const file = checkDocument(source, parsed, ralphFile);
   const drafts = file.tasks
-    ? file.tasks.map((task) => ({
+    ? file.tasks.map((task, i, all) => ({
         ...draft(file, task),
         ref: task.id,
         title: task.title,
         priority: task.priority,
-        dependsOn: task.depends_on,
+        dependsOn: [...new Set([...task.depends_on, ...before(file, all[i - 1]?.id)])],
       }))
     : [draft(file, file)];
   refuseProblems(source.file, [
     ...checkProblems(parsed, file, drafts, options),
     ...dependencyProblems(parsed, drafts),
-    ...unsupported(parsed, file),
+    ...folderProblems(parsed, file),
   ]);
-  return drafts;
+  return { value: drafts, warnings: withoutEffect(parsed, file, options) };
+}
+
+/** `mode: sequential`: each task waits for the one before it. */
+function before(file: RalphFile, id: string | undefined): string[] {
+  return file.execution?.mode === 'sequential' && id !== undefined ? [id] : [];
 }
 
 function draft(file: RalphFile, task: RalphFileTask): TaskDraft {
   const criteria = task.acceptance_criteria;
   const checks = criteria.flatMap(({ id, description, backpressure, timeoutSeconds }) =>
-    backpressure === undefined ? [] : [{ id, description: description || id, run: backpressure, timeoutSeconds }],
+    backpressure === undefined
+      ? []
+      : [{ id, description: description || id, run: inFolder(file, backpressure), timeoutSeconds }],
   );
   const perCriterion = file.max_iterations_per_criterion;
   return {
     ref: null,
     title:
       file.title ?? file.git?.prTitle ?? firstLine(task.description) ?? criteria[0]?.description.slice(0, 200) ?? '',
-    description: describe(task),
+    description: describe(file, task),
     checks,
     dependsOn: [],
     contextFiles: task.context_files,
@@ -50,18 +58,32 @@ function draft(file: RalphFile, task: RalphFileTask): TaskDraft {
       maxTokens: task.budget.max_tokens ?? file.budget.max_tokens ?? null,
       maxUsd: task.budget.max_cost_usd ?? file.budget.max_cost_usd ?? null,
       maxCalls: task.budget.max_api_calls ?? file.budget.max_api_calls ?? null,
+      maxDurationMs: task.budget.max_duration_ms ?? file.budget.max_duration_ms ?? null,
     },
   };
 }
 
 /** The description, then each criterion with its steps: the agent sees what the checks cannot say. */
-function describe(task: RalphFileTask): string {
+function describe(file: RalphFile, task: RalphFileTask): string {
+  const folder = folderOf(file);
+  const where = folder === null ? '' : `Work in the folder \`${folder}\`; the checks run there.`;
   const criteria = task.acceptance_criteria.flatMap(({ id, description, steps }) => [
     `- ${id}${description === '' ? '' : `: ${description}`}`,
     ...steps.map((step) => `  - ${step}`),
   ]);
-  if (criteria.length === 0) return task.description;
-  return [task.description, `Acceptance criteria:\n${criteria.join('\n')}`].filter((part) => part !== '').join('\n\n');
+  const listed = criteria.length === 0 ? '' : `Acceptance criteria:\n${criteria.join('\n')}`;
+  return [task.description, where, listed].filter((part) => part !== '').join('\n\n');
+}
+
+function folderOf(file: RalphFile): string | null {
+  const folder = (file.repository?.workingDir ?? '').replace(/^(\.\/+)+|\/+$/g, '');
+  return folder === '' || folder === '.' ? null : folder;
+}
+
+/** The command as it is, begun in the folder; the guest's shell alone reads it. */
+function inFolder(file: RalphFile, command: string): string {
+  const folder = folderOf(file);
+  return folder === null ? command : `cd '${folder}' || exit 1; ${command}`;
 }
 
 function firstLine(text: string): string | undefined {
@@ -133,9 +155,13 @@ function dependencyProblems(parsed: ParsedDocument, drafts: TaskDraft[]): FilePr
   return problems;
 }
 
-function unsupported(parsed: ParsedDocument, file: RalphFile): FileProblem[] {
-  const where = file.repository?.workingDir;
-  if (where === undefined || where === '.' || where === '') return [];
-  const what = { message: 'is not available in this version', remedy: 'take it out; put `cd` into the commands' };
+/** It stands in a command between quotes, and must lead nowhere but into the repository. */
+function folderProblems(parsed: ParsedDocument, file: RalphFile): FileProblem[] {
+  const folder = folderOf(file);
+  if (folder === null || (/^[\w.][\w. @+/-]{0,499}$/.test(folder) && !folder.split('/').includes('..'))) return [];
+  const what = {
+    message: `is ${JSON.stringify(folder.slice(0, 60))}, which is no folder of the repository`,
+    remedy: 'name one relative to its root, such as packages/api',
+  };
   return [problemAt(parsed, ['repository', 'workingDir'], 'repository.workingDir', what)];
 }

@@ -3,7 +3,11 @@ import { taskPriorities } from '../../domain/task-draft.ts';
 import { checkId } from '../project/schema.ts';
 
 /** ralph.json: one task, or several under `tasks`. `//` comments are allowed; `passes` is ignored, results live in the store. */
-const title = z.string().min(1).max(200);
+const title = z
+  .string()
+  .min(1)
+  .max(200)
+  .regex(/^[^\r\n]*$/, 'one line');
 const long = z.string().max(100_000);
 
 const criterion = z.strictObject({
@@ -38,7 +42,7 @@ export const ralphFile = z.strictObject({
     .strictObject({
       featureBranch: z.string().optional(),
       createPr: z.boolean().optional(),
-      prTitle: z.string().optional(),
+      prTitle: title.optional(),
       prBody: z.string().optional(),
     })
     .optional(),
@@ -48,7 +52,7 @@ export const ralphFile = z.strictObject({
       maxConcurrent: z.int().positive().optional(),
       agent: z.string().min(1).max(40).optional(),
       model: z.string().min(1).max(200).optional(),
-      race: z.literal(1).optional(),
+      race: z.int().positive().max(100).optional(),
     })
     .optional(),
   title: title.optional(),

@@ -2,12 +2,13 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { taskDraft } from '../../contract/actions.ts';
 import { isFleetError } from '../../lib/errors.ts';
+import { formatProblems } from '../problems.ts';
 import { cycleIn } from './cycle.ts';
 import { parseJsonWithComments } from './json-comments.ts';
 import { readSubmission } from './read.ts';
 
 const options = { projectHasChecks: false };
-const read = (text: string, file = 'ralph.json') => readSubmission({ file, text }, options);
+const read = (text: string, file = 'ralph.json') => readSubmission({ file, text }, options).value;
 
 function refusal(text: string, file = 'ralph.json'): string {
   try {
@@ -62,13 +63,66 @@ describe('ralph.json', () => {
     ['{"title": "x"\n "a": 1}', 'ralph.json:2:2 is not valid JSON here'],
     ['{"title": "x", "title": "y"}', 'has the same key twice'],
     [`{"titel": "x", ${check}}`, '`titel` is not a known key: did you mean `title`?'],
-    [`{"title": "x", "execution": {"race": 3}, ${check}}`, '`execution.race` is 3'],
+    [`{"title": "x", "execution": {"race": 0}, ${check}}`, '`execution.race` is 0'],
+    ['{"title": "x", "description": "a\\u0000b"}', '`description` holds a zero byte'],
+    ['{"title": "x", "context_files": ["\\ud800"]}', '`context_files[0]` holds a zero byte or half a character'],
+    [`{"title": "two\\nlines", ${check}}`, '`title` is "two\\nlines": one line'],
+    [`{"title": "x", "repository": {"workingDir": "../up"}, ${check}}`, '`repository.workingDir` is "../up"'],
+    [`{"title": "x", "repository": {"workingDir": "/etc"}, ${check}}`, 'no folder of the repository'],
+    [`{"title": "x", "repository": {"workingDir": "a'; id; '"}, ${check}}`, 'no folder of the repository'],
+    [`{"title": "x", "repository": {"workingDir": "a/../.."}, ${check}}`, 'no folder of the repository'],
     [`{"title": 3, ${check}}`, 'ralph.json:1:11 `title` is 3: write text'],
     ['[]', 'is a list'],
     ['null', '`acceptance_criteria` has no checks'],
     ['', 'ends too early'],
   ])('refuses %s', (text, message) => {
     expect(refusal(text)).toContain(message);
+  });
+
+  it('says of every field that has no effect yet what happens instead', () => {
+    const text = `{
+  "repository": {"url": "https://example.org/x", "branch": "release"},
+  "git": {"featureBranch": "f", "createPr": true, "prTitle": "P", "prBody": "B"},
+  "execution": {"mode": "parallel", "maxConcurrent": 2, "race": 2, "model": "m"},
+  "title": "x", ${check}
+}`;
+    const { value, warnings } = readSubmission({ file: 'r.json', text }, { ...options, branch: 'main' });
+    expect(value).toMatchObject([{ title: 'x', model: 'm' }]);
+    expect(formatProblems('r.json', warnings)).toEqual([
+      'r.json:2:18 `repository.url` has no effect yet: the task is for the project it is handed in to',
+      'r.json:2:50 `repository.branch` has no effect yet: changes go onto the project’s branch, `main`',
+      expect.stringContaining('r.json:3:11 `git.featureBranch` has no effect yet'),
+      expect.stringContaining('r.json:3:33 `git.createPr` has no effect yet: no pull request is made'),
+      expect.stringContaining('r.json:3:51 `git.prTitle` has no effect yet'),
+      expect.stringContaining('r.json:3:67 `git.prBody` has no effect yet'),
+      expect.stringContaining('r.json:4:37 `execution.maxConcurrent` has no effect yet'),
+      'r.json:4:57 `execution.race` has no effect yet: one Ralph works on each task',
+    ]);
+    const beside = `{"title": "all", "description": "d", ${check}, "tasks": [{"id": "a", "title": "A", ${check}}]}`;
+    const several = readSubmission({ file: 'r.json', text: beside }, options);
+    expect(several.warnings.map(({ path }) => path)).toEqual(['title', 'description', 'acceptance_criteria']);
+  });
+
+  it('says nothing of fields that do what they say', () => {
+    const text = `{"repository": {"branch": "main", "workingDir": "."}, "git": {"createPr": false, "prTitle": "P"},
+      "execution": {"mode": "sequential", "race": 1}, "budget": {"max_duration_ms": 5, "max_api_calls": 2}, ${check}}`;
+    const { value, warnings } = readSubmission({ file: 'r.json', text }, { ...options, branch: 'main' });
+    expect(warnings).toEqual([]);
+    expect(value).toMatchObject([{ title: 'P', limits: { maxCalls: 2, maxDurationMs: 5 } }]);
+  });
+
+  it('runs checks in the working folder, and says so to the agent', () => {
+    const [draft] = read(`{"title": "x", "repository": {"workingDir": "./packages/a b/"}, ${check}}`);
+    expect(draft?.checks.map(({ run }) => run)).toEqual(["cd 'packages/a b' || exit 1; npm test"]);
+    expect(draft?.description).toContain('Work in the folder `packages/a b`');
+  });
+
+  it('lets each task of a sequence wait for the one before', () => {
+    const three = ['a', 'b', 'c'].map((id) => `{"id": "${id}", "title": "${id}", ${check}}`).join(',');
+    const inMode = (mode: string) =>
+      read(`{"execution": {"mode": "${mode}"}, "tasks": [${three}]}`).map(({ dependsOn }) => dependsOn);
+    expect(inMode('sequential')).toEqual([[], ['a'], ['b']]);
+    expect(inMode('parallel')).toEqual([[], [], []]);
   });
 
   it('gives the same value as JSON for any JSON', () => {
@@ -104,8 +158,15 @@ describe('a spec in Markdown', () => {
     const [draft] = readSubmission(
       { file: 'words', text: `make it faster\n${'x'.repeat(300)}` },
       { projectHasChecks: true },
-    );
+    ).value;
     expect(draft).toMatchObject({ title: 'make it faster', checks: [] });
+  });
+
+  it('drops no check: too many are refused', () => {
+    const lines = (count: number) => `# x\n\`\`\`checks\n${'true\n'.repeat(count)}\`\`\``;
+    expect(read(lines(100), 'x.md')[0]?.checks).toHaveLength(100);
+    expect(refusal(lines(101), 'x.md')).toContain('has 101 checks; at most 100 can be run');
+    expect(refusal('# x\n- [ ] `a\0b`', 'x.md')).toContain('holds a zero byte');
   });
 
   it('gives valid drafts with unique ids for any text', () => {
@@ -113,7 +174,7 @@ describe('a spec in Markdown', () => {
     fc.assert(
       fc.property(fc.array(line), (lines) => {
         const any = { file: 'x.md', text: `T\n${lines.join('\n')}` };
-        const [draft] = readSubmission(any, { projectHasChecks: true });
+        const [draft] = readSubmission(any, { projectHasChecks: true }).value;
         taskDraft.parse(draft);
         const ids = draft?.checks.map(({ id }) => id) ?? [];
         expect(new Set(ids).size).toBe(ids.length);

@@ -43,6 +43,7 @@ export function createDebianBuilder(deps: DebianBuilderDeps): ImageBuilder {
   const assets = deps.assets ?? fileURLToPath(new URL('.', import.meta.url));
   const scripts = deps.scripts ?? fileURLToPath(new URL('../../guest/scripts/', import.meta.url));
   const isAlive = isProcessAlive;
+  toolsFor(deps.agents); // an agent CLI no image can hold is refused here, not at the first build
   const cacheIn = (root: string): CacheDeps => ({
     root,
     exec: deps.exec,

@@ -37,7 +37,11 @@ export const diskCheck: PreflightCheck = {
     if (tight === undefined) return { state: 'skip', found: 'unknown' };
     const found = `${gib(tight.free)} free, ${gib(neededMiB)} needed`;
     if (tight.free < neededMiB) {
-      return { state: 'fail', found: `${found} at ${tight.path}`, remedy: 'free some space, or: ralph-fleet gc' };
+      return {
+        state: 'fail',
+        found: `${found} at ${tight.path}`,
+        remedy: `free some space; old images are in ${paths.images}`,
+      };
     }
     if (tight.free < wanted.vms * wanted.diskGiB * 1024) {
       return { state: 'warn', found: `${found}; not enough if every VM fills its ${wanted.diskGiB} GiB` };

@@ -18,7 +18,7 @@ export const stateFolderCheck: PreflightCheck = {
       return {
         state: 'fail',
         found: `\`${paths.fleetDb}\` is not a database`,
-        remedy: 'ralph-fleet restore, from a backup',
+        remedy: `put a backup back, or move ${paths.fleetDb} away to begin anew`,
       };
     }
     if (version !== null && stateVersion !== null && version > stateVersion) {
@@ -26,7 +26,7 @@ export const stateFolderCheck: PreflightCheck = {
       return {
         state: 'fail',
         found,
-        remedy: 'use the newer ralph-fleet again, or ralph-fleet restore with an older backup',
+        remedy: `use the newer ralph-fleet again, or put the copy of its upgrade back: ${paths.fleetDb}.v${stateVersion}.bak`,
       };
     }
     return { state: 'ok', found: `${paths.state}${version === null ? ', new' : ''}` };

@@ -115,7 +115,7 @@ async function judge(
     signals,
     host: {
       rateLimitedUntil: limitedUntil > deps.clock.now() ? limitedUntil : null,
-      overBudget: spent?.refused === 'tokens' || spent?.refused === 'usd',
+      overBudget: ['tokens', 'usd', 'calls'].includes(spent?.refused ?? ''),
       infra: end.vmLost || job === null || job.state === 'lost' || calledOff ? end.why : null,
     },
   });

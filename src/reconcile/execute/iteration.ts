@@ -1,4 +1,4 @@
-import type { Iteration } from '../../domain/iteration.ts';
+import { type Iteration, timeLeft } from '../../domain/iteration.ts';
 import type { Task } from '../../domain/task.ts';
 import { guestGatewayUrl, ralphUser, workspaceFolder } from '../../guest/guest.ts';
 import { addressOf, readyVm } from './address.ts';
@@ -20,14 +20,15 @@ export const startIteration: Executor<'start_iteration'> = async (deps, data) =>
     const open = store.iterations.list("WHERE task = ? AND phase <> 'ended'", data.task);
     if (task === null || task.phase !== wanted || open.length > 0 || readyVm(deps, data.vm) === null) return;
     const now = clock.now();
-    const before = store.iterations.list('WHERE task = ? AND role = ?', data.task, data.role).length;
+    const before = store.iterations.list('WHERE task = ? AND role = ?', data.task, data.role);
+    const left = data.role === 'implementer' ? timeLeft(task, before, now) : null;
     const row: Iteration = {
       id: `it-${random.hex(4)}`,
       task: data.task,
       ralph: data.ralph,
       vm: data.vm,
       role: data.role,
-      n: before + 1,
+      n: before.length + 1,
       nonce: random.hex(16),
       phase: 'started',
       outcome: null,
@@ -40,7 +41,7 @@ export const startIteration: Executor<'start_iteration'> = async (deps, data) =>
       savedCommit: null,
       startedAt: now,
       endedAt: null,
-      deadline: now + task.limits.iterationTimeoutMs,
+      deadline: now + Math.min(task.limits.iterationTimeoutMs, left ?? task.limits.iterationTimeoutMs),
       streamBytes: 0,
       lastOutputAt: null,
       savedAt: null,
@@ -69,7 +70,8 @@ async function launch(deps: ExecuteDeps, iteration: Iteration): Promise<void> {
     endpoint: driver.endpoint(at.vm.id, 'gateway'),
     hostKey: at.address.hostKey,
   });
-  await gateway.limitTask(task.id, { maxTokens: task.limits.maxTokens, maxUsd: task.limits.maxUsd });
+  const { maxTokens, maxUsd, maxCalls = null } = task.limits;
+  await gateway.limitTask(task.id, { maxTokens, maxUsd, maxCalls });
   await gateway.grant({
     token,
     vm: iteration.vm,
@@ -120,7 +122,7 @@ async function agentJob(deps: ExecuteDeps, task: Task, iteration: Iteration, tok
     env: { ...command.env, RALPH_NONCE: iteration.nonce },
     files: [...command.files, { path: promptFile, content: prompt, mode: 0o644 }],
     paneFilter: command.paneFilter,
-    timeoutSeconds: Math.ceil(task.limits.iterationTimeoutMs / 1000),
+    timeoutSeconds: Math.max(1, Math.ceil((iteration.deadline - iteration.startedAt) / 1000)),
     maxStreamBytes,
   };
 }

@@ -31,6 +31,7 @@ const patienceMs = 5_000;
 
 interface Memory {
   looks: Map<string, VmLook>;
+  driverSilentSince: number | null;
   silentSince: Map<string, number>;
   /** Questions without an answer yet. */
   asking: Map<string, Promise<JobState[]>>;
@@ -38,7 +39,7 @@ interface Memory {
 
 /** Asks the world what is true now. What cannot be asked is unknown, with since when; it is never taken for absent. */
 export function createObserver(deps: ObserveDeps): Observer {
-  const memory: Memory = { looks: new Map(), silentSince: new Map(), asking: new Map() };
+  const memory: Memory = { driverSilentSince: null, looks: new Map(), silentSince: new Map(), asking: new Map() };
   return {
     async observe() {
       const askedAt = deps.clock.now();
@@ -56,6 +57,7 @@ export function createObserver(deps: ObserveDeps): Observer {
 async function seeDriver({ driver, clock }: ObserveDeps, memory: Memory): Promise<Observed['driver']> {
   try {
     const list = await driver.list();
+    memory.driverSilentSince = null;
     const before = memory.looks;
     memory.looks = new Map();
     for (const { id, state } of list) {
@@ -64,7 +66,8 @@ async function seeDriver({ driver, clock }: ObserveDeps, memory: Memory): Promis
     }
     return { ok: true, vms: memory.looks };
   } catch (error) {
-    return { ok: false, reason: formatError(error) };
+    memory.driverSilentSince ??= clock.now();
+    return { ok: false, reason: formatError(error), since: memory.driverSilentSince };
   }
 }
 

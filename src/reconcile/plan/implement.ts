@@ -1,5 +1,5 @@
 import type { CheckRun } from '../../domain/check.ts';
-import { countsAsAttempt, type Iteration } from '../../domain/iteration.ts';
+import { countsAsAttempt, type Iteration, timeLeft } from '../../domain/iteration.ts';
 import type { Task } from '../../domain/task.ts';
 import type { Vm } from '../../domain/vm.ts';
 import { findRun, infraRuns, maxInfraRuns } from './checks.ts';
@@ -49,6 +49,12 @@ export function planImplementing(pass: Pass, task: Task): void {
   if (task.iterations >= task.limits.iterations) {
     const reason = `${task.iterations} iterations, the limit, and it is not done`;
     decide(pass, task, { to: 'stalled', reason, notes: [], patch: {} });
+    return;
+  }
+  const left = timeLeft(task, pass.world.iterations, pass.world.now);
+  if (left !== null && left <= 0) {
+    const reason = `the time implementers may work on it is used up (${Math.round((task.limits.maxDurationMs ?? 0) / 1000)} s)`;
+    decide(pass, task, { to: 'over_budget', reason, notes: [], patch: {} });
     return;
   }
   const vm = needVm(pass, task, 'implementer', task.ralph);

@@ -138,6 +138,21 @@ describe('an iteration', () => {
     expect(only(withGuest(world, jobs(['it-1', 'lost'])))).toEqual(['end_iteration it:it-1']);
   });
 
+  it('is not begun when the time implementers may work on the task is used up, whatever reviewers took', () => {
+    const having = (worked: number) => {
+      const limited = { ...task, judged: 'it-1', limits: { ...task.limits, maxDurationMs: 60_000 } };
+      const ended = { phase: 'ended', outcome: 'partial', endedAt: now - 1 } as const;
+      const first = anIteration({ ...ended, startedAt: now - 1 - worked });
+      const review = anIteration({ ...ended, id: 'it-2', role: 'reviewer', startedAt: now - 10_000_000 });
+      return plan({ ...world, tasks: [limited], iterations: [first, review] }).steps;
+    };
+    expect(having(59_999).map(({ kind }) => kind)).toContain('start_iteration');
+    expect(having(60_000).map(({ kind }) => kind)).not.toContain('start_iteration');
+    expect(having(60_000).find(({ kind }) => kind === 'move_task')).toMatchObject({
+      data: { to: 'over_budget', reason: expect.stringContaining('60 s') },
+    });
+  });
+
   it('is never judged by a guest that cannot be asked', () => {
     const silent = { ok: false, reason: 'no answer', since: now - 1000 } as const;
     expect(steps(withGuest(world, silent)).filter((step) => /end_|fail_|delete_|release_/.test(step))).toEqual([]);
@@ -191,7 +206,10 @@ describe('what the driver says', () => {
 
   it('yields nothing destructive when it says nothing', () => {
     const world = aWorld({ tasks: [], vms: [aVm(), aVm({ id: '0000000b', phase: 'failed' })] });
-    const blind = { ...world, observed: { ...world.observed, driver: { ok: false, reason: 'no virsh' } } } as World;
+    const blind = {
+      ...world,
+      observed: { ...world.observed, driver: { ok: false, reason: 'no virsh', since: now } },
+    } as World;
     expect(steps(blind).filter((step) => /delete|fail_vm|reclaim/.test(step))).toEqual([]);
     expect(waits(blind)).toContain('fleet: the driver cannot say what runs: no virsh');
   });

@@ -42,7 +42,7 @@ export interface World {
 export interface Observed {
   /** When the look began. A row that moved since then is newer than what was seen of it. */
   askedAt: number;
-  driver: { ok: true; vms: ReadonlyMap<string, VmLook> } | { ok: false; reason: string };
+  driver: { ok: true; vms: ReadonlyMap<string, VmLook> } | { ok: false; reason: string; since: number };
   /** Per VM that is ready and was asked. A VM that is not in it was not asked. */
   guests: ReadonlyMap<string, GuestSeen>;
   /** The key of the image VMs should start from; null while the builder cannot say. */

@@ -25,7 +25,10 @@ export const logs: CommandSpec = {
       iteration = line.iteration;
       context.io.out(`${shown(line, look)}\n`);
     }
-    return context.signal.aborted ? 130 : 0;
+    if (context.signal.aborted) return 130;
+    if (iteration === '' && !context.globals.json)
+      context.note(`${name} has not printed anything yet.   ralph-fleet ps`);
+    return 0;
   },
 };
 

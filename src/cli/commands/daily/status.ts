@@ -1,11 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { join as joinPath } from 'node:path';
+import { isMissing } from '../../../client/http.ts';
 import type { FleetView } from '../../../contract/fleet-view.ts';
-import { isFleetError } from '../../../lib/errors.ts';
+import { type FleetError, isFleetError } from '../../../lib/errors.ts';
 import type { Context } from '../../frame/command.ts';
 import { type CommandSpec, flag } from '../../frame/command.ts';
 import { clockTime } from '../../render/figures.ts';
-import { join, type Look, paint } from '../../render/look.ts';
+import { join, paint } from '../../render/look.ts';
 import { renderStatus } from '../../render/status.ts';
 
 export const status: CommandSpec = {
@@ -23,7 +24,7 @@ export const status: CommandSpec = {
     try {
       view = await context.client.call('fleet', { idleMs: 5000 });
     } catch (error) {
-      if (!isFleetError(error, 'daemon_unavailable') || !showLastKnown(context)) throw error;
+      if (!isFleetError(error, 'daemon_unavailable') || !showLastKnown(context, error)) throw error;
       return 5;
     }
     context.print(view, (look) => renderStatus(view, look));
@@ -32,7 +33,7 @@ export const status: CommandSpec = {
 };
 
 /** The daemon leaves its last status behind; shown dimmed, with its age, so that nobody takes it for now. */
-function showLastKnown(context: Context): boolean {
+function showLastKnown(context: Context, error: FleetError): boolean {
   if (context.globals.json) return false;
   try {
     const view = JSON.parse(readFileSync(joinPath(context.paths.state, 'last-status.json'), 'utf8')) as FleetView;
@@ -40,8 +41,11 @@ function showLastKnown(context: Context): boolean {
     const when = clockTime(view.asOf, look.timeZone);
     const dim = (line: string) => paint(look, 'dim', line);
     const lines = renderStatus(view, { ...look, colour: false, now: Date.parse(view.asOf) }).map(dim);
-    context.io.out(join(look, [`The daemon does not run (since ${when}). What you see is from then.`, ...lines]));
-    context.note('Start it:  ralph-fleet up   or   ralph-fleet daemon start');
+    const missing = isMissing(error);
+    const head = missing ? `The daemon does not run (since ${when}).` : `The daemon does not answer (last at ${when}).`;
+    context.io.out(join(look, [`${head} What you see is from then.`, ...lines]));
+    if (missing) context.note('Start it:  ralph-fleet up   or   ralph-fleet daemon start');
+    else context.note(`${error.message}   ${error.remedy ?? ''}`);
     return true;
   } catch {
     return false;
@@ -67,21 +71,22 @@ async function watch(context: Context, keepWindows: boolean): Promise<number> {
         else
           io.out(
             isScreen
-              ? redraw(renderStatus(view, context.look()), context.look())
+              ? redraw(renderStatus(view, context.look()), context)
               : `${join(context.look(), renderStatus(view, context.look()))}\n`,
           );
       }
       return 130;
     } catch (error) {
       if (!keepWindows || !isFleetError(error, 'daemon_unavailable')) throw error;
-      io.out(redraw(['The daemon does not run. Waiting for it …   ralph-fleet up'], context.look()));
+      io.out(redraw(['The daemon does not run. Waiting for it …   ralph-fleet up'], context));
       await context.clock.sleep(2000, signal);
     }
   }
 }
 
-/** Overwrites line by line, so that nothing flickers. */
-function redraw(lines: readonly string[], look: Look): string {
-  const text = join(look, lines).replaceAll('\n', '\x1b[K\n');
-  return `\x1b[H${text}\x1b[J`;
+/** Overwrites line by line, so that nothing flickers; what does not fit in the terminal is cut, not wrapped or scrolled. */
+function redraw(lines: readonly string[], context: Context): string {
+  const fitting = lines.slice(0, Math.max(1, context.io.rows() - 1));
+  const text = join(context.look(), fitting).replaceAll('\n', '\x1b[K\n');
+  return `\x1b[?7l\x1b[H${text}\x1b[J\x1b[?7h`;
 }

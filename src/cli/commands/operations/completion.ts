@@ -18,7 +18,9 @@ export const completion: CommandSpec = {
   ],
   run: async (context, { args, options }) => {
     if (options['list'] !== undefined) return list(context, String(options['list']));
-    const script = { bash, zsh, fish }[args[0] ?? ''];
+    const scripts: Record<string, (table: Table) => string> = { bash, zsh, fish };
+    const [shell = ''] = args;
+    const script = Object.hasOwn(scripts, shell) ? scripts[shell] : undefined;
     if (!script)
       throw new FleetError('usage', 'For which shell?', { remedy: 'ralph-fleet completion bash | zsh | fish' });
     context.io.out(script(context.commands));

@@ -1,6 +1,7 @@
 import { askReady, daemonLog } from '../../../client/ensure-daemon.ts';
+import { isMissing } from '../../../client/http.ts';
 import { FleetError } from '../../../lib/errors.ts';
-import type { CommandSpec } from '../../frame/command.ts';
+import type { CommandSpec, Context } from '../../frame/command.ts';
 import { since } from '../../render/figures.ts';
 
 export const daemon: readonly CommandSpec[] = [
@@ -45,11 +46,7 @@ export const daemon: readonly CommandSpec[] = [
     examples: ['', '--json'],
     run: async (context) => {
       const ready = await askReady(context);
-      if (ready === null) {
-        throw new FleetError('daemon_unavailable', 'The daemon does not run.', {
-          remedy: `ralph-fleet daemon start   (its log: ${daemonLog(context.paths)})`,
-        });
-      }
+      if (ready === null) return refuseAway(context);
       context.print(ready, (look) => [
         `pid ${ready.pid}, version ${ready.version}, for ${since(ready.since, look.now)}: ${ready.ready ? 'ready' : ready.stage}`,
         `log ${daemonLog(context.paths)}`,
@@ -58,3 +55,24 @@ export const daemon: readonly CommandSpec[] = [
     },
   },
 ];
+
+async function refuseAway(context: Context): Promise<never> {
+  const log = daemonLog(context.paths);
+  try {
+    await context.client.call('healthz', { idleMs: 5000 });
+  } catch (error) {
+    if (!isMissing(error)) {
+      throw new FleetError(
+        'daemon_unavailable',
+        'Something holds the daemon’s socket and does not answer as it should.',
+        {
+          remedy: `less ${log}   or look who it is:  cat ${context.paths.daemonLock}.pid`,
+          cause: error,
+        },
+      );
+    }
+  }
+  throw new FleetError('daemon_unavailable', 'The daemon does not run.', {
+    remedy: `ralph-fleet daemon start   (its log: ${log})`,
+  });
+}

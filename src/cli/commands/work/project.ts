@@ -24,6 +24,8 @@ const add: CommandSpec = {
     }
     const proposed = found.settingsFrom === 'proposed';
     context.note(settingsText(found.settings, proposed));
+    for (const line of found.warnings) context.note(line);
+    if (found.dirty) context.note('It has uncommitted changes: no Ralph sees them, each task starts from a commit.');
     if (proposed && !(await context.confirm('Use these?', `ralph-fleet project add ${path} --yes`))) {
       context.note('Nothing was changed. Write .ralph/project.yaml, commit it, and run the same command again.');
       return 1;

@@ -1,8 +1,11 @@
-import { readFile, realpath, stat } from 'node:fs/promises';
+import { realpath, stat } from 'node:fs/promises';
 import { resolve, sep } from 'node:path';
+import { formatProblems } from '../../../config/problems.ts';
 import type { ProjectView } from '../../../contract/actions.ts';
+import type { TaskDraft } from '../../../domain/task-draft.ts';
 import { FleetError } from '../../../lib/errors.ts';
 import { nearest } from '../../../lib/nearest.ts';
+import { readTextFile } from '../../../lib/read-text.ts';
 import type { Context } from '../../frame/command.ts';
 import { type CommandSpec, text } from '../../frame/command.ts';
 import { cell } from '../../render/cell.ts';
@@ -19,7 +22,13 @@ export const submit: CommandSpec = {
     const { items } = await context.client.call('projects');
     const project = await pickProject(items, text(input, 'project'));
     const { readSubmission } = await import('../../../config/submission/read.ts');
-    const drafts = readSubmission(source, { projectHasChecks: project.settings.checks.length > 0 });
+    const { checks } = project.settings;
+    const options = { projectHasChecks: checks.length > 0, branch: project.branch };
+    const { value: drafts, warnings } = readSubmission(source, options);
+    for (const line of formatProblems(source.file, warnings)) context.note(line);
+    for (const id of replaced(drafts, checks)) {
+      context.note(`The task’s own check \`${id}\` takes the place of the project’s.`);
+    }
     const made = await context.client.call('taskSubmit', { body: { project: project.name, drafts } });
     context.print(made, () => [
       ...made.tasks.map((task) => `${task.id} ${cell(task.title, 80)}`),
@@ -28,6 +37,16 @@ export const submit: CommandSpec = {
     return 0;
   },
 };
+
+/** A task's check of the same id is run instead of the project's. */
+function replaced(drafts: readonly TaskDraft[], checks: readonly { id: string; run: string }[]): string[] {
+  const own = drafts.flatMap((draft) => draft.checks);
+  const other = checks.filter(({ id, run }) => own.some((check) => check.id === id && check.run !== run));
+  return other.map(({ id }) => id);
+}
+
+const maxBytes = 4 * 1024 * 1024;
+const looksLikeFile = /^[^\s]+\.(md|json|jsonc|txt|ya?ml)$/i;
 
 /** One argument that is a file is the file; what only looks like one and is missing is refused; else it is words. */
 async function readSource(context: Context, args: readonly string[]): Promise<{ file: string; text: string }> {
@@ -41,18 +60,28 @@ async function readSource(context: Context, args: readonly string[]): Promise<{ 
     return { file: 'stdin', text: await context.io.readStdin() };
   }
   if (args.length === 1) {
-    const facts = await stat(first).catch(() => null);
-    if (facts?.isFile()) {
-      if (facts.size > 4 * 1024 * 1024)
-        throw new FleetError('too_large', `\`${first}\` is too large for a task (over 4 MiB).`);
-      return { file: first, text: await readFile(first, 'utf8') };
-    }
-    if (facts || /^[^\s]+\.(md|json|jsonc|txt|ya?ml)$/i.test(first)) {
-      const found = facts ? 'it is no file' : 'there is no such file';
-      throw new FleetError('not_found', `Cannot read \`${first}\`: ${found}.`, { remedy: 'ralph-fleet submit --help' });
-    }
+    const file = await fileAt(first);
+    if (file !== null) return { file, text: await readTextFile(file, maxBytes) };
+  }
+  if (args.length > 1 && args.every((word) => looksLikeFile.test(word))) {
+    throw new FleetError('usage', `Cannot hand in ${args.length} files at once.`, {
+      remedy: 'One after the other, or several `tasks` in one ralph.json.',
+    });
   }
   return { file: 'the text', text: args.join(' ') };
+}
+
+/** The file that is meant, or null for words. */
+async function fileAt(word: string): Promise<string | null> {
+  const facts = await stat(word).catch((error: NodeJS.ErrnoException) => error.code ?? 'unknown');
+  if (typeof facts !== 'string' && (facts.isFile() || facts.isFIFO())) return word;
+  const isPath = looksLikeFile.test(word) || /^\S*\/\S*$/.test(word);
+  const isWords = typeof facts === 'string' && /^(ENOENT|ENAMETOOLONG|ENOTDIR)$/.test(facts) && !isPath;
+  if (isWords) return null;
+  const found = typeof facts !== 'string' ? 'it is no file' : facts === 'ENOENT' ? 'there is no such file' : facts;
+  throw new FleetError('not_found', `Cannot read \`${word.slice(0, 200)}\`: ${found}.`, {
+    remedy: 'ralph-fleet submit --help',
+  });
 }
 
 async function pickProject(projects: readonly ProjectView[], named: string | null): Promise<ProjectView> {
