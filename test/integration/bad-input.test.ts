@@ -1,4 +1,4 @@
-import { mkdir, symlink, truncate, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, symlink, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createExec } from '../../src/lib/exec.ts';
@@ -135,7 +135,7 @@ describe('a command line', () => {
   it('of any kind gets an answer: never a stack, never a colour code of its own', async () => {
     await using daemon = await startFakeDaemon({
       fleet: busyFleet,
-      tasks: () => ({ items: busyFleet().tasks, next: null }),
+      tasks: ({ query }) => ({ items: query['project'] ? [] : busyFleet().tasks, next: null }),
       ralphs: () => ({ items: busyFleet().ralphs, next: null }),
       projects: () => ({ items: [project], next: null }),
     });
@@ -159,6 +159,7 @@ describe('a command line', () => {
       [['wait', 'T1', '--timeout', '1e9'], 2],
       [['wait', 'T1', '--for', ''], 2],
       [['tasks', '--state', 'a,b'], 2],
+      [['tasks', '--project', 'nope'], 3],
       [['schema', '__proto__'], 3],
       [['completion', 'constructor'], 2],
       [['help', 'toString'], 2],
@@ -243,6 +244,13 @@ describe('the terminal', () => {
     const lines = (await screen()).split('\n');
     expect(lines[0]).toMatch(/^The fleet is down\./);
     expect(lines.filter((line) => line.includes('RALPH'))).toHaveLength(1);
+  });
+
+  it('with a relative place in its environment gets an error, not a second home', async () => {
+    const run = await shell(`cd '${home.root}'; XDG_STATE_HOME=here ${argv('daemon', 'start')}`);
+    expect(run).toMatchObject({ code: 2, err: expect.stringContaining('`XDG_STATE_HOME` is `here`') });
+    expect(run.err).not.toMatch(/\n\s+at /);
+    await expect(readdir(join(home.root, 'here'))).rejects.toMatchObject({ code: 'ENOENT' });
   });
 
   it('that is none asks nothing and says which flag answers', async () => {
