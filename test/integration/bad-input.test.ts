@@ -4,12 +4,13 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createExec } from '../../src/lib/exec.ts';
 import { cli } from '../fixtures/cli-run.ts';
 import { type FakeDaemon, startFakeDaemon } from '../fixtures/fake-daemon.ts';
-import { ago, busyFleet } from '../fixtures/views.ts';
+import { ago, busyFleet, commit, taskRow } from '../fixtures/views.ts';
 import { type CliHome, createCliHome, nodeFlags } from '../support/cli-home.ts';
 
 // What a person, a script or a bad editor hands in: each gets a clear error and the right exit code, or is handled.
 const exec = createExec();
 const bin = join(import.meta.dirname, '../../src/cli/bin.ts');
+const ended = taskRow('T3', 'ended', { phase: 'merged', state: 'ended' });
 const check = { id: 'test', description: 'test', run: 'npm test', timeoutSeconds: 600 };
 const project = {
   name: 'shop-api',
@@ -170,6 +171,22 @@ describe('a command line', () => {
       expect(run.err).not.toMatch(/\n\s+at /);
       expect(run.err.length).toBeLessThan(2000);
     }
+  });
+
+  it('that removes everything names what is not begun, too, and wants a person', async () => {
+    await using daemon = await startFakeDaemon({
+      tasks: () => ({ items: [taskRow('T1', 'saved'), taskRow('T2', 'not begun'), ended], next: null }),
+      fleetPurge: () => ({
+        purged: false,
+        unmerged: [{ task: 'T1', title: 'saved', phase: 'ready', commit }],
+        paths: [],
+      }),
+    });
+    const run = await cli(daemon, ['purge']);
+    expect(run).toMatchObject({ code: 4, out: '' });
+    expect(run.err).toContain('1 task would be lost with unmerged work');
+    expect(run.err).toContain('1 task not begun would be forgotten: T2\n');
+    expect(daemon.calls.map(({ body }) => body)).not.toContainEqual({ confirmed: true });
   });
 
   it('asks for help of a command in a group too', async () => {
