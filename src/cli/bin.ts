@@ -10,7 +10,18 @@ const { resolvePaths } = await import('../lib/paths.ts');
 const { resourcePath } = await import('../lib/resources.ts');
 const { runCli } = await import('./main.ts');
 
-const paths = resolvePaths();
+const { formatError } = await import('../lib/errors.ts');
+
+function placesOrEnd() {
+  try {
+    return resolvePaths();
+  } catch (error) {
+    process.stderr.write(`✗ ${formatError(error)}\n`);
+    return process.exit(2);
+  }
+}
+
+const paths = placesOrEnd();
 const clock = createSystemClock();
 // What scripts/setup brings (jj) is found also by what this command starts.
 process.env['PATH'] = `${join(paths.tools, 'bin')}${delimiter}${process.env['PATH'] ?? ''}`;

@@ -1,5 +1,5 @@
 import { closeSync, existsSync, fstatSync, mkdirSync, openSync, readSync, statfsSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { ReadyView } from '../contract/daemon-view.ts';
 import { routePaths } from '../contract/route-paths.ts';
@@ -85,8 +85,10 @@ async function startDaemon(deps: EnsureDaemonDeps): Promise<{ pid: number; logFr
   }
   try {
     // The user's whole environment: credentials named in fleet.yaml and the desktop's bus are found there.
+    const named = deps.env['RALPH_FLEET_CONFIG'];
+    const config = named ? { RALPH_FLEET_CONFIG: resolve(named) } : {}; // it runs in another folder
     const env = Object.fromEntries(
-      Object.entries(deps.env).filter((pair): pair is [string, string] => pair[1] !== undefined),
+      Object.entries({ ...deps.env, ...config }).filter((pair): pair is [string, string] => pair[1] !== undefined),
     );
     const argv = [process.execPath, ...daemonFlags, deps.entry ?? daemonEntry()];
     return { pid: spawnDetached(argv, { env, logFd, cwd: '/' }), logFrom };

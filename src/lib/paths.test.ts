@@ -27,6 +27,16 @@ describe('resolvePaths', () => {
     expect(resolvePaths({ HOME: '/tmp/h' }, 0).vms).toBe('/tmp/h/.local/state/ralph-fleet/vms');
   });
 
+  test('a place that is no absolute path is refused: each process would look for it in another folder', () => {
+    for (const name of ['HOME', 'XDG_CONFIG_HOME', 'XDG_STATE_HOME', 'XDG_CACHE_HOME', 'XDG_RUNTIME_DIR'])
+      expect(() => resolvePaths({ HOME: '/h', [name]: './x' }, 1000)).toThrow(
+        `\`${name}\` is \`./x\`, which is no absolute`,
+      );
+    expect(resolvePaths({ HOME: '/h', XDG_STATE_HOME: '', XDG_RUNTIME_DIR: '' }, 1000).state).toBe(
+      '/h/.local/state/ralph-fleet',
+    );
+  });
+
   test('a folder too deep for sockets gets a short one', () => {
     const paths = resolvePaths({ HOME: `/home/${'x'.repeat(90)}` }, 1000);
     expect(`${paths.runtime}/vm-00000000-gateway.sock`.length).toBeLessThan(104);

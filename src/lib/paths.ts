@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { homedir, tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { isAbsolute, join } from 'node:path';
+import { FleetError } from './errors.ts';
 
 /** Every place of ours on the host. Nothing else in the code joins a state path by itself. */
 export interface Paths {
@@ -32,13 +33,14 @@ const rootHomes = ['/root', '/var/root'];
 /**
  * Pure: computes the places from an environment. XDG variables first, then the usual defaults. For root libvirt runs QEMU as
  * a user of its own, who cannot enter root's home: disks, images and sockets (never keys or databases) then stand in the
- * system's folders.
+ * system's folders. Throws `usage` for a place that is no absolute path.
  */
 export function resolvePaths(
   env: Record<string, string | undefined> = process.env,
   uid: number | undefined = process.getuid?.(),
 ): Paths {
-  const home = env['HOME'] ?? homedir();
+  const home = env['HOME'] || homedir();
+  refuseRelative({ ...env, HOME: home });
   const isClosedHome = uid === 0 && rootHomes.includes(home);
   const config = join(env['XDG_CONFIG_HOME'] || join(home, '.config'), 'ralph-fleet');
   const state = join(env['XDG_STATE_HOME'] || join(home, '.local/state'), 'ralph-fleet');
@@ -65,6 +67,17 @@ export function resolvePaths(
     daemonLock: join(state, 'daemon.lock'),
     gatewayLock: join(state, 'gateway.lock'),
   };
+}
+
+/** The daemon and the gateway run in other folders than the command: they would look elsewhere. */
+function refuseRelative(env: Record<string, string | undefined>): void {
+  for (const name of ['HOME', 'XDG_CONFIG_HOME', 'XDG_STATE_HOME', 'XDG_CACHE_HOME', 'XDG_RUNTIME_DIR']) {
+    const value = env[name];
+    if (!value || isAbsolute(value)) continue;
+    throw new FleetError('usage', `\`${name}\` is \`${value.slice(0, 200)}\`, which is no absolute path.`, {
+      remedy: `Set it to one that begins with /, or leave it out: unset ${name}`,
+    });
+  }
 }
 
 /** `/run/user/0` is closed like root's home, and goes away at logout. */

@@ -176,6 +176,23 @@ describe('a state folder of a newer version', () => {
   });
 });
 
+describe('a wrong fleet.yaml', () => {
+  it('stops a start with every problem and where it stands', async () => {
+    await mkdir(home.paths.config, { recursive: true });
+    for (const [text, problem] of [
+      ['version: 1\nvms: {cont: 2}', ':2:7 `vms.cont` is not a known key: did you mean `count`?'],
+      ['version: 1\ndriver: nope', 'There is no driver `nope`.'],
+      ['version: 1\nimage: {agents: [codex]}\nagent: {cli: codex}', '`image.agents` names `codex`'],
+    ] as const) {
+      await writeFile(home.paths.fleetYaml, text);
+      const run = await home.cli('project', 'list');
+      expect(run).toMatchObject({ code: 5, out: '', err: expect.stringContaining(problem) });
+    }
+    await rm(home.paths.fleetYaml);
+    expect((await home.cli('project', 'list')).code).toBe(0);
+  });
+});
+
 describe('two `up --demo` at once', () => {
   it('make one sample project with one task', async () => {
     await home.cli('daemon', 'start');

@@ -1,15 +1,16 @@
-import { mkdir, symlink, truncate, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, symlink, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createExec } from '../../src/lib/exec.ts';
 import { cli } from '../fixtures/cli-run.ts';
 import { type FakeDaemon, startFakeDaemon } from '../fixtures/fake-daemon.ts';
-import { ago, busyFleet } from '../fixtures/views.ts';
+import { ago, busyFleet, commit, taskRow } from '../fixtures/views.ts';
 import { type CliHome, createCliHome, nodeFlags } from '../support/cli-home.ts';
 
 // What a person, a script or a bad editor hands in: each gets a clear error and the right exit code, or is handled.
 const exec = createExec();
 const bin = join(import.meta.dirname, '../../src/cli/bin.ts');
+const ended = taskRow('T3', 'ended', { phase: 'merged', state: 'ended' });
 const check = { id: 'test', description: 'test', run: 'npm test', timeoutSeconds: 600 };
 const project = {
   name: 'shop-api',
@@ -135,7 +136,7 @@ describe('a command line', () => {
   it('of any kind gets an answer: never a stack, never a colour code of its own', async () => {
     await using daemon = await startFakeDaemon({
       fleet: busyFleet,
-      tasks: () => ({ items: busyFleet().tasks, next: null }),
+      tasks: ({ query }) => ({ items: query['project'] ? [] : busyFleet().tasks, next: null }),
       ralphs: () => ({ items: busyFleet().ralphs, next: null }),
       projects: () => ({ items: [project], next: null }),
     });
@@ -159,6 +160,7 @@ describe('a command line', () => {
       [['wait', 'T1', '--timeout', '1e9'], 2],
       [['wait', 'T1', '--for', ''], 2],
       [['tasks', '--state', 'a,b'], 2],
+      [['tasks', '--project', 'nope'], 3],
       [['schema', '__proto__'], 3],
       [['completion', 'constructor'], 2],
       [['help', 'toString'], 2],
@@ -169,6 +171,22 @@ describe('a command line', () => {
       expect(run.err).not.toMatch(/\n\s+at /);
       expect(run.err.length).toBeLessThan(2000);
     }
+  });
+
+  it('that removes everything names what is not begun, too, and wants a person', async () => {
+    await using daemon = await startFakeDaemon({
+      tasks: () => ({ items: [taskRow('T1', 'saved'), taskRow('T2', 'not begun'), ended], next: null }),
+      fleetPurge: () => ({
+        purged: false,
+        unmerged: [{ task: 'T1', title: 'saved', phase: 'ready', commit }],
+        paths: [],
+      }),
+    });
+    const run = await cli(daemon, ['purge']);
+    expect(run).toMatchObject({ code: 4, out: '' });
+    expect(run.err).toContain('1 task would be lost with unmerged work');
+    expect(run.err).toContain('1 task not begun would be forgotten: T2\n');
+    expect(daemon.calls.map(({ body }) => body)).not.toContainEqual({ confirmed: true });
   });
 
   it('asks for help of a command in a group too', async () => {
@@ -243,6 +261,13 @@ describe('the terminal', () => {
     const lines = (await screen()).split('\n');
     expect(lines[0]).toMatch(/^The fleet is down\./);
     expect(lines.filter((line) => line.includes('RALPH'))).toHaveLength(1);
+  });
+
+  it('with a relative place in its environment gets an error, not a second home', async () => {
+    const run = await shell(`cd '${home.root}'; XDG_STATE_HOME=here ${argv('daemon', 'start')}`);
+    expect(run).toMatchObject({ code: 2, err: expect.stringContaining('`XDG_STATE_HOME` is `here`') });
+    expect(run.err).not.toMatch(/\n\s+at /);
+    await expect(readdir(join(home.root, 'here'))).rejects.toMatchObject({ code: 'ENOENT' });
   });
 
   it('that is none asks nothing and says which flag answers', async () => {

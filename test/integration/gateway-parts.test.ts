@@ -74,6 +74,20 @@ describe('the ledger', () => {
     raw.close();
   });
 
+  it('of the version before is brought up to date with its limits', () => {
+    const first = open();
+    first.putLimit('T1', { maxTokens: 5, maxUsd: 1, maxCalls: 7 });
+    first.close();
+    const db = new DatabaseSync(join(folder, 'gas.db'));
+    db.exec('ALTER TABLE limits DROP COLUMN max_calls; PRAGMA user_version = 1');
+    db.close();
+    const second = open();
+    expect(second.limitOf('T1')).toEqual({ maxTokens: 5, maxUsd: 1, maxCalls: null });
+    second.putLimit('T1', { maxTokens: 5, maxUsd: 1, maxCalls: 7 });
+    expect(second.limitOf('T1')?.maxCalls).toBe(7);
+    second.close();
+  });
+
   it('refuses a newer ledger, and what is no ledger', () => {
     open().close();
     const raw = new DatabaseSync(join(folder, 'gas.db'));

@@ -8,6 +8,7 @@ import { projectFile, withoutEffect } from './schema.ts';
 
 /** .ralph/project.yaml -> settings. `files`: the repository's paths, for the protected files where none are named. */
 export function readProjectSettings(source: Source, files: readonly string[]): Read<ProjectSettings> {
+  refuseReplaced(source);
   const parsed = parseYaml(source);
   const file = checkDocument(source, parsed, projectFile);
   const problems: FileProblem[] = [];
@@ -37,4 +38,13 @@ export function readProjectSettings(source: Source, files: readonly string[]): R
     registries: file.registries,
   };
   return { value, warnings };
+}
+
+/** It comes out of git as text: what was no UTF-8 stands there as U+FFFD, and a command with it would be another command. */
+function refuseReplaced({ file, text }: Source): void {
+  const at = text.indexOf('\ufffd');
+  if (at < 0) return;
+  const line = text.slice(0, at).split('\n').length;
+  const col = at - text.lastIndexOf('\n', at);
+  refuseProblems(file, [{ line, col, path: '', message: 'is not UTF-8 text here', remedy: 'save it as UTF-8' }]);
 }

@@ -39,6 +39,14 @@ describe('.ralph/project.yaml', () => {
   });
 });
 
+describe('what came out of git', () => {
+  it('is refused where it was no UTF-8', () => {
+    expect(() => read('version: 1\nchecks: [{id: t, run: "grep caf\ufffd x"}]')).toThrow(
+      /project\.yaml:2:32 is not UTF-8 text here/,
+    );
+  });
+});
+
 describe('propose', () => {
   it('takes setup from the lock file and checks from the scripts', () => {
     const contents = {

@@ -21,6 +21,15 @@ export const purge: CommandSpec = {
         ? 'All work is merged or was never saved.'
         : [`${plural(lines.length, 'task')} would be lost with unmerged work:`, ...lines].join('\n'),
     );
+    const { items } = await context.client.call('tasks');
+    const waiting = items.filter(
+      (task) => task.state !== 'ended' && !would.unmerged.some((one) => one.task === task.id),
+    );
+    if (waiting.length > 0) {
+      const shown = waiting.slice(0, 10).map((task) => task.id);
+      const more = waiting.length > shown.length ? ', …' : '';
+      context.note(`${plural(waiting.length, 'task')} not begun would be forgotten: ${shown.join(', ')}${more}`);
+    }
     context.note(`Would be removed:\n${would.paths.map((path) => `  ${path}`).join('\n')}`);
     if (!(await context.confirm('Remove all of it?', 'ralph-fleet purge --yes'))) {
       context.note('Nothing was changed.');

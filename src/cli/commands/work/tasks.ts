@@ -1,6 +1,7 @@
 import { shownStates } from '../../../domain/states.ts';
 import { FleetError } from '../../../lib/errors.ts';
-import { type CommandSpec, flag, text } from '../../frame/command.ts';
+import { nearest } from '../../../lib/nearest.ts';
+import { type CommandSpec, type Context, flag, text } from '../../frame/command.ts';
 import { renderTasks } from '../../render/lists.ts';
 
 export const tasks: CommandSpec = {
@@ -23,9 +24,19 @@ export const tasks: CommandSpec = {
     await context.needDaemon();
     const project = text(input, 'project');
     const list = await context.client.call('tasks', { query: project === null ? {} : { project } });
+    if (project !== null && list.items.length === 0) await refuseUnknown(context, project);
     const all = flag(input, 'all') || context.globals.json;
     const items = list.items.filter((task) => (wanted ? wanted.includes(task.state) : all || task.state !== 'ended'));
     context.print({ ...list, items }, (look) => renderTasks(items, look));
     return 0;
   },
 };
+
+async function refuseUnknown(context: Context, name: string): Promise<void> {
+  const names = (await context.client.call('projects')).items.map((one) => one.name);
+  if (names.includes(name)) return;
+  const near = nearest(name, names);
+  throw new FleetError('not_found', `There is no project \`${name.slice(0, 60)}\`.`, {
+    remedy: near.length > 0 ? `Did you mean: ${near.join(', ')}?` : 'ralph-fleet project list',
+  });
+}
