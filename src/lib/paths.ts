@@ -6,6 +6,8 @@ import { join } from 'node:path';
 export interface Paths {
   config: string;
   fleetYaml: string;
+  /** The user's own model prices. */
+  prices: string;
   state: string;
   fleetDb: string;
   gasDb: string;
@@ -48,6 +50,7 @@ export function resolvePaths(
   return {
     config,
     fleetYaml: env['RALPH_FLEET_CONFIG'] || join(config, 'fleet.yaml'),
+    prices: join(config, 'prices.json'),
     state,
     fleetDb: join(state, 'fleet.db'),
     gasDb: join(state, 'gas.db'),
