@@ -13,6 +13,7 @@ import {
   head,
 } from '../../test/support/rows.ts';
 import type { Changes } from '../changes/changes.ts';
+import { budgetAt } from '../domain/budget.ts';
 import { evidenceDigest } from '../domain/evidence.ts';
 import type { Task } from '../domain/task.ts';
 import type { TaskDraft } from '../domain/task-draft.ts';
@@ -158,14 +159,14 @@ describe('submit', () => {
     submit(one, { project: null, drafts: [aDraft({ agent: 'claude' }), aDraft({ agent: 'scripted' })] });
   });
 
-  it('limits a task by its own budget, else by fleet.yaml’s', () => {
+  it('limits a task by its own budget, else by what the fleet has when it works', () => {
     const { deps, store } = setup();
     const limits = { iterations: 2, maxTokens: 3, maxUsd: 4, maxCalls: 5, maxDurationMs: 6 };
     submit(deps, { project: null, drafts: [aDraft(), aDraft({ limits })] });
     const { tokens, usd, calls } = config.budget;
-    expect(store.tasks.get('T2')?.limits).toMatchObject({ maxTokens: tokens, maxUsd: usd, maxCalls: calls });
-    expect(store.tasks.get('T2')?.limits.maxDurationMs).toBe(null);
-    expect(store.tasks.get('T3')?.limits).toMatchObject(limits);
+    const at = (id: string) => budgetAt(`task:${id}`, { fleet: config.budget, changes: [], task: store.tasks.get(id) });
+    expect(at('T2')).toMatchObject({ tokens, usd, calls, ms: null });
+    expect(at('T3')).toMatchObject({ tokens: 3, usd: 4, calls: 5, ms: 6 });
   });
 
   it('asks which project when there are several, and refuses an unknown one', () => {

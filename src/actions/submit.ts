@@ -122,18 +122,18 @@ function existing({ store }: ActionDeps, id: string, title: string): string {
   );
 }
 
-/** What a task does not limit itself is limited by the fleet's budget: no task spends without a limit. */
+/** What a task does not limit itself is limited by the fleet's budget (`domain/budget.ts`): no task spends without a limit. */
 function limitsOf({ config }: ActionDeps, draft: TaskDraft): TaskLimits {
-  const { limits, agent, budget } = config();
+  const { limits, agent } = config();
   return {
     iterations: draft.limits.iterations ?? limits.iterationsPerTask,
     uncounted: limits.uncountedPerTask,
     reviewRounds: limits.reviewRounds,
     stagnationAfter: limits.stagnationAfter,
     iterationTimeoutMs: agent.iterationTimeoutMs,
-    maxTokens: draft.limits.maxTokens ?? budget.tokens,
-    maxUsd: draft.limits.maxUsd ?? budget.usd,
-    maxCalls: draft.limits.maxCalls ?? budget.calls,
+    maxTokens: draft.limits.maxTokens,
+    maxUsd: draft.limits.maxUsd,
+    maxCalls: draft.limits.maxCalls,
     maxDurationMs: draft.limits.maxDurationMs,
   };
 }

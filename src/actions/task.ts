@@ -1,4 +1,6 @@
-import { isEnded, type TaskPhase } from '../domain/task.ts';
+import { budgetNode } from '../domain/budget.ts';
+import { lastStop, timeStop, workedMs } from '../domain/budget-stops.ts';
+import { isEnded, type Task, type TaskPhase } from '../domain/task.ts';
 import type { TaskPriority } from '../domain/task-draft.ts';
 import { freshStart } from './approve.ts';
 import { type ActionDeps, type Done, done } from './deps.ts';
@@ -31,7 +33,8 @@ export function resume(deps: ActionDeps, id: string): Done {
   if (!resumable.includes(task.phase)) refuse(task, 'resume', `ralph-fleet why ${id}`);
   const more = task.phase === 'paused' ? {} : freshStart;
   deps.store.tx(() => {
-    deps.store.moveTask(id, 'ready', { ...more, ralph: null });
+    const to = task.phase === 'over_budget' ? tryAgain(deps, task) : 'ready';
+    deps.store.moveTask(id, to, { ...more, ralph: null });
     wantDiskAgain(deps, task.disk);
   });
   return done(`\`${id}\` goes on.`, id);
@@ -43,10 +46,30 @@ export function retry(deps: ActionDeps, id: string): Done {
   const tries: readonly TaskPhase[] = ['failed', 'stalled', 'blocked', 'over_budget'];
   if (!tries.includes(task.phase)) refuse(task, 'retry', `ralph-fleet why ${id}`);
   deps.store.tx(() => {
+    if (task.phase === 'over_budget') tryAgain(deps, task);
     deps.store.moveTask(id, 'ready', { ...freshStart, ralph: null });
     wantDiskAgain(deps, task.disk);
   });
   return done(`\`${id}\` is tried again.`, id);
+}
+
+/** A person's word: its next call may be smaller than the one that was refused. Where its time is up, that is no help. */
+function tryAgain({ store, config, clock }: ActionDeps, task: Task): TaskPhase {
+  const now = clock.now();
+  const rows = { fleet: config().budget, changes: store.budgets.list(), stops: store.stops.list(), now };
+  const last = lastStop(task, rows.stops);
+  const isReview = last?.node === budgetNode('review', task.id);
+  const role = isReview ? 'reviewer' : 'implementer';
+  const worked = workedMs(store.iterations.list('WHERE task = ?', task.id), { task: task.id, role, now });
+  if (timeStop(task, role, worked, rows) !== null) {
+    refuse(
+      task,
+      'resume',
+      `Its time is used up: ralph-fleet budget set ${isReview ? 'review:' : ''}${task.id} --time 2h`,
+    );
+  }
+  for (const kind of ['task', 'review'] as const) store.stops.remove(budgetNode(kind, task.id));
+  return isReview && task.head !== null ? 'reviewing' : 'ready';
 }
 
 /** A failed disk, or the image under it, is built anew. */

@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream';
 import type { ActionDeps, Done } from '../actions/deps.ts';
 import type { ReadyView } from '../contract/daemon-view.ts';
+import type { Level, SpentBy } from '../contract/gateway.ts';
 import type { FileView } from '../contract/task-view.ts';
 import type { FleetConfig } from '../domain/fleet.ts';
 import type { Task } from '../domain/task.ts';
@@ -24,6 +25,8 @@ export interface ApiDeps {
   takeConfig: (config: FleetConfig) => Promise<void>;
   startDemo: () => Promise<void>;
   purge: (confirmed: boolean) => Promise<{ purged: boolean; paths: string[] }>;
+  /** What the gateway says of these levels of the budget tree, and of what one is made; null while it cannot be asked. */
+  budgets: (nodes: readonly string[], one: string | null) => Promise<{ levels: Level[] | null; spent: SpentBy | null }>;
   filesOf: (task: Task) => Promise<FileView[]>;
   diffOf: (task: Task) => Promise<string>;
   /** Whether a task's base still is its branch's tip; null when the checkout cannot be read. */

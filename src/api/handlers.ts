@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import { approve, reject } from '../actions/approve.ts';
+import { findLevel, setBudget } from '../actions/budget.ts';
 import { findTask } from '../actions/find-task.ts';
 import { fleetDown, fleetPause, fleetResume, fleetUp } from '../actions/fleet.ts';
 import { addProject, inspectProject, removeProject } from '../actions/project.ts';
@@ -11,6 +12,7 @@ import type { Response, routes } from '../contract/routes.ts';
 import type { Project } from '../domain/project.ts';
 import { toIso } from '../lib/clock.ts';
 import { FleetError } from '../lib/errors.ts';
+import { budgetNodes, budgetsView } from '../queries/budget-view.ts';
 import { evidenceView } from '../queries/evidence-view.ts';
 import { diskView, fleetView } from '../queries/fleet-view.ts';
 import { taskView } from '../queries/task-view.ts';
@@ -97,6 +99,13 @@ export const handlers: { [N in RouteName]: Handler<N> } = {
   taskRetry: (deps, asked) => retry(deps.actions, id(asked)),
   taskAnswer: (deps, asked) => answer(deps.actions, id(asked), asked.body.answer, asked.body.by),
   taskPrioritize: (deps, asked) => prioritize(deps.actions, id(asked), asked.body.priority),
+  budgets: async (deps, { query }) => {
+    const asked = query.level === undefined ? null : findLevel(deps.actions, query.level);
+    const nodes = budgetNodes(deps.queries, asked);
+    const { levels, spent } = await deps.budgets(nodes, asked);
+    return budgetsView(deps.queries, { nodes, asked, levels, spent });
+  },
+  budgetSet: (deps, { body }) => setBudget(deps.actions, body),
   plan: async (deps) => planView(deps.queries, await deps.look()),
   projects: (deps) =>
     listed(deps.actions.store.projects.list('ORDER BY name').map((project) => projectView(deps, project))),

@@ -80,7 +80,7 @@ export const taskDraft = z.strictObject({
     maxTokens: z.number().positive().nullable(),
     maxUsd: z.number().positive().nullable(),
     maxCalls: z.number().positive().nullable(),
-    maxDurationMs: z.number().positive().nullable().default(null),
+    maxDurationMs: z.number().positive().nullable(),
   }),
 });
 export const taskSubmit = z.strictObject({

@@ -31,6 +31,7 @@ export const fleetConfig = z.strictObject({
     tokens: positive,
     calls: positive,
     warnAt: z.number().gt(0).max(1),
+    reviewShare: z.number().positive().default(0.2),
   }),
   limits: z.strictObject({
     iterationsPerTask: positive,
@@ -49,5 +50,5 @@ export const fleetConfig = z.strictObject({
       z.strictObject({ kind: z.literal('webhook'), url: z.string() }),
     ]),
   ),
-  upstream: z.strictObject({ anthropic: z.string() }),
+  upstream: z.strictObject({ anthropic: z.string(), openai: z.string().default('https://api.openai.com') }),
 }) satisfies z.ZodType<FleetConfig>;

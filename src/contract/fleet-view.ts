@@ -125,7 +125,9 @@ export const budgetView = z.object({
   since: isoTime,
   resetsAt: isoTime.nullable(),
   limit: z.object({ tokens: count, usd: z.number(), calls: count }),
+  /** In the present period; `reserved`: worst cases of the calls that are open. */
   spent,
+  reserved: z.object({ tokens: z.number(), usd: z.number(), calls: z.number() }),
   warnAt: z.number(),
   /** A subscription's usage window, where the provider tells. */
   window: z.object({ usedRatio: z.number(), resetsAt: isoTime.nullable() }).nullable(),

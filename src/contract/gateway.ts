@@ -1,8 +1,9 @@
 import { z } from 'zod';
+import { budgetPeriods, budgetUnits } from '../domain/budget.ts';
 import { registryKinds } from '../domain/registry.ts';
 
 /**
- * What daemon and gateway say to each other over the gateway's unix socket (HTTP, JSON), version 1. The daemon grants; the
+ * What daemon and gateway say to each other over the gateway's unix socket (HTTP, JSON), version 2. The daemon grants; the
  * gateway meters and reports. The gateway goes on without the daemon: grants it has stay valid until they end or expire.
  *
  *   GET    /v1/health                  -> healthSchema
@@ -14,11 +15,13 @@ import { registryKinds } from '../domain/registry.ts';
  *   DELETE /v1/mirrors/:vm             (so does deleting the tunnel)
  *   PUT    /v1/grants/:id              grantSchema: lets one iteration's token spend (idempotent)
  *   DELETE /v1/grants/:id              ends it at once, open streams included
- *   PUT    /v1/limits/:task            taskLimitSchema: the task's plain token and USD limit
+ *   PUT    /v1/budgets                 {budgets: nodeBudgetSchema[]}: limits of levels of the budget tree (idempotent; the
+ *                                      others stay); what is held for want of room is looked at again
+ *   GET    /v1/budgets?node=N&node=M   -> {levels: levelSchema[]}
+ *   GET    /v1/spent?node=N            -> spentSchema: of what a level's present period is made
  *   GET    /v1/settlements?after=SEQ&limit=N  -> {settlements: settlementSchema[], last: SEQ}   (append only, gap-free)
- *   GET    /v1/spend?task=T            -> spendSchema
  */
-export const gatewayVersion = 1;
+export const gatewayVersion = 2;
 
 export const healthSchema = z.object({
   version: z.literal(gatewayVersion),
@@ -62,14 +65,88 @@ export const grantSchema = z.object({
   task: z.string(),
   ralph: z.string(),
   iteration: z.string(),
+  /** Reviews spend from an allowance of their own. */
+  role: z.enum(['implementer', 'reviewer']).default('implementer'),
   expiresAt: z.number(),
 });
 
-export const taskLimitSchema = z.object({
-  maxTokens: z.number().int().positive().nullable(),
-  maxUsd: z.number().positive().nullable(),
-  maxCalls: z.number().int().positive().nullable().default(null),
+const limit = z.number().positive().nullable();
+
+export const nodeBudgetSchema = z.object({
+  /** `fleet`, `project:NAME`, `task:ID`, `review:ID`, `ralph:NAME`. */
+  node: z.string().regex(/^(fleet|(project|task|review|ralph):[\w.@-]{1,200})$/, 'is no level of the budget tree'),
+  per: z.enum(budgetPeriods),
+  /** When the present run began; only `per: run` looks at it. */
+  runSince: z.number().int().nonnegative().default(0),
+  tokens: limit,
+  usd: limit,
+  calls: limit,
+  warnAt: z.number().gt(0).max(1).default(0.8),
 });
+
+const amountsSchema = z.object({ tokens: z.number(), usd: z.number(), calls: z.number() });
+
+/** One level as it stands in its present period. */
+export const levelSchema = z.object({
+  node: z.string(),
+  per: z.enum(budgetPeriods),
+  since: z.number(),
+  /** Null: the period does not end by itself. */
+  until: z.number().nullable(),
+  limit: z.object({ tokens: limit, usd: limit, calls: limit }),
+  settled: amountsSchema,
+  /** Worst cases of the calls that are open. */
+  reserved: amountsSchema,
+  /** Calls that wait for others to end. */
+  held: z.number().int(),
+});
+
+/** Why a call did not go, or went with less: the level, and what it lacks. */
+export const shortfallSchema = z.object({
+  node: z.string(),
+  unit: z.enum(budgetUnits),
+  per: z.enum(budgetPeriods),
+  limit: z.number(),
+  used: z.number(),
+  needed: z.number(),
+  until: z.number().nullable(),
+});
+
+export const warningSchema = z.object({
+  node: z.string(),
+  unit: z.enum(budgetUnits),
+  per: z.enum(budgetPeriods),
+  limit: z.number(),
+  used: z.number(),
+  until: z.number().nullable(),
+});
+
+/**
+ * How a call came to its figures: as the provider said; broke off, and the output is the most that can have been delivered;
+ * at its worst case, since nothing is known; or nothing, since it never went up or the provider refused it.
+ */
+export const countedAs = ['said', 'delivered', 'worst', 'nothing'] as const;
+
+/** `unsettled`: left open by a gateway that died. `says-less`, `says-more`: the provider's figures are not believed, or beyond the worst case. */
+export const settlementFlags = ['unsettled', 'says-less', 'says-more'] as const;
+
+/** What else a settlement tells. */
+export const settlementMore = {
+  role: z.enum(['implementer', 'reviewer']).default('implementer'),
+  counted: z.enum(countedAs).default('said'),
+  flags: z.array(z.enum(settlementFlags)).default([]),
+  /** What was reserved for it. */
+  worst: z.object({ tokens: z.number(), usd: z.number() }).default({ tokens: 0, usd: 0 }),
+  /** The output limit the agent asked for, and the one that went up. */
+  lowered: z.object({ from: z.number(), to: z.number() }).nullable().default(null),
+  heldMs: z.number().default(0),
+  /** For a refusal for a limit. */
+  shortfall: shortfallSchema.nullable().default(null),
+  /** Levels that passed their `warnAt` with this call, once per period. */
+  warnings: z.array(warningSchema).default([]),
+};
+
+export const refusals = ['tokens', 'usd', 'calls', 'held', 'token-unknown', 'token-expired', 'upstream'] as const;
 
 export const settlementSchema = z.object({
   seq: z.number().int(),
@@ -87,11 +164,32 @@ export const settlementSchema = z.object({
   usd: z.number(),
   /** HTTP status the upstream gave; 0 when the connection broke; 402 when the gateway refused for a limit. */
   status: z.number().int(),
-  refused: z.enum(['tokens', 'usd', 'calls', 'token-unknown', 'token-expired', 'upstream']).nullable(),
+  refused: z.enum(refusals).nullable(),
   /** For a usage limit or 429: when it resets, ms since the epoch. */
   retryAt: z.number().nullable(),
   /** False when the model is not in the price table and was priced as the dearest known one. */
   priceKnown: z.boolean().optional(),
+  ...settlementMore,
+});
+
+/** What a level's present period is made of. */
+export const spentSchema = z.object({
+  node: z.string(),
+  rows: z.array(
+    z.object({
+      model: z.string(),
+      counted: z.enum(countedAs),
+      flags: z.array(z.enum(settlementFlags)),
+      calls: z.number().int(),
+      tokens: z.number(),
+      cacheReadTokens: z.number(),
+      usd: z.number(),
+      priceKnown: z.boolean(),
+    }),
+  ),
+  loweredCalls: z.number().int(),
+  heldCalls: z.number().int(),
+  heldMs: z.number(),
 });
 
 export const settlementsSchema = z.object({ settlements: z.array(settlementSchema), last: z.number().int() });
@@ -103,14 +201,14 @@ export const tunnelStateSchema = z.object({
   error: z.string().nullable(),
 });
 
-export const spendSchema = z.object({ tokens: z.number(), usd: z.number(), calls: z.number() });
-
 export type Health = z.infer<typeof healthSchema>;
 export type Tunnel = z.infer<typeof tunnelSchema>;
 export type Mirror = z.infer<typeof mirrorSchema>;
 export type Grant = z.infer<typeof grantSchema>;
-export type TaskLimit = z.infer<typeof taskLimitSchema>;
+export type NodeBudget = z.infer<typeof nodeBudgetSchema>;
+export type Level = z.infer<typeof levelSchema>;
+export type Shortfall = z.infer<typeof shortfallSchema>;
+export type SpentBy = z.infer<typeof spentSchema>;
 export type Settlement = z.infer<typeof settlementSchema>;
 export type Settlements = z.infer<typeof settlementsSchema>;
 export type TunnelState = z.infer<typeof tunnelStateSchema>;
-export type Spend = z.infer<typeof spendSchema>;

@@ -30,6 +30,8 @@ export const routePaths = {
   taskRetry: ['POST', '/v1/tasks/:id/retry'],
   taskAnswer: ['POST', '/v1/tasks/:id/answer'],
   taskPrioritize: ['POST', '/v1/tasks/:id/prioritize'],
+  budgets: ['GET', '/v1/budgets'],
+  budgetSet: ['POST', '/v1/budgets'],
   plan: ['GET', '/v1/plan'],
   projects: ['GET', '/v1/projects'],
   projectInspect: ['POST', '/v1/projects/inspect'],

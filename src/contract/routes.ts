@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import * as actions from './actions.ts';
+import * as budgets from './budgets.ts';
 import { done, listOf } from './common.ts';
 import { readyView, stopping } from './daemon-view.ts';
 import { evidenceView } from './evidence.ts';
@@ -62,6 +63,8 @@ export const routes = {
   taskRetry: post('Lets a failed or stalled task start again.', none, done),
   taskAnswer: post('Answers a question of a Ralph.', actions.taskAnswer, done),
   taskPrioritize: post('Changes its place in the queue.', actions.taskPrioritize, done),
+  budgets: get('The budget tree: limits, what was spent, what is left.', budgets.budgetsView, budgets.budgetsQuery),
+  budgetSet: post('Sets limits at one level of the budget tree.', budgets.budgetSet, done),
   plan: get('What the next pass would do.', planView),
   projects: get('The registered repositories.', listOf(actions.projectView)),
   projectInspect: post('Looks at a checkout, changes nothing.', actions.projectInspect, actions.projectInspection),

@@ -8,8 +8,8 @@ import { resolvePaths } from '../lib/paths.ts';
 import { makeFolders } from './folders.ts';
 
 /**
- * The gateway process. Its credential comes from ANTHROPIC_API_KEY, or from the file that ANTHROPIC_API_KEY_FILE names; it is
- * never an argument. SIGTERM or SIGINT: open streams may end by themselves until the deadline; a second one ends them.
+ * The gateway process. Its credentials come from ANTHROPIC_API_KEY and OPENAI_API_KEY, or from the files that
+ * ANTHROPIC_API_KEY_FILE and OPENAI_API_KEY_FILE name; they are never arguments. SIGTERM or SIGINT: open streams may end by themselves until the deadline; a second one ends them.
  */
 const drainMs = 60_000;
 const alreadyRunningExit = 4;
@@ -17,16 +17,22 @@ const alreadyRunningExit = 4;
 async function main(): Promise<void> {
   process.umask(0o077); // ledger, lock and socket are this user's alone
   const { values } = parseArgs({
-    options: { upstream: { type: 'string' }, 'guest-socket': { type: 'string' } },
+    options: {
+      upstream: { type: 'string' },
+      'openai-upstream': { type: 'string' },
+      'guest-socket': { type: 'string' },
+    },
   });
   const { env } = process;
-  const file = env['ANTHROPIC_API_KEY_FILE'];
-  const source = file
-    ? ({ from: 'file', path: file } as const)
-    : ({ from: 'env', value: env['ANTHROPIC_API_KEY'] } as const);
-  const credential = createCredential(source, () => log);
-  const log = createLog({ destination: { write: (line) => standardOutput.write(credential.hide(line)) } });
-  delete env['ANTHROPIC_API_KEY']; // nothing this process may ever start shall inherit it
+  const take = (provider: string) => {
+    const file = env[`${provider}_API_KEY_FILE`];
+    const value = env[`${provider}_API_KEY`];
+    delete env[`${provider}_API_KEY`]; // nothing this process may ever start shall inherit it
+    return createCredential(file ? { from: 'file', path: file } : { from: 'env', value }, () => log);
+  };
+  const credentials = { anthropic: take('ANTHROPIC'), openai: take('OPENAI') };
+  const hide = (line: string) => Object.values(credentials).reduce((text, it) => it.hide(text), line);
+  const log = createLog({ destination: { write: (line) => standardOutput.write(hide(line)) } });
   try {
     const paths = resolvePaths(env);
     await makeFolders(paths);
@@ -34,9 +40,13 @@ async function main(): Promise<void> {
       paths,
       log,
       clock: createSystemClock(),
-      credential,
-      upstream: values.upstream ?? env['ANTHROPIC_UPSTREAM'] ?? defaultUpstream,
+      credentials,
+      upstream: {
+        anthropic: values.upstream ?? env['ANTHROPIC_UPSTREAM'] ?? defaultUpstream.anthropic,
+        openai: values['openai-upstream'] ?? env['OPENAI_UPSTREAM'] ?? defaultUpstream.openai,
+      },
       guestSocket: values['guest-socket'] ?? defaultGuestSocket,
+      timeZone: Intl.DateTimeFormat().resolvedOptions().timeZone,
     });
     let closing = false;
     const stop = (signal: string) => {

@@ -1,6 +1,7 @@
 import { closeSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { Level, Settlement, SpentBy } from '../contract/gateway.ts';
 import type { FleetConfig } from '../domain/fleet.ts';
 import { createGatewayClient, type GatewayClient } from '../gateway/client.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -9,7 +10,7 @@ import { FleetError, isFleetError } from '../lib/errors.ts';
 import { baseEnvironment, networkEnvironment, spawnDetached } from '../lib/exec.ts';
 import type { Log } from '../lib/log.ts';
 import type { Paths } from '../lib/paths.ts';
-import type { GatewayPort } from '../loop/ports.ts';
+import type { GatewayPort, SettledCall } from '../loop/ports.ts';
 import type { FindRegistry } from './registries.ts';
 
 export interface GatewayProcessDeps {
@@ -30,6 +31,8 @@ export interface GatewayProcess {
   port: GatewayPort;
   /** Starts it unless one answers. */
   ensure(): Promise<void>;
+  /** For `budget show`; nulls while it cannot be asked. */
+  budgets(nodes: readonly string[], one: string | null): Promise<{ levels: Level[] | null; spent: SpentBy | null }>;
   /** For `purge` only. */
   end(): Promise<void>;
 }
@@ -58,6 +61,15 @@ export function createGatewayProcess(deps: GatewayProcessDeps): GatewayProcess {
 
   return {
     ensure,
+    async budgets(nodes, one) {
+      try {
+        const spent = one === null ? null : await client.spentBy(one);
+        return { levels: await levelsOf(client, nodes), spent };
+      } catch (error) {
+        deps.log.warn({ err: error }, 'the gateway could not be asked for budgets');
+        return { levels: null, spent: null };
+      }
+    },
     async end() {
       const health = await client.health().catch(() => null);
       if (health === null) return;
@@ -78,20 +90,40 @@ export function createGatewayProcess(deps: GatewayProcessDeps): GatewayProcess {
       grant: ({ token, iteration, ...grant }) =>
         withGateway(() => client.putGrant(iteration, { ...grant, iteration, tokenHash: sha256(token) })),
       revoke: (iteration) => withGateway(() => client.deleteGrant(iteration)),
-      limitTask: (task, limit) => withGateway(() => client.putLimit(task, limit)),
+      setBudgets: (budgets) => withGateway(() => client.putBudgets(budgets)),
+      levels: (nodes) => levelsOf(client, nodes),
       settlements: async (after, limit) => {
         const { settlements } = await client.settlements(after, limit);
-        return settlements.map((call) => ({
-          seq: call.seq,
-          task: call.task,
-          iteration: call.iteration,
-          tokens: call.inputTokens + call.cacheWriteTokens + call.outputTokens,
-          usd: call.usd,
-          refused: call.refused,
-          retryAt: call.retryAt,
-        }));
+        return settlements.map(settledCall);
       },
     },
+  };
+}
+
+/** A query has room for so many names. */
+async function levelsOf(client: GatewayClient, nodes: readonly string[]): Promise<Level[]> {
+  const levels: Level[] = [];
+  for (let at = 0; at < nodes.length; at += 200) levels.push(...(await client.levels(nodes.slice(at, at + 200))));
+  return levels;
+}
+
+function settledCall(call: Settlement): SettledCall {
+  const { seq, task, iteration, model, usd, refused, retryAt, shortfall, warnings, flags } = call;
+  const isCall = refused === null || (refused === 'upstream' && (call.status !== 0 || call.counted !== 'nothing'));
+  const tokens = call.inputTokens + call.cacheWriteTokens + call.outputTokens;
+  return {
+    seq,
+    task,
+    iteration,
+    model,
+    usd,
+    refused,
+    retryAt,
+    shortfall,
+    warnings,
+    flags,
+    tokens,
+    calls: isCall ? 1 : 0,
   };
 }
 
@@ -120,16 +152,20 @@ async function start(deps: GatewayProcessDeps, client: GatewayClient): Promise<v
   });
 }
 
-/** The credential reaches the gateway through its environment or a file it reads itself: never through an argument. */
+/** Credentials reach the gateway through its environment or files it reads itself: never through an argument. */
 function environment({ config, env }: GatewayProcessDeps): Record<string, string> {
   const child: Record<string, string> = {
     ...baseEnvironment(env),
     ...networkEnvironment(env),
     ANTHROPIC_UPSTREAM: config().upstream.anthropic,
+    OPENAI_UPSTREAM: config().upstream.openai,
   };
-  const from = config().credentials['anthropic'] ?? { from: 'env' as const, name: 'ANTHROPIC_API_KEY' };
-  if (from.from === 'file') child['ANTHROPIC_API_KEY_FILE'] = from.name;
-  else if (env[from.name] !== undefined) child['ANTHROPIC_API_KEY'] = env[from.name] ?? '';
+  for (const provider of ['anthropic', 'openai']) {
+    const name = `${provider.toUpperCase()}_API_KEY`;
+    const from = config().credentials[provider] ?? { from: 'env' as const, name };
+    if (from.from === 'file') child[`${name}_FILE`] = from.name;
+    else if (env[from.name] !== undefined) child[name] = env[from.name] ?? '';
+  }
   return child;
 }
 

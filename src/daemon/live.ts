@@ -27,6 +27,7 @@ export function createLive(deps: LiveDeps): Live {
       return last === null ? null : { at: last.at, waits: last.plan.waits };
     },
     problems: createProblems(deps),
+    fleetLevel: () => deps.control().fleetLevel(),
     doing: deps.doing,
   };
 }

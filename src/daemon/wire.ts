@@ -169,6 +169,7 @@ export async function wire(deps: WireDeps): Promise<Wired> {
       deps.end(folders);
       return { purged: true, paths: folders };
     },
+    budgets: gateway.budgets,
     filesOf,
     diffOf: async (task) =>
       task.head === null || task.base === null ? '' : changes.diff(task.project, task.base, task.head),

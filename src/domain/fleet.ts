@@ -1,3 +1,4 @@
+import type { FleetBudget } from './budget.ts';
 import type { VmSize } from './vm.ts';
 
 export type Wall = 'device' | 'process' | 'guest';
@@ -11,7 +12,7 @@ export interface FleetConfig {
   vms: { count: number | 'auto'; size: VmSize; warm: number };
   roles: { implementer: number; reviewer: number };
   agent: { cli: string; model: string | null; maxTurns: number; iterationTimeoutMs: number };
-  budget: { per: 'run' | 'day' | 'month' | 'total'; usd: number; tokens: number; calls: number; warnAt: number };
+  budget: FleetBudget;
   limits: {
     iterationsPerTask: number;
     uncountedPerTask: number;
@@ -24,7 +25,7 @@ export interface FleetConfig {
   review: { required: boolean; allowNonInteractive: boolean };
   integrate: { mode: 'branch' | 'pr' };
   notify: NotifyChannel[];
-  upstream: { anthropic: string };
+  upstream: { anthropic: string; openai: string };
 }
 
 export type NotifyChannel = { kind: 'terminal' } | { kind: 'desktop' } | { kind: 'webhook'; url: string };

@@ -1,3 +1,6 @@
+import { fleetNode } from './budget.ts';
+import { type BudgetRows, stopAmong } from './budget-stops.ts';
+import { sayStop } from './budget-words.ts';
 import type { InboxSnapshot } from './inbox.ts';
 import type { Iteration } from './iteration.ts';
 import type { Review } from './review.ts';
@@ -10,6 +13,7 @@ export interface InboxRows {
   iterations: readonly Iteration[];
   reviews: readonly Review[];
   reviewsWaiting: number;
+  budget: Omit<BudgetRows, 'now'>;
   problems: InboxSnapshot['problems'];
 }
 
@@ -17,7 +21,7 @@ export function toInboxSnapshot(rows: InboxRows): InboxSnapshot {
   return {
     now: rows.now,
     reviewsWaitingLimit: rows.reviewsWaiting,
-    budgetGone: null,
+    budgetGone: budgetGone(rows),
     problems: rows.problems,
     tasks: rows.tasks.map((task) => ({
       id: task.id,
@@ -44,6 +48,12 @@ export function toInboxSnapshot(rows: InboxRows): InboxSnapshot {
         .map((other) => other.id),
     })),
   };
+}
+
+/** The fleet's own budget: one item for all that stand still. */
+function budgetGone({ budget, now }: InboxRows): InboxSnapshot['budgetGone'] {
+  const stop = stopAmong([fleetNode], null, { ...budget, now });
+  return stop === null ? null : { since: stop.at, text: sayStop(stop), until: stop.until };
 }
 
 function questionOf(rows: InboxRows, task: Task): InboxSnapshot['tasks'][number]['question'] {

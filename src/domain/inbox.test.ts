@@ -49,7 +49,7 @@ describe('inbox', () => {
   it('puts what blocks everything first, then the oldest', () => {
     const old = task('T1', { since: now - 9_000_000 });
     const young = task('T2', { since: now - 1000 });
-    const gone = { since: now, text: '$20 of $20 today' };
+    const gone = { since: now, text: '$20 of $20 today', until: null };
     const items = inbox(snapshot([young, old], { budgetGone: gone }));
     expect(items.map((i) => i.subject.task)).toEqual([null, 'T1', 'T2']);
     expect(items[1]?.ageClass).toBe('waiting');

@@ -14,7 +14,7 @@ export interface InboxSnapshot {
   /** Number of reviews that may wait for the person before everything stands still. */
   reviewsWaitingLimit: number;
   /** Set while the fleet's own budget is gone: since when, and what of it. */
-  budgetGone: { since: number; text: string } | null;
+  budgetGone: { since: number; text: string; until: number | null } | null;
   problems: {
     id: string;
     what: string;
@@ -48,7 +48,9 @@ const overdueAfterMs = 8 * 3_600_000;
 export function inbox(snapshot: InboxSnapshot): InboxItem[] {
   const waiting = snapshot.tasks.filter((task) => task.phase === 'awaiting_approval').length;
   const everythingWaits = waiting > 0 && waiting >= snapshot.reviewsWaitingLimit;
-  const items = snapshot.tasks.flatMap((task) => taskItem(task, everythingWaits, snapshot.now) ?? []);
+  // Where the whole fleet stands still for want of money, one item says so for every task.
+  const shown = snapshot.tasks.filter((task) => snapshot.budgetGone === null || task.phase !== 'over_budget');
+  const items = shown.flatMap((task) => taskItem(task, everythingWaits, snapshot.now) ?? []);
   if (snapshot.budgetGone) items.push(budgetItem(snapshot.budgetGone, snapshot.now));
   for (const problem of snapshot.problems) {
     if (problem.severity === 'error') items.push(problemItem(problem, snapshot.now));
@@ -93,7 +95,7 @@ function taskItem(task: InboxTask, everythingWaits: boolean, now: number): Inbox
         why: task.reason ?? 'its budget is gone',
         severity,
         actions: [
-          action('p', 'go on after raising the limit', `ralph-fleet task resume ${task.id}`, 'yes'),
+          action('p', 'raise the limit, and it goes on', `ralph-fleet budget set ${task.id} --usd N`, 'yes'),
           action('X', 'cancel', `ralph-fleet task cancel ${task.id}`, 'type-id'),
         ],
       });
@@ -155,14 +157,14 @@ function item(task: InboxTask, now: number, draft: Draft): InboxItem {
   };
 }
 
-function budgetItem(gone: { since: number; text: string }, now: number): InboxItem {
-  const command = 'ralph-fleet up';
+function budgetItem(gone: NonNullable<InboxSnapshot['budgetGone']>, now: number): InboxItem {
+  const command = 'ralph-fleet budget set fleet --usd N';
   return {
     id: `decide-budget:fleet:${gone.since}`,
     kind: 'decide-budget',
     subject: { task: null, ralph: null, vm: null, project: null },
     title: 'the fleet has spent its budget',
-    why: gone.text,
+    why: gone.until === null ? gone.text : `${gone.text}; goes on at ${toIso(gone.until)}`,
     since: toIso(gone.since),
     ageClass: ageClass(now - gone.since),
     actions: [action('b', 'raise `budget` in fleet.yaml, then', command, 'yes')],

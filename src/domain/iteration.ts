@@ -23,18 +23,6 @@ export function countsAsAttempt(outcome: IterationOutcome): boolean {
   return outcome !== 'rate_limited' && outcome !== 'over_budget' && outcome !== 'infra';
 }
 
-/** Milliseconds implementers may still work on a task; null where it sets no such limit. */
-export function timeLeft(
-  task: { id: string; limits: { maxDurationMs?: number | null } },
-  iterations: readonly Pick<Iteration, 'task' | 'role' | 'startedAt' | 'endedAt'>[],
-  now: number,
-): number | null {
-  const limit = task.limits.maxDurationMs ?? null;
-  if (limit === null) return null;
-  const own = iterations.filter((it) => it.task === task.id && it.role === 'implementer');
-  return limit - own.reduce((sum, it) => sum + Math.max(0, (it.endedAt ?? now) - it.startedAt), 0);
-}
-
 export type RalphRole = 'implementer' | 'reviewer';
 
 export interface Iteration {

@@ -19,7 +19,6 @@ export interface TaskDraft {
     maxTokens: number | null;
     maxUsd: number | null;
     maxCalls: number | null;
-    /** How long implementers may work on it, all iterations together. */
     maxDurationMs: number | null;
   };
 }

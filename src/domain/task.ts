@@ -10,6 +10,7 @@ import type { TaskPriority } from './task-draft.ts';
  *                                              |   +--- notes --+------------+---------------+----------------+
  *                                              v
  *   parked: paused · needs_input · rate_limited(until) · over_budget · stalled · blocked(reason); each goes back to `ready`
+ *           (over_budget, where a review ran out of it, to `reviewing`)
  *   ends:   merged · closed · failed(reason) · cancelled
  *
  * Completion is looked at before limits. A parked task keeps its saved work (`head`) and its counters.
@@ -46,7 +47,7 @@ const parks = parkedPhases;
 export const taskTransitions: Transitions<TaskPhase> = {
   draft: ['waiting', 'ready', 'cancelled'],
   waiting: ['ready', 'paused', 'blocked', 'cancelled', 'failed'],
-  ready: ['waiting', 'claimed', 'paused', 'cancelled', 'failed', 'blocked'],
+  ready: ['waiting', 'claimed', 'paused', 'over_budget', 'cancelled', 'failed', 'blocked'],
   claimed: ['ready', 'implementing', 'paused', 'cancelled', 'failed', 'blocked'],
   implementing: ['ready', 'verifying', ...parks, 'cancelled', 'failed'],
   verifying: [
@@ -68,7 +69,7 @@ export const taskTransitions: Transitions<TaskPhase> = {
   paused: ['ready', 'waiting', 'awaiting_approval', 'cancelled'],
   needs_input: ['ready', 'cancelled', 'paused'],
   rate_limited: ['ready', 'cancelled', 'paused'],
-  over_budget: ['ready', 'cancelled', 'paused'],
+  over_budget: ['ready', 'reviewing', 'cancelled', 'paused'],
   stalled: ['ready', 'cancelled', 'paused'],
   blocked: ['ready', 'cancelled', 'paused'],
   failed: ['ready', 'cancelled'],
@@ -93,11 +94,11 @@ export interface TaskLimits {
   /** Iterations without a change of tree and check results. */
   stagnationAfter: number;
   iterationTimeoutMs: number;
-  /** Spend limits of the whole task, enforced by the gateway; null = the fleet's own limit only. */
+  /** Spend limits of the whole task (`budget.ts`); null = as much as the fleet has for one period. */
   maxTokens: number | null;
   maxUsd: number | null;
   maxCalls: number | null;
-  /** How long implementers may work on it, all iterations together; null = as long as the other limits allow. */
+  /** Time its agents may work; null = no limit but that on iterations. */
   maxDurationMs: number | null;
 }
 

@@ -1,15 +1,17 @@
 import { Agent, request } from 'undici';
 import { z } from 'zod';
 import {
-  type Grant,
+  type grantSchema,
   type Health,
   healthSchema,
+  type Level,
+  levelSchema,
   type Mirror,
+  type nodeBudgetSchema,
   type Settlements,
-  type Spend,
+  type SpentBy,
   settlementsSchema,
-  spendSchema,
-  type TaskLimit,
+  spentSchema,
   type Tunnel,
   type TunnelState,
   tunnelStateSchema,
@@ -24,12 +26,14 @@ export interface GatewayClient {
   tunnels(): Promise<TunnelState[]>;
   putMirror(vm: string, mirror: Mirror): Promise<void>;
   deleteMirror(vm: string): Promise<void>;
-  putGrant(id: string, grant: Grant): Promise<void>;
+  putGrant(id: string, grant: z.input<typeof grantSchema>): Promise<void>;
   deleteGrant(id: string): Promise<void>;
-  putLimit(task: string, limit: TaskLimit): Promise<void>;
+  putBudgets(budgets: readonly z.input<typeof nodeBudgetSchema>[]): Promise<void>;
+  /** These levels of the budget tree as they stand in their present periods. */
+  levels(nodes: readonly string[]): Promise<Level[]>;
+  spentBy(node: string): Promise<SpentBy>;
   /** Settlements with a higher seq than `after`, oldest first, and the highest seq there is. */
   settlements(after: number, limit?: number): Promise<Settlements>;
-  spend(task: string): Promise<Spend>;
   close(): Promise<void>;
 }
 
@@ -98,10 +102,15 @@ export function createGatewayClient(socketPath: string): GatewayClient {
     deleteMirror: async (vm) => void (await ask('DELETE', at('mirrors', vm), doneSchema)),
     putGrant: async (id, grant) => void (await ask('PUT', at('grants', id), doneSchema, grant)),
     deleteGrant: async (id) => void (await ask('DELETE', at('grants', id), doneSchema)),
-    putLimit: async (task, limit) => void (await ask('PUT', at('limits', task), doneSchema, limit)),
+    putBudgets: async (budgets) => void (await ask('PUT', '/v1/budgets', doneSchema, { budgets })),
+    levels: async (nodes) => {
+      if (nodes.length === 0) return [];
+      const query = nodes.map((node) => `node=${encodeURIComponent(node)}`).join('&');
+      return (await ask('GET', `/v1/budgets?${query}`, z.object({ levels: z.array(levelSchema) }))).levels;
+    },
+    spentBy: (node) => ask('GET', `/v1/spent?node=${encodeURIComponent(node)}`, spentSchema),
     settlements: (after, limit = 1000) =>
       ask('GET', `/v1/settlements?after=${after}&limit=${limit}`, settlementsSchema),
-    spend: (task) => ask('GET', `/v1/spend?task=${encodeURIComponent(task)}`, spendSchema),
     close: () => agent.close(),
   };
 }

@@ -6,14 +6,16 @@ import {
   grantSchema,
   type Health,
   mirrorSchema,
-  taskLimitSchema,
+  nodeBudgetSchema,
   tunnelSchema,
 } from '../contract/gateway.ts';
 import type { Clock } from '../lib/clock.ts';
 import { asFleetError, type ErrorKind, FleetError } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
+import type { Api } from './apis.ts';
+import type { Gate } from './budget/gate.ts';
 import type { Credential } from './credentials.ts';
-import type { Ledger } from './ledger.ts';
+import type { Ledger } from './ledger/ledger.ts';
 import type { ModelProxy } from './proxy.ts';
 import type { RegistryMirror } from './registry-mirror.ts';
 import type { Tunnels } from './tunnels.ts';
@@ -21,10 +23,11 @@ import type { Tunnels } from './tunnels.ts';
 /** The daemon's side of the gateway: `src/contract/gateway.ts` over a unix socket that only this user may open. */
 export interface ControlDeps {
   ledger: Ledger;
+  gate: Gate;
   tunnels: Tunnels;
   proxy: ModelProxy;
   mirror: RegistryMirror;
-  credential: Credential;
+  credentials: Readonly<Record<Api['provider'], Credential>>;
   clock: Clock;
   log: Log;
 }
@@ -34,6 +37,7 @@ const pageSchema = z.object({
   after: z.coerce.number().int().nonnegative().default(0),
   limit: z.coerce.number().int().min(1).max(10_000).default(1000),
 });
+const nodeName = nodeBudgetSchema.shape.node;
 const statusOf: Readonly<Record<ErrorKind, number>> = { user: 400, conflict: 409, transient: 503, bug: 500 };
 
 /** The folder must exist and the caller must hold the gateway's lock: what lies at `path` is removed. */
@@ -54,20 +58,20 @@ export async function listenControl(deps: ControlDeps, path: string): Promise<{ 
 }
 
 function addRoutes(app: FastifyInstance, deps: ControlDeps): void {
-  const { ledger, tunnels, proxy, mirror, credential, clock } = deps;
+  const { ledger, gate, tunnels, proxy, mirror, credentials, clock } = deps;
   const since = clock.now();
   const done = { ok: true };
   const param = (request: { params: unknown }, key: string) =>
     z.object({ [key]: name }).parse(request.params)[key] ?? '';
 
   app.get('/v1/health', async (): Promise<Health> => {
-    const key = await credential.read();
+    const keys = await Promise.all(Object.values(credentials).map((it) => it.read()));
     return {
       version: gatewayVersion,
       pid: process.pid,
       since,
       openStreams: proxy.openStreams(),
-      credential: key === null ? 'missing' : 'present',
+      credential: keys.every((key) => key === null) ? 'missing' : 'present',
     };
   });
   app.put('/v1/tunnels/:vm', async (request) => {
@@ -103,15 +107,23 @@ function addRoutes(app: FastifyInstance, deps: ControlDeps): void {
     proxy.endCalls(id);
     return done;
   });
-  app.put('/v1/limits/:task', async (request) => {
-    ledger.putLimit(param(request, 'task'), taskLimitSchema.parse(request.body));
+  app.put('/v1/budgets', async (request) => {
+    ledger.putBudgets(z.object({ budgets: z.array(nodeBudgetSchema).max(10_000) }).parse(request.body).budgets);
+    gate.changed();
     return done;
+  });
+  app.get('/v1/budgets', async (request) => {
+    const { node } = z.object({ node: z.union([z.array(nodeName).max(1000), nodeName]) }).parse(request.query);
+    const levels = ledger.levels([node].flat(), clock.now());
+    return { levels: levels.map((level) => ({ ...level, held: gate.heldAt(level.node) })) };
+  });
+  app.get('/v1/spent', async (request) => {
+    return ledger.spentBy(z.object({ node: nodeName }).parse(request.query).node, clock.now());
   });
   app.get('/v1/settlements', async (request) => {
     const { after, limit } = pageSchema.parse(request.query);
     return ledger.settlements(after, limit);
   });
-  app.get('/v1/spend', async (request) => ledger.spendOf(z.object({ task: name }).parse(request.query).task));
   app.setNotFoundHandler((request) => {
     throw new FleetError('not_found', `The gateway has no \`${request.method} ${request.url.slice(0, 100)}\`.`);
   });

@@ -5,54 +5,57 @@ import { type Dispatcher, request } from 'undici';
 import type { Clock } from '../lib/clock.ts';
 import { isAbort } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
-import { whoOf } from './admission.ts';
+import type { Api } from './apis.ts';
+import type { Gate } from './budget/gate.ts';
 import { type Headers, requestHeaders, responseHeaders, retryAtOf } from './headers.ts';
-import { type Amounts, type Ledger, noAmounts, type OpenGrant } from './ledger.ts';
-import { priceOf } from './prices.ts';
-import { createUsageMeter, requestedModel, type UsageMeter } from './usage.ts';
+import type { Ledger, OpenGrant } from './ledger/ledger.ts';
+import { countCall, type Reserved } from './meter/counted.ts';
+import { createMeter, type Meter } from './meter/meter.ts';
+import type { Prices } from './meter/prices.ts';
 
 export interface Upstream {
-  /** Without a trailing slash. */
-  url: string;
+  /** Base URL of each provider, without a trailing slash. */
+  urls: Readonly<Record<Api['provider'], string>>;
   dispatcher: Dispatcher;
 }
 
 export interface ForwardDeps {
   ledger: Ledger;
+  gate: Gate;
   upstream: Upstream;
   clock: Clock;
   log: Log;
 }
 
+/** A request on its way up. */
 export interface Call {
   grant: OpenGrant;
+  api: Api;
   key: string;
   /** Path and query, both checked. */
   path: string;
-  /** False for what costs nothing (count_tokens). */
-  metered: boolean;
-  /** Ends the call: the client is gone, the grant was ended, the gateway must stop. */
+  /** Ends the call: the client is gone, the grant is over, the gateway must stop. */
   signal: AbortSignal;
+  /** Null for what costs nothing (count_tokens), which is passed through as it comes. */
+  metered: { bytes: Buffer; reservation: number; reserved: Reserved; prices: Prices; release(): void } | null;
 }
 
-/** A model's name stands at the beginning of a request; more than this is not held to find it. */
-const maxSniffBytes = 4 * 1024 * 1024;
-
 /**
- * One call: bytes up, bytes down, both as they come and only as fast as the slower side takes them; usage is read on the
- * side. It is settled once, before its last byte goes down, so that the next call already meets the new total; when either
- * side breaks off, what was seen is settled. Throws what broke the upstream before it answered.
+ * One call: bytes up, bytes down, both only as fast as the slower side takes them; usage is read on the side. It is settled once,
+ * before its last byte goes down, so that the next call already meets the new total; when either side breaks off, what is then
+ * known is settled. Throws what broke the upstream before it answered.
  */
 export async function forward(deps: ForwardDeps, call: Call, req: IncomingMessage, res: ServerResponse): Promise<void> {
   const book = openBook(deps, call);
   try {
-    const answer = await request(`${deps.upstream.url}${call.path}`, {
+    const answer = await request(`${deps.upstream.urls[call.api.provider]}${call.path}`, {
       method: 'POST',
-      headers: upHeaders(req, call.key),
-      body: Readable.from(sniffed(req, book.asked)),
+      headers: upHeaders(req, call),
+      body: Readable.from(upBody(req, call, book)),
       dispatcher: deps.upstream.dispatcher,
       signal: call.signal,
     });
+    call.metered?.release();
     const down = downHeaders(answer.statusCode, answer.headers);
     const retryAt = retryAtOf(answer.statusCode, answer.headers, deps.clock.now());
     book.answered(answer.statusCode, retryAt, down['content-type'] ?? '');
@@ -67,12 +70,15 @@ export async function forward(deps: ForwardDeps, call: Call, req: IncomingMessag
     if (!isAbort(error)) deps.log.warn({ grant: call.grant.id, err: String(error) }, 'call broke off');
     res.destroy();
   } finally {
+    call.metered?.release();
     book.settle();
   }
 }
 
-function upHeaders(req: IncomingMessage, key: string): Headers {
-  return { ...requestHeaders(req.headers), 'accept-encoding': 'identity', 'x-api-key': key };
+function upHeaders(req: IncomingMessage, { key, api, metered: it }: Call): Headers {
+  const headers: Headers = { ...requestHeaders(req.headers), 'accept-encoding': 'identity' };
+  if (it !== null) headers['content-length'] = String(it.bytes.length);
+  return api.provider === 'openai' ? { ...headers, authorization: `Bearer ${key}` } : { ...headers, 'x-api-key': key };
 }
 
 function downHeaders(status: number, from: IncomingMessage['headers']): Headers {
@@ -81,18 +87,15 @@ function downHeaders(status: number, from: IncomingMessage['headers']): Headers 
   return status === 401 || status === 403 ? { ...headers, 'x-should-retry': 'false' } : headers;
 }
 
-async function* sniffed(req: IncomingMessage, onModel: (model: string) => void): AsyncGenerator<Buffer> {
-  let pieces: Buffer[] | null = [];
-  let held = 0;
-  // The request outlives a refused upload: its connection must still carry the answer.
-  for await (const chunk of req.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
-    held += chunk.length;
-    if (held > maxSniffBytes) pieces = null;
-    pieces?.push(chunk);
-    yield chunk;
+/** What is taken from here may have left the host. */
+async function* upBody(req: IncomingMessage, { metered: it }: Call, book: Book): AsyncGenerator<Buffer> {
+  if (it === null) {
+    // The request outlives a refused upload: its connection must still carry the answer.
+    yield* req.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>;
+    return;
   }
-  const model = pieces === null ? null : requestedModel(Buffer.concat(pieces).toString('utf8'));
-  if (model !== null) onModel(model);
+  book.sent();
+  yield it.bytes;
 }
 
 /** Keeps one piece back, so that the call is settled before the client can know that the answer is complete. */
@@ -115,7 +118,7 @@ async function* metered(body: AsyncIterable<Buffer>, book: Book, signal: AbortSi
 }
 
 interface Book {
-  asked(model: string): void;
+  sent(): void;
   answered(status: number, retryAt: number | null, contentType: string): void;
   /** True when this piece ends the answer; the call is then settled. */
   push(chunk: Uint8Array): boolean;
@@ -126,54 +129,45 @@ interface Book {
 }
 
 /** What is known of one call, and its way into the ledger. */
-function openBook(deps: ForwardDeps, call: Call): Book {
-  const { ledger, clock, log } = deps;
-  const id = call.metered ? ledger.openCall(whoOf(call.grant), clock.now(), '') : null;
-  let meter: UsageMeter | null = null;
-  let model = '';
-  let end = { status: 0, retryAt: null as number | null, isBroken: false };
-  let isNoted = false;
+function openBook({ ledger, gate, clock, log }: ForwardDeps, { api, metered: call }: Call): Book {
+  let meter: Meter | null = null;
+  const end = { status: 0, retryAt: null as number | null, isBroken: false, isSent: false };
   let isStream = false;
-  let isSettled = id === null;
-
-  function amounts(): Amounts {
-    const seen = meter?.seen();
-    if (seen === undefined) return noAmounts(model);
-    const { inputTokens, cacheWriteTokens, cacheReadTokens, outputTokens } = seen.usage;
-    const name = seen.model ?? model;
-    const spent = inputTokens + cacheWriteTokens + cacheReadTokens + outputTokens > 0;
-    const price = spent ? priceOf(name, seen.usage) : { usd: 0, priceKnown: true };
-    return { model: name, inputTokens, cacheWriteTokens, cacheReadTokens, outputTokens, ...price };
-  }
+  let isSettled = call === null;
 
   function settle(): void {
-    if (isSettled || id === null) return;
+    if (isSettled || call === null) return;
+    const counted = countCall(call.reserved, { ...end, seen: meter?.seen() ?? null }, call.prices);
     const status = end.isBroken ? 0 : end.status;
     const refused = end.isBroken || status === 0 || status >= 400 ? 'upstream' : null;
-    const settlement = ledger.settle(id, { at: clock.now(), status, refused, retryAt: end.retryAt }, amounts());
+    const settlement = ledger.settle(
+      call.reservation,
+      { at: clock.now(), status, refused, retryAt: end.retryAt },
+      counted,
+    );
     isSettled = true; // not before: what a full disk refused is tried once more at the call's end, and at the next start
-    if (settlement?.priceKnown === false) log.warn({ model: settlement.model }, 'model is not in the price table');
+    gate.changed();
+    if (settlement === null) return;
+    const { model, flags } = settlement;
+    if (settlement.priceKnown === false) log.warn({ model }, 'model is not in the price table');
+    if (flags.length > 0) log.warn({ model, flags }, 'the figures of the provider are not what was to be expected');
     log.info({ ...settlement }, 'call settled');
   }
 
   return {
-    asked: (asked) => {
-      model = asked;
+    sent: () => {
+      end.isSent = true;
     },
     answered: (status, retryAt, contentType) => {
-      end = { ...end, status, retryAt };
+      Object.assign(end, { status, retryAt });
       isStream = contentType.startsWith('text/event-stream');
-      meter = createUsageMeter(contentType);
+      meter = createMeter(api.dialect, contentType);
     },
     push: (chunk) => {
       meter?.push(chunk);
-      const seen = meter?.seen();
-      if (seen?.isFinal) settle();
-      else if (!isNoted && id !== null && seen?.model) {
-        isNoted = true; // the prompt's tokens are most of a call's price: a killed gateway must find them again
-        ledger.noteCall(id, amounts());
-      }
-      return seen?.isFinal ?? false;
+      const isFinal = isStream && (meter?.seen().isFinal ?? false);
+      if (isFinal) settle();
+      return isFinal;
     },
     streams: () => isStream,
     ended: () => {
@@ -181,7 +175,7 @@ function openBook(deps: ForwardDeps, call: Call): Book {
       settle();
     },
     broken: () => {
-      end = { ...end, isBroken: true };
+      end.isBroken = true;
       meter?.end();
     },
     settle,

@@ -1,15 +1,22 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { isAbort } from '../lib/errors.ts';
-import { admit, createRefusalBook, type Refusal, whoOf } from './admission.ts';
+import { admit, createRefusalBook, heldTooLong, overBudget, type Refusal, whoOf } from './admission.ts';
+import { type Api, apis } from './apis.ts';
+import { BodyRefused, createBodies } from './budget/body.ts';
+import { readRequest, withOutputLimit } from './budget/request.ts';
+import { worstCase } from './budget/worst-case.ts';
 import type { Credential } from './credentials.ts';
-import { type ForwardDeps, forward } from './forward.ts';
-import type { OpenGrant } from './ledger.ts';
+import { type Call, type ForwardDeps, forward } from './forward.ts';
+import type { OpenGrant, Who } from './ledger/ledger.ts';
+import type { PriceList } from './meter/price-file.ts';
+import { answerRefusal } from './refusal.ts';
 import type { RegistryMirror } from './registry-mirror.ts';
 
 /**
- * The Anthropic Messages API as guests see it. A connection comes with the VM whose tunnel brought it; a request is forwarded
- * only with a grant for that VM; a setup VM may read package registries (`registry-mirror.ts`). Everything else is 404.
+ * The model APIs as guests see them (`apis.ts`). A connection comes with the VM whose tunnel brought it; a request is forwarded
+ * only with a grant for that VM and room in every budget it counts at; a setup VM may read package registries
+ * (`registry-mirror.ts`). Everything else is 404.
  */
 export interface ModelProxy {
   /** Serves HTTP on a stream that came out of this VM's tunnel. */
@@ -21,28 +28,34 @@ export interface ModelProxy {
   drain(deadlineMs: number): Promise<void>;
 }
 
+export interface ProxyDeps extends ForwardDeps {
+  credentials: Readonly<Record<Api['provider'], Credential>>;
+  prices: PriceList;
+  mirror: RegistryMirror;
+}
+
 interface OpenCall {
   grant: string;
   abort: AbortController;
 }
 
-const routes: Readonly<Record<string, 'message' | 'count' | 'hello'>> = {
-  'POST /v1/messages': 'message',
-  'POST /v1/messages/count_tokens': 'count',
-  'HEAD /api/hello': 'hello',
-  'GET /api/hello': 'hello',
-};
-const nobody = { grant: '', project: '', task: '', ralph: '', iteration: '' };
+const countTokens = 'POST /v1/messages/count_tokens';
+const hello = new Set(['HEAD /api/hello', 'GET /api/hello']);
+const nobody: Who = { grant: '', project: '', task: '', ralph: '', iteration: '', role: 'implementer' };
+/** What a timer can wait for; a grant that lasts longer is looked at again by nobody, and needs not be. */
+const longestTimerMs = 2 ** 31 - 1;
 
-export function createProxy(deps: ForwardDeps & { credential: Credential; mirror: RegistryMirror }): ModelProxy {
+export function createProxy(deps: ProxyDeps): ModelProxy {
+  const { gate, clock, log } = deps;
   const vmOf = new WeakMap<object, string>();
   const openCalls = new Set<OpenCall>();
   const noteRefusal = createRefusalBook(deps);
+  const bodies = createBodies(deps);
   let isDraining = false;
   let onIdle: (() => void) | null = null;
   const server = createServer({ maxHeaderSize: 32 * 1024, requestTimeout: 0 }, (req, res) => {
     void handle(req, res).catch((error: unknown) => {
-      deps.log.error({ err: String(error) }, 'request failed');
+      log.error({ err: String(error) }, 'request failed');
       res.destroy();
     });
   });
@@ -52,51 +65,109 @@ export function createProxy(deps: ForwardDeps & { credential: Credential; mirror
     const vm = vmOf.get(req.socket);
     if (vm !== undefined && (await deps.mirror.serve(vm, req, res))) return;
     const [path = '', query = ''] = (req.url ?? '').split('?', 2);
-    const route = routes[`${req.method} ${path}`];
-    if (vm === undefined || route === undefined || !/^[\w=&.-]*$/.test(query)) {
-      return answer(
-        res,
-        404,
-        'not_found_error',
-        `\`${String(req.method).slice(0, 20)}\` of this path is not served here.`,
-      );
+    const asked = `${req.method} ${path}`;
+    const isCount = asked === countTokens;
+    const api = apis.get(isCount ? 'POST /v1/messages' : asked);
+    const isFine = /^[\w=&.-]*$/.test(query);
+    if (vm !== undefined && isFine && hello.has(asked)) return void res.writeHead(200, { 'content-length': '0' }).end();
+    if (vm === undefined || api === undefined || !isFine) {
+      const message = `\`${String(req.method).slice(0, 20)}\` of this path is not served here.`;
+      return answerRefusal(res, null, 'not-found', message);
     }
-    if (route === 'hello') return void res.writeHead(200, { 'content-length': '0' }).end();
     const admission = admit(deps, vm, req.headers);
-    if (!admission.ok) return refuse(vm, res, admission.refusal);
-    if (isDraining) return refuse(vm, res, stopping);
-    const key = await deps.credential.read();
-    if (key === null) return refuse(vm, res, { ...noCredential, who: whoOf(admission.grant) });
+    if (!admission.ok) return refuse(vm, res, api, admission.refusal);
+    if (isDraining) return refuse(vm, res, api, stopping);
+    const who = whoOf(admission.grant);
+    const key = await deps.credentials[api.provider].read();
+    if (key === null) return refuse(vm, res, api, noCredential(api, who));
     if (res.closed) return; // gone while the credential was read
     const full = query === '' ? path : `${path}?${query}`;
-    await callUp({ grant: admission.grant, key, path: full, metered: route === 'message' }, req, res);
+    await follow({ vm, grant: admission.grant, api, key, path: full, isMetered: !isCount }, req, res);
   }
 
-  async function callUp(
-    call: { grant: OpenGrant; key: string; path: string; metered: boolean },
-    req: IncomingMessage,
-    res: ServerResponse,
-  ): Promise<void> {
-    const open: OpenCall = { grant: call.grant.id, abort: new AbortController() };
+  /** From here on the call is open: it ends with its client, its grant, or the gateway. */
+  async function follow(asked: Asked, req: IncomingMessage, res: ServerResponse): Promise<void> {
+    const open: OpenCall = { grant: asked.grant.id, abort: new AbortController() };
+    const { signal } = open.abort;
     openCalls.add(open);
     // An ssh channel that is gone answers writes never; only this event tells.
     res.once('close', () => open.abort.abort());
+    const lifeMs = Math.min(longestTimerMs, asked.grant.expiresAt - clock.now());
+    clock.sleep(lifeMs, signal).then(
+      () => open.abort.abort(),
+      () => {},
+    );
     try {
-      await forward(deps, { ...call, signal: open.abort.signal }, req, res);
+      const call = await prepare(asked, req, signal);
+      if ('kind' in call) return refuse(asked.vm, res, asked.api, call);
+      await forward(deps, { ...call, signal }, req, res);
     } catch (error) {
-      if (isAbort(error)) return void res.destroy();
-      deps.log.warn({ grant: call.grant.id, err: describe(error) }, 'upstream did not answer');
-      answer(res, 502, 'api_error', 'The gateway could not reach the model API.', true);
+      if (isAbort(error) || signal.aborted) return void res.destroy();
+      log.warn({ grant: asked.grant.id, err: describe(error) }, 'upstream did not answer');
+      answerRefusal(res, asked.api, 'unreachable', 'The gateway could not reach the model API.');
     } finally {
+      open.abort.abort();
       openCalls.delete(open);
       if (openCalls.size === 0) onIdle?.();
     }
   }
 
-  function refuse(vm: string, res: ServerResponse, refusal: Refusal): void {
+  /** What the call can cost at worst is known and stored before it leaves; or why it does not. */
+  async function prepare(
+    { vm, grant, api, key, path, isMetered }: Asked,
+    req: IncomingMessage,
+    signal: AbortSignal,
+  ): Promise<Omit<Call, 'signal'> | Refusal> {
+    const call = { grant, api, key, path };
+    if (!isMetered) return { ...call, metered: null };
+    const who = whoOf(grant);
+    const shut = gate.isShut(who);
+    if (shut !== null) return overBudget(who, shut);
+    const prices = await deps.prices.current();
+    const body = await bodies.read(vm, req, signal).catch((error: unknown) => {
+      if (error instanceof BodyRefused) return error;
+      throw error;
+    });
+    if (body instanceof BodyRefused) {
+      return plain(body.status === 413 ? 'too-large' : 'late', who, body.message);
+    }
+    const read = readRequest(api, body.bytes);
+    const release = body.release;
+    if (!read.ok) {
+      release();
+      return plain('invalid', who, read.why);
+    }
+    const { facts } = read;
+    const { priceKnown, ...need } = worstCase(prices, api.provider, facts);
+    const entry = await gate.enter({ who, model: facts.model, priceKnown, need }, signal).catch((error: unknown) => {
+      release();
+      throw error;
+    });
+    if (entry.kind !== 'go') {
+      release();
+      return entry.kind === 'refuse' ? overBudget(who, entry.shortfall) : heldTooLong(who, entry.shortfall);
+    }
+    const { outputTokens } = entry;
+    const isLowered = outputTokens < need.outputTokens;
+    const bytes = isLowered ? withOutputLimit(api, body.bytes, facts, outputTokens) : body.bytes;
+    const { provider } = api;
+    const reserved = {
+      ...{
+        provider,
+        model: facts.model,
+        priceKnown,
+        inputTokens: need.inputTokens,
+        outputTokens,
+        usd: entry.worst.usd,
+      },
+    };
+    return { ...call, metered: { bytes, reservation: entry.id, reserved, prices, release } };
+  }
+
+  function refuse(vm: string, res: ServerResponse, api: Api, refusal: Refusal): void {
     if (refusal.refused !== null) noteRefusal(vm, refusal);
-    deps.log.warn({ vm, task: refusal.who.task, refused: refusal.refused }, 'request refused');
-    answer(res, refusal.status, refusal.type, refusal.message, refusal.status === 503);
+    log.warn({ vm, task: refusal.who.task, kind: refusal.kind, refused: refusal.refused }, 'request refused');
+    answerRefusal(res, api, refusal.kind, refusal.message);
   }
 
   return {
@@ -115,7 +186,7 @@ export function createProxy(deps: ForwardDeps & { credential: Credential; mirror
         onIdle = resolve;
         if (openCalls.size === 0) resolve();
       });
-      await Promise.race([idle, deps.clock.sleep(deadlineMs, over.signal).catch(() => {})]);
+      await Promise.race([idle, clock.sleep(deadlineMs, over.signal).catch(() => {})]);
       over.abort();
       for (const call of openCalls) call.abort.abort();
       await idle;
@@ -123,32 +194,25 @@ export function createProxy(deps: ForwardDeps & { credential: Credential; mirror
   };
 }
 
-const stopping: Refusal = {
-  status: 503,
-  type: 'overloaded_error',
-  message: 'The gateway is stopping; ask again.',
-  refused: null,
-  who: nobody,
-};
-const noCredential: Refusal = {
-  status: 403,
-  type: 'permission_error',
-  message: 'The host has no credential for the model API. Set ANTHROPIC_API_KEY there and start the gateway again.',
-  refused: 'upstream',
-  who: nobody,
-};
+interface Asked {
+  vm: string;
+  grant: OpenGrant;
+  api: Api;
+  key: string;
+  path: string;
+  isMetered: boolean;
+}
 
-function answer(res: ServerResponse, status: number, type: string, message: string, retry = false): void {
-  if (res.headersSent) return void res.destroy();
-  const body = JSON.stringify({ type: 'error', error: { type, message } });
-  res.writeHead(status, {
-    'content-type': 'application/json',
-    'content-length': String(Buffer.byteLength(body)),
-    'x-should-retry': String(retry),
-    // What is left of the request is not waited for.
-    connection: 'close',
-  });
-  res.end(body);
+function plain(kind: Refusal['kind'], who: Who, message: string, refused: Refusal['refused'] = null): Refusal {
+  return { kind, message, refused, shortfall: null, who };
+}
+
+const stopping = plain('stopping', nobody, 'The gateway is stopping; ask again.');
+
+function noCredential(api: Api, who: Who): Refusal {
+  const name = `${api.provider.toUpperCase()}_API_KEY`;
+  const message = `The host has no credential for the model API. Set ${name} there and start the gateway again.`;
+  return plain('no-credential', who, message, 'upstream');
 }
 
 function describe(error: unknown): string {

@@ -5,9 +5,13 @@ import { FleetError } from '../lib/errors.ts';
 import { acquireLock } from '../lib/lock.ts';
 import type { Log } from '../lib/log.ts';
 import type { Paths } from '../lib/paths.ts';
+import { resourcePath } from '../lib/resources.ts';
+import type { Api } from './apis.ts';
+import { createGate } from './budget/gate.ts';
 import { listenControl } from './control.ts';
 import type { Credential } from './credentials.ts';
-import { openLedger } from './ledger.ts';
+import { openLedger } from './ledger/ledger.ts';
+import { createPriceList } from './meter/price-file.ts';
 import { createProxy } from './proxy.ts';
 import { createRegistryMirror } from './registry-mirror.ts';
 import { createTunnels } from './tunnels.ts';
@@ -16,10 +20,12 @@ export interface GatewayOptions {
   paths: Paths;
   log: Log;
   clock: Clock;
-  credential: Credential;
-  /** Base URL of the model API. */
-  upstream: string;
+  credentials: Readonly<Record<Api['provider'], Credential>>;
+  /** Base URL of each model API. */
+  upstream: Readonly<Record<Api['provider'], string>>;
   guestSocket: string;
+  /** Where days and months begin. */
+  timeZone: string;
 }
 
 export interface Gateway {
@@ -27,7 +33,7 @@ export interface Gateway {
   close(drainMs: number): Promise<void>;
 }
 
-export const defaultUpstream = 'https://api.anthropic.com';
+export const defaultUpstream = { anthropic: 'https://api.anthropic.com', openai: 'https://api.openai.com' };
 export const defaultGuestSocket = '/run/ralph/gateway.sock';
 
 /** A non-streaming answer may be this long in the making. */
@@ -35,22 +41,25 @@ const patienceMs = 15 * 60_000;
 
 /** Everything of the gateway, put together; only one may run per state folder. */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
-  const { paths, log, clock, credential } = options;
-  const url = checkUpstream(options.upstream);
+  const { paths, log, clock, credentials } = options;
+  const urls = { anthropic: checkUpstream(options.upstream.anthropic), openai: checkUpstream(options.upstream.openai) };
   const lock = await acquireLock(paths.gatewayLock, 'gateway');
   try {
-    const ledger = openLedger(paths.gasDb, clock.now);
+    const ledger = openLedger(paths.gasDb, { now: clock.now, timeZone: options.timeZone });
+    const gate = createGate({ ledger, clock });
+    const prices = createPriceList({ builtIn: resourcePath('prices/prices.json'), own: paths.prices, clock, log });
     const dispatcher = new Agent({ allowH2: false, headersTimeout: patienceMs, bodyTimeout: patienceMs });
     const mirror = createRegistryMirror({ clock, log });
-    const proxy = createProxy({ ledger, clock, log, credential, mirror, upstream: { url, dispatcher } });
+    const upstream = { urls, dispatcher };
+    const proxy = createProxy({ ledger, gate, clock, log, credentials, prices, mirror, upstream });
     const tunnels = createTunnels({ clock, log, guestSocket: options.guestSocket, accept: proxy.accept });
     const control = await listenControl(
-      { ledger, tunnels, proxy, mirror, credential, clock, log },
+      { ledger, gate, tunnels, proxy, mirror, credentials, clock, log },
       paths.gatewaySocket,
     );
     for (const { vm, tunnel } of ledger.tunnels()) tunnels.put(vm, tunnel);
-    const key = await credential.read();
-    log.info({ socket: paths.gatewaySocket, upstream: url, credential: key !== null }, 'gateway is ready');
+    const { asOf } = await prices.current();
+    log.info({ socket: paths.gatewaySocket, upstream: urls, prices: asOf }, 'gateway is ready');
     return {
       close: async (drainMs) => {
         tunnels.stopAccepting();
@@ -71,7 +80,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
 function checkUpstream(text: string): string {
   if (!isSafeUpstream(text)) {
     throw new FleetError('usage', 'The model API must be an `https:` address, or `http:` on this machine.', {
-      remedy: `Leave it out for \`${defaultUpstream}\`.`,
+      remedy: `Leave it out for \`${defaultUpstream.anthropic}\` and \`${defaultUpstream.openai}\`.`,
     });
   }
   const url = new URL(text);

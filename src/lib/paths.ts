@@ -7,6 +7,8 @@ import { FleetError } from './errors.ts';
 export interface Paths {
   config: string;
   fleetYaml: string;
+  /** The user's own model prices. */
+  prices: string;
   state: string;
   fleetDb: string;
   gasDb: string;
@@ -50,6 +52,7 @@ export function resolvePaths(
   return {
     config,
     fleetYaml: env['RALPH_FLEET_CONFIG'] || join(config, 'fleet.yaml'),
+    prices: join(config, 'prices.json'),
     state,
     fleetDb: join(state, 'fleet.db'),
     gasDb: join(state, 'gas.db'),

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { type IterationOutcome, iterationOutcomes, type Signals } from '../domain/iteration.ts';
 import { type HostKnowledge, judgeIteration } from './judge.ts';
 
-const calm: HostKnowledge = { rateLimitedUntil: null, overBudget: false, infra: null };
+const calm: HostKnowledge = { rateLimitedUntil: null, overBudget: null, infra: null };
 const silent: Signals = { closing: null, ask: null, verdict: null, refused: 0 };
 const closed = (verb: 'done' | 'partial' | 'stuck'): Signals => ({ ...silent, closing: { verb, text: 'words' } });
 const approves: Signals = { ...silent, verdict: { decision: 'approve', findings: [], summary: 'good' } };
@@ -22,8 +22,8 @@ describe('an implementer', () => {
     ['crashed', closed('partial'), {}, 'crashed'],
     ['crashed', closed('done'), {}, 'done'],
     ['timed_out', closed('done'), {}, 'done'],
-    ['crashed', closed('done'), { overBudget: true, rateLimitedUntil: 5 }, 'done'],
-    ['crashed', silent, { overBudget: true, rateLimitedUntil: 5 }, 'over_budget'],
+    ['crashed', closed('done'), { overBudget: 'the fleet has used it all', rateLimitedUntil: 5 }, 'done'],
+    ['crashed', silent, { overBudget: 'the fleet has used it all', rateLimitedUntil: 5 }, 'over_budget'],
     ['crashed', silent, { rateLimitedUntil: 5 }, 'rate_limited'],
     ['done', closed('partial'), { rateLimitedUntil: 5 }, 'partial'],
     ['done', closed('done'), { infra: 'the VM is gone' }, 'infra'],

@@ -4,8 +4,8 @@ import type { IterationOutcome, RalphRole, Signals } from '../domain/iteration.t
 export interface HostKnowledge {
   /** When a limit the gateway saw in this iteration, and that still holds, ends; ms since the epoch. */
   rateLimitedUntil: number | null;
-  /** The gateway refused this iteration's calls for a limit of tokens, USD or calls. */
-  overBudget: boolean;
+  /** The level of the budget tree that refused its calls, in words; null when none did. */
+  overBudget: string | null;
   /** Why the run cannot be judged at all (VM lost, guest restarted, work not saved); null when it can. */
   infra: string | null;
 }
@@ -41,7 +41,7 @@ export function judgeIteration(input: {
   if (host.infra !== null) return judged('infra', host.infra);
   if (role === 'reviewer' && verdict) return judged('done', `the reviewer’s verdict: ${verdict.decision}`);
   if (role === 'implementer' && closing?.verb === 'done') return judged('done', 'the agent says it is done');
-  if (host.overBudget) return judged('over_budget', 'the budget is used up');
+  if (host.overBudget !== null) return judged('over_budget', host.overBudget);
   if (host.rateLimitedUntil !== null && !(closing?.verb === 'partial' && agent.outcome === 'done')) {
     return judged('rate_limited', `a usage limit holds until ${new Date(host.rateLimitedUntil).toISOString()}`);
   }

@@ -1,4 +1,6 @@
+import type { Amounts, Budget, BudgetPeriod, BudgetStop } from '../domain/budget.ts';
 import type { GuestEndpoint } from '../domain/endpoint.ts';
+import type { RalphRole } from '../domain/iteration.ts';
 import type { RegistryKind } from '../domain/registry.ts';
 
 /** What the control side needs of the gateway process. The daemon hands in a client of its socket; the simulation a fake. */
@@ -17,18 +19,15 @@ export interface GatewayPort {
     task: string;
     ralph: string;
     iteration: string;
+    role: RalphRole;
     expiresAt: number;
   }): Promise<void>;
   revoke(iteration: string): Promise<void>;
-  limitTask(task: string, limit: SpendLimit): Promise<void>;
+  /** Limits of levels of the budget tree; the others stay as they are. */
+  setBudgets(budgets: readonly NodeBudget[]): Promise<void>;
+  /** These levels as they stand now. */
+  levels(nodes: readonly string[]): Promise<BudgetLevel[]>;
   settlements(after: number, limit: number): Promise<SettledCall[]>;
-}
-
-/** What a task may spend; null = no limit of that kind. */
-export interface SpendLimit {
-  maxTokens: number | null;
-  maxUsd: number | null;
-  maxCalls: number | null;
 }
 
 /** One call the gateway metered, or refused. */
@@ -36,10 +35,33 @@ export interface SettledCall {
   seq: number;
   task: string;
   iteration: string;
+  model: string;
   tokens: number;
   usd: number;
+  /** 0 for what never went up. */
+  calls: number;
   refused: string | null;
   retryAt: number | null;
+  /** The level that refused it. */
+  shortfall: Omit<BudgetStop, 'at'> | null;
+  /** Levels that have now used the share of a limit at which people are told. */
+  warnings: Omit<BudgetStop, 'at' | 'needed'>[];
+  /** Why its figures are not simply the provider's. */
+  flags: ('unsettled' | 'says-less' | 'says-more')[];
+}
+
+export type NodeBudget = Omit<Budget, 'ms'> & { node: string; runSince: number };
+
+/** One level in its present period. */
+export interface BudgetLevel {
+  node: string;
+  per: BudgetPeriod;
+  since: number;
+  until: number | null;
+  limit: Record<keyof Amounts, number | null>;
+  settled: Amounts;
+  reserved: Amounts;
+  held: number;
 }
 
 /** Files of an iteration on the host: `runs/<iteration>/…`. Big things are files, never rows. */

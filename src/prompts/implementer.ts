@@ -10,6 +10,8 @@ export interface ImplementerInput {
   protectedFiles: readonly string[];
   /** 1 for the first. */
   iteration: number;
+  /** What is left of its budget, as a sentence. */
+  budgetLeft: string;
   nonce: string;
 }
 
@@ -24,6 +26,7 @@ export function implementerValues(input: ImplementerInput): Record<string, strin
     protected_files: bulletList(input.protectedFiles, 'None.'),
     notes: noteList(task.notes),
     iteration: String(input.iteration),
+    budget_left: input.budgetLeft,
     nonce: input.nonce,
   };
 }

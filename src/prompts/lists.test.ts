@@ -37,6 +37,7 @@ it('closes the fence of a diff that is cut, and of one that holds fences', () =>
     change: { base: 'b', commit: 'c', diff: `+\`\`\`\n${'+x\n'.repeat(200_000)}`, evidence: [], protectedChanges: [] },
     earlierFindings: [],
     round: 1,
+    budgetLeft: '',
     nonce: 'n',
   };
   const { diff = '' } = reviewerValues(input);

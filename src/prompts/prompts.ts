@@ -20,9 +20,9 @@ export async function loadPrompts(folder: string): Promise<Prompts> {
     reviewer: (input) => renderPrompt(reviewer, reviewerValues(input)),
   };
   const task = { id: 'T0', title: '', description: '', checks: [], contextFiles: [], notes: [] };
-  prompts.implementer({ task, checks: [], protectedFiles: [], iteration: 1, nonce: '' });
+  prompts.implementer({ task, checks: [], protectedFiles: [], iteration: 1, budgetLeft: '', nonce: '' });
   const change = { base: '', commit: '', diff: '', evidence: [], protectedChanges: [] };
-  prompts.reviewer({ task, checks: [], change, earlierFindings: [], round: 1, nonce: '' });
+  prompts.reviewer({ task, checks: [], change, earlierFindings: [], round: 1, budgetLeft: '', nonce: '' });
   return prompts;
 }
 

@@ -18,6 +18,8 @@ export interface ReviewerInput {
   /** Findings of earlier rounds, to look at whether they were mended. */
   earlierFindings: readonly Finding[];
   round: number;
+  /** What is left of the reviews' budget, as a sentence. */
+  budgetLeft: string;
   nonce: string;
 }
 
@@ -40,6 +42,7 @@ export function reviewerValues(input: ReviewerInput): Record<string, string> {
     base: change.base,
     commit: change.commit,
     round: String(input.round),
+    budget_left: input.budgetLeft,
     nonce: input.nonce,
   };
 }

@@ -1,3 +1,4 @@
+import type { Level } from '../contract/gateway.ts';
 import type { FleetConfig } from '../domain/fleet.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Store } from '../store/store.ts';
@@ -19,6 +20,8 @@ export interface Live {
   host: () => { memoryMiB: number | null; diskFreeGiB: number | null };
   /** When the last pass was planned, and what it left waiting. */
   lastPass: () => { at: number; waits: { subject: string; reason: string }[] } | null;
+  /** The fleet's own budget in its present period, as the gateway last told; null when it has not. */
+  fleetLevel: () => Pick<Level, 'since' | 'until' | 'settled' | 'reserved'> | null;
   /** What is wrong now: failing steps, a silent driver or gateway. */
   problems: () => LiveProblem[];
   /** A few words on what an iteration does, from its own stream. */

@@ -1,4 +1,5 @@
 import type { ApprovalRow, DiskView, FleetView } from '../contract/fleet-view.ts';
+import { budgetAt, fleetNode } from '../domain/budget.ts';
 import type { Disk } from '../domain/disk.ts';
 import { evidenceDigest, reviewOf } from '../domain/evidence.ts';
 import { inbox } from '../domain/inbox.ts';
@@ -52,6 +53,7 @@ export function fleetView(deps: QueryDeps): FleetView {
         iterations: store.iterations.list("WHERE ask IS NOT NULL AND ask <> 'null'"),
         reviews: store.reviews.list("WHERE phase = 'approved'"),
         reviewsWaiting: config().limits.reviewsWaiting,
+        budget: { fleet: config().budget, changes: store.budgets.list(), stops: store.stops.list() },
         problems,
       }),
     ),
@@ -86,16 +88,23 @@ function approvalRow({ store }: QueryDeps, task: Task): ApprovalRow[] {
   return [{ task: task.id, commit, base, evidence: evidenceDigest(rows), since: toIso(task.since), verdict }];
 }
 
-function budgetOf({ store, config, live }: QueryDeps): FleetView['budget'] {
-  const { budget } = config();
-  const total = store.spend.total();
+function budgetOf({ store, config, live, clock }: QueryDeps): FleetView['budget'] {
+  const changes = store.budgets.list();
+  const { per, tokens, usd, calls, warnAt } = budgetAt(fleetNode, { fleet: config().budget, changes, task: null });
+  const level = live.fleetLevel();
+  const none = { tokens: 0, usd: 0, calls: 0 };
+  // While the gateway has told nothing since this daemon began, all there ever was: more, never less.
+  const unknown = { settled: store.spend.total(), reserved: none };
+  const isOver = level?.until != null && clock.now() >= level.until;
+  const { settled, reserved } = level === null ? unknown : isOver ? { settled: none, reserved: none } : level;
   return {
-    per: budget.per,
-    since: toIso(live.since),
-    resetsAt: null,
-    limit: { tokens: budget.tokens, usd: budget.usd, calls: budget.calls },
-    spent: { ...total, seconds: 0 },
-    warnAt: budget.warnAt,
+    per,
+    since: toIso(level === null ? live.since : isOver ? (level.until ?? 0) : level.since),
+    resetsAt: level?.until == null || isOver ? null : toIso(level.until),
+    limit: { tokens: tokens ?? 0, usd: usd ?? 0, calls: calls ?? 0 },
+    spent: { ...settled, seconds: 0 },
+    reserved,
+    warnAt,
     window: null,
   };
 }

@@ -1,4 +1,7 @@
+import { fleetNode } from '../domain/budget.ts';
 import type { Iteration } from '../domain/iteration.ts';
+import type { BudgetLevel } from '../loop/ports.ts';
+import { createBudgetTeller } from './execute/budget.ts';
 import type { ExecuteDeps } from './execute/deps.ts';
 import { execute } from './execute/execute.ts';
 import { settle } from './execute/settle.ts';
@@ -13,6 +16,8 @@ export interface Control {
   runner: Runner;
   /** A fresh look, for `plan` and `why`: observes, and changes nothing. */
   look(): Promise<{ world: World; plan: Plan }>;
+  /** The fleet's own budget, as the gateway last told. */
+  fleetLevel(): BudgetLevel | null;
 }
 
 export interface ControlDeps extends ExecuteDeps {
@@ -38,11 +43,15 @@ export function createControl(deps: ControlDeps): Control {
   // Once more after the last iteration has ended, and after a start: what was spent meanwhile must not wait for the next one.
   let isSettled = false;
   let isTold = false;
+  let fleetLevel: BudgetLevel | null = null;
+  const tellBudgets = createBudgetTeller(deps);
   async function settleIfNews(): Promise<void> {
     const isOpenNow = rows().iterations.some(isOpen);
     if ((isSettled && !isOpenNow) || rows().iterations.length === 0) return;
     try {
+      await tellBudgets();
       await settle(deps);
+      [fleetLevel = null] = await deps.gateway.levels([fleetNode]);
       isSettled = !isOpenNow;
       isTold = false;
     } catch (error) {
@@ -68,6 +77,7 @@ export function createControl(deps: ControlDeps): Control {
       const seen = await world();
       return { world: seen, plan: planner(seen) };
     },
+    fleetLevel: () => fleetLevel,
   };
 }
 

@@ -1,4 +1,5 @@
 import type { Approval } from '../domain/approval.ts';
+import type { BudgetChange, BudgetStop } from '../domain/budget.ts';
 import type { CheckRun } from '../domain/check.ts';
 import type { Disk } from '../domain/disk.ts';
 import type { Ralph } from '../domain/fleet.ts';
@@ -153,4 +154,15 @@ export const columns = {
     state: 'text',
     carriedFrom: 'text',
   } satisfies Columns<Approval>,
+  budgets: { node: 'text', budget: 'json', at: 'int', by: 'text' } satisfies Columns<BudgetChange>,
+  stops: {
+    node: 'text',
+    unit: 'text',
+    per: 'text',
+    limit: 'real',
+    used: 'real',
+    needed: 'real',
+    at: 'int',
+    until: 'int',
+  } satisfies Columns<BudgetStop>,
 } as const;

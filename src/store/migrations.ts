@@ -70,4 +70,12 @@ export const migrations: readonly string[] = [
     seq INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, kind TEXT NOT NULL, subject TEXT NOT NULL, text TEXT NOT NULL
   ) STRICT;
   `,
+  `
+  CREATE TABLE budgets (node TEXT PRIMARY KEY, budget TEXT NOT NULL, at INTEGER NOT NULL, "by" TEXT NOT NULL) STRICT;
+  CREATE TABLE stops (
+    node TEXT PRIMARY KEY, unit TEXT NOT NULL, per TEXT NOT NULL, "limit" REAL NOT NULL, used REAL NOT NULL, needed REAL NOT NULL,
+    at INTEGER NOT NULL, until INTEGER
+  ) STRICT;
+  ALTER TABLE spend ADD COLUMN shortfall TEXT;
+  `,
 ];

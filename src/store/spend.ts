@@ -1,27 +1,38 @@
 import type { DatabaseSync } from 'node:sqlite';
+import type { BudgetStop } from '../domain/budget.ts';
 import type { Spend } from '../domain/fleet.ts';
 
 /** What the gateway settled, summed per iteration. Read by the faces and by the planner (limits the gateway enforced). */
 export interface SpendStore {
   /** Adds settlements and moves the cursor in one transaction of the caller. */
-  add(entry: { iteration: string; task: string; refused: string | null; retryAt: number | null } & Spend): void;
+  add(entry: { iteration: string; task: string } & Refused & Spend): void;
   ofTask(task: string): Spend;
-  ofIteration(iteration: string): (Spend & { refused: string | null; retryAt: number | null }) | null;
+  ofIteration(iteration: string): (Spend & Refused) | null;
   byTask(): Map<string, Spend>;
   total(): Spend;
   cursor(): number;
   setCursor(seq: number): void;
 }
 
+interface Refused {
+  refused: string | null;
+  retryAt: number | null;
+  /** The level that refused a call of it last. */
+  shortfall: Omit<BudgetStop, 'at'> | null;
+}
+
 export function createSpend(db: DatabaseSync): SpendStore {
   const add = db.prepare(
-    `INSERT INTO spend (iteration, task, tokens, usd, calls, refused, retryAt) VALUES (?, ?, ?, ?, ?, ?, ?)
+    `INSERT INTO spend (iteration, task, tokens, usd, calls, refused, retryAt, shortfall) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
      ON CONFLICT (iteration) DO UPDATE SET tokens = tokens + excluded.tokens, usd = usd + excluded.usd,
-       calls = calls + excluded.calls, refused = coalesce(excluded.refused, refused), retryAt = excluded.retryAt`,
+       calls = calls + excluded.calls, refused = coalesce(excluded.refused, refused), retryAt = excluded.retryAt,
+       shortfall = coalesce(excluded.shortfall, shortfall)`,
   );
   const sum = 'coalesce(sum(tokens), 0) AS tokens, coalesce(sum(usd), 0) AS usd, coalesce(sum(calls), 0) AS calls';
   const ofTask = db.prepare(`SELECT ${sum} FROM spend WHERE task = ?`);
-  const ofIteration = db.prepare('SELECT tokens, usd, calls, refused, retryAt FROM spend WHERE iteration = ?');
+  const ofIteration = db.prepare(
+    'SELECT tokens, usd, calls, refused, retryAt, shortfall FROM spend WHERE iteration = ?',
+  );
   const byTask = db.prepare(`SELECT task, ${sum} FROM spend GROUP BY task`);
   const total = db.prepare(`SELECT ${sum} FROM spend`);
   const cursor = db.prepare("SELECT seq FROM cursors WHERE name = 'settlements'");
@@ -29,10 +40,17 @@ export function createSpend(db: DatabaseSync): SpendStore {
     "INSERT INTO cursors (name, seq) VALUES ('settlements', ?) ON CONFLICT (name) DO UPDATE SET seq = excluded.seq",
   );
   return {
-    add: (e) => void add.run(e.iteration, e.task, e.tokens, e.usd, e.calls, e.refused, e.retryAt),
+    add: (e) => {
+      const shortfall = e.shortfall === null ? null : JSON.stringify(e.shortfall);
+      add.run(e.iteration, e.task, e.tokens, e.usd, e.calls, e.refused, e.retryAt, shortfall);
+    },
     ofTask: (task) => ofTask.get(task) as unknown as Spend,
-    ofIteration: (id) =>
-      (ofIteration.get(id) as unknown as Spend & { refused: string | null; retryAt: number | null }) ?? null,
+    ofIteration: (id) => {
+      const row = ofIteration.get(id);
+      if (row === undefined) return null;
+      const shortfall = row['shortfall'] === null ? null : JSON.parse(String(row['shortfall']));
+      return { ...(row as unknown as Spend & Refused), shortfall };
+    },
     byTask: () => new Map(byTask.all().map((row) => [String(row['task']), row as unknown as Spend])),
     total: () => total.get() as unknown as Spend,
     cursor: () => Number(cursor.get()?.['seq'] ?? 0),

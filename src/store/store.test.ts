@@ -146,10 +146,22 @@ describe('moves', () => {
 describe('spend', () => {
   it('is summed per iteration, keeps a refusal, and shows the newest limit', () => {
     const { store } = setup();
-    const call = { iteration: 'it-1', task: 'T1', tokens: 10, usd: 0.5, calls: 1, refused: null, retryAt: null };
-    store.spend.add({ ...call, refused: 'usd', retryAt: 99 });
+    const call = {
+      iteration: 'it-1',
+      task: 'T1',
+      tokens: 10,
+      usd: 0.5,
+      calls: 1,
+      refused: null,
+      retryAt: null,
+      shortfall: null,
+    };
+    const shortfall = { node: 'fleet', unit: 'usd', per: 'day', limit: 5, used: 4, needed: 2, until: 77 } as const;
+    store.spend.add({ ...call, refused: 'usd', retryAt: 99, shortfall });
     store.spend.add(call);
-    expect(store.spend.ofIteration('it-1')).toEqual({ tokens: 20, usd: 1, calls: 2, refused: 'usd', retryAt: null });
+    expect(store.spend.ofIteration('it-1')).toEqual({
+      ...{ tokens: 20, usd: 1, calls: 2, refused: 'usd', retryAt: null, shortfall },
+    });
     expect(store.spend.ofTask('T1')).toEqual({ tokens: 20, usd: 1, calls: 2 });
     expect(store.spend.ofTask('T2')).toEqual({ tokens: 0, usd: 0, calls: 0 });
   });

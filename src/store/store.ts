@@ -1,5 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite';
 import type { Approval } from '../domain/approval.ts';
+import type { BudgetChange, BudgetStop } from '../domain/budget.ts';
 import type { CheckRun } from '../domain/check.ts';
 import type { Disk } from '../domain/disk.ts';
 import type { FleetDesire, FleetEvent, Ralph } from '../domain/fleet.ts';
@@ -12,6 +13,7 @@ import { type Vm, type VmPhase, vmTransitions } from '../domain/vm.ts';
 import type { Clock } from '../lib/clock.ts';
 import { columns } from './columns.ts';
 import { createEvents, type Events } from './events.ts';
+import { createKeyed, type Keyed } from './keyed.ts';
 import { createSpend, type SpendStore } from './spend.ts';
 import { createTable, type Table } from './table.ts';
 
@@ -36,6 +38,10 @@ export interface Store {
   checkRuns: Table<CheckRun>;
   reviews: Table<Review>;
   approvals: Table<Approval>;
+  /** What people have set, by level of the budget tree. */
+  budgets: Keyed<BudgetChange>;
+  /** Levels that have refused a call, by level. */
+  stops: Keyed<BudgetStop>;
   events: Events;
   spend: SpendStore;
   /** Moves a task by its transition table; refuses an illegal move. Writes the event. */
@@ -64,6 +70,8 @@ export function createStore(deps: { db: DatabaseSync; clock: Clock }): Store {
     checkRuns: createTable<CheckRun>(db, 'checkRuns', columns.checkRuns, { id: 'id', writes }),
     reviews: createTable<Review>(db, 'reviews', columns.reviews, { id: 'id', writes }),
     approvals: createTable<Approval>(db, 'approvals', columns.approvals, { id: 'id', writes }),
+    budgets: createKeyed(db, createTable<BudgetChange>(db, 'budgets', columns.budgets, { id: 'node', writes })),
+    stops: createKeyed(db, createTable<BudgetStop>(db, 'stops', columns.stops, { id: 'node', writes })),
   };
   const events = createEvents(db, clock);
   db.prepare('INSERT OR IGNORE INTO fleet (id, desire, paused, since, nextTask) VALUES (1, ?, 0, ?, 1)').run(

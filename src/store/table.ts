@@ -10,6 +10,7 @@ export type ColumnKind = 'text' | 'int' | 'real' | 'json' | 'bool';
 export type Columns<T> = { readonly [K in keyof T]-?: ColumnKind };
 
 export interface Table<T extends object> {
+  readonly name: string;
   insert(row: T): void;
   get(id: string | number): T | null;
   /** Refuses an unknown id with `not_found`. */
@@ -80,6 +81,7 @@ export function createTable<T extends object>(
     return row;
   };
   return {
+    name,
     insert(row) {
       wrote(row[id] as string | number);
       prepare(insertSql).run(...names.map((column) => encode(columns[column], row[column])));

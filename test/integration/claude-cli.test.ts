@@ -37,7 +37,7 @@ afterEach(async () => {
 async function promptWith(description: string): Promise<string> {
   const task = { id: 'T1', title: 'a task', description, checks: [], contextFiles: [], notes: [] };
   const prompts = await loadPrompts('prompts');
-  return prompts.implementer({ task, checks: [], protectedFiles: ['test/**'], iteration: 1, nonce });
+  return prompts.implementer({ task, checks: [], protectedFiles: ['test/**'], iteration: 1, budgetLeft: '', nonce });
 }
 
 interface Play {

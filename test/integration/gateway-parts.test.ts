@@ -1,12 +1,12 @@
 import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { makeFolders } from '../../src/daemon/folders.ts';
 import { createCredential } from '../../src/gateway/credentials.ts';
-import { noAmounts, openLedger } from '../../src/gateway/ledger.ts';
+import { nothing, openLedger } from '../../src/gateway/ledger/ledger.ts';
 import { startGateway } from '../../src/gateway/start.ts';
 import { createSystemClock } from '../../src/lib/clock.ts';
 import { acquireLock } from '../../src/lib/lock.ts';
@@ -19,54 +19,83 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-const who = { grant: 'g1', project: 'p1', task: 'T1', ralph: 'r1', iteration: 'i1' };
+const who = { grant: 'g1', project: 'p1', task: 'T1', ralph: 'r1', iteration: 'i1', role: 'implementer' as const };
 const end = { at: 5, status: 200, refused: null, retryAt: null };
 const spent = {
-  ...noAmounts('m'),
+  ...nothing('m'),
   inputTokens: 10,
   cacheWriteTokens: 5,
   cacheReadTokens: 100,
   outputTokens: 1,
   usd: 0.5,
+  counted: 'said' as const,
 };
+const need = { inputTokens: 30, outputTokens: 10, floorTokens: 10, usdBase: 0.5, usdPerOutputToken: 0.1 };
+const reserving = { who, at: 1, model: 'm', priceKnown: true, need, heldMs: 7 };
 
 describe('the ledger', () => {
-  const open = () => openLedger(join(folder, 'gas.db'), () => 9);
+  const open = () => openLedger(join(folder, 'gas.db'), { now: () => 9, timeZone: 'UTC' });
 
-  it('settles a call once, and at the next start what was left open', () => {
+  it('settles a call once, and at the next start what was left open, at its worst case', () => {
     const first = open();
-    const call = first.openCall(who, 1, 'm');
-    expect(first.settle(call, end, spent)).toMatchObject({ seq: 1, ...who, ...spent, ...end });
-    expect(first.settle(call, end, spent)).toBeNull();
-    first.noteCall(first.openCall(who, 2, 'm'), { ...spent, usd: 0.25 });
+    const { id } = first.reserve(reserving);
+    expect(first.settle(id ?? 0, end, spent)).toMatchObject({ seq: 1, ...who, ...spent, ...end, heldMs: 7 });
+    expect(first.settle(id ?? 0, end, spent)).toBeNull();
+    first.reserve(reserving);
+    expect(first.levels(['task:T1'], 5)[0]).toMatchObject({
+      settled: { tokens: 16 },
+      reserved: { tokens: 40, usd: 1.5, calls: 1 },
+    });
     first.close();
     const second = open();
     const { settlements, last } = second.settlements(1, 10);
     expect(last).toBe(2);
-    expect(settlements).toMatchObject([{ seq: 2, at: 9, status: 0, refused: 'upstream', usd: 0.25, inputTokens: 10 }]);
-    expect(second.spendOf('T1')).toEqual({ tokens: 32, usd: 0.75, calls: 2 });
+    expect(settlements).toMatchObject([
+      {
+        seq: 2,
+        at: 9,
+        status: 0,
+        refused: 'upstream',
+        usd: 1.5,
+        inputTokens: 30,
+        outputTokens: 10,
+        flags: ['unsettled'],
+      },
+    ]);
+    expect(second.levels(['task:T1', 'fleet'], 9)).toMatchObject([
+      { settled: { tokens: 56, usd: 2, calls: 2 }, reserved: { tokens: 0, usd: 0, calls: 0 } },
+      { settled: { tokens: 56, usd: 2, calls: 2 } },
+    ]);
     second.close();
   });
 
-  it('keeps grants, limits and tunnels, and settlements as they are', () => {
+  it('keeps grants, budgets and tunnels, and settlements as they are', () => {
     const first = open();
-    first.putGrant('g1', grantFor('t', { expiresAt: 100 }));
-    first.putLimit('T1', { maxTokens: 5, maxUsd: null, maxCalls: null });
+    first.putGrant('g1', grantFor('t', { expiresAt: 100, role: 'reviewer' }));
+    first.putBudgets([{ node: 'task:T1', per: 'day', runSince: 0, tokens: 5, usd: null, calls: 3, warnAt: 0.5 }]);
     const tunnel = {
       endpoint: { kind: 'unix' as const, path: '/x' },
       hostKey: 'ssh-ed25519 AAAA',
       privateKeyFile: '/k',
     };
     first.putTunnel('vm1', tunnel);
-    first.settleRefusal(who, { ...end, status: 402, refused: 'tokens' });
+    const shortfall = { node: 'task:T1', unit: 'tokens', per: 'day', limit: 5, used: 1, needed: 9, until: 99 } as const;
+    first.settleRefusal(who, { ...end, status: 402, refused: 'tokens' }, shortfall);
     first.close();
     const second = open();
-    expect(second.findGrant(grantFor('t').tokenHash)).toMatchObject({ id: 'g1', vm: 'vm1', expiresAt: 100 });
+    expect(second.findGrant(grantFor('t').tokenHash)).toMatchObject({
+      id: 'g1',
+      vm: 'vm1',
+      expiresAt: 100,
+      role: 'reviewer',
+    });
     expect(second.endGrant('g1', 50)).toBe(true);
     expect(second.findGrant(grantFor('t').tokenHash)?.expiresAt).toBe(50);
-    expect(second.limitOf('T1')).toEqual({ maxTokens: 5, maxUsd: null, maxCalls: null });
+    expect(second.settlements(0, 9).settlements).toMatchObject([{ refused: 'tokens', shortfall }]);
+    expect(second.levels(['task:T1'], 9)).toMatchObject([
+      { per: 'day', limit: { tokens: 5, usd: null, calls: 3 }, settled: { tokens: 0, usd: 0, calls: 0 } },
+    ]);
     expect(second.tunnels()).toEqual([{ vm: 'vm1', tunnel }]);
-    expect(second.spendOf('T1')).toEqual({ tokens: 0, usd: 0, calls: 0 });
     second.close();
     const raw = new DatabaseSync(join(folder, 'gas.db'));
     expect(() => raw.exec('UPDATE settlements SET usd = 0')).toThrow('append only');
@@ -74,18 +103,49 @@ describe('the ledger', () => {
     raw.close();
   });
 
-  it('of the version before is brought up to date with its limits', () => {
-    const first = open();
-    first.putLimit('T1', { maxTokens: 5, maxUsd: 1, maxCalls: 7 });
-    first.close();
-    const db = new DatabaseSync(join(folder, 'gas.db'));
-    db.exec('ALTER TABLE limits DROP COLUMN max_calls; PRAGMA user_version = 1');
-    db.close();
-    const second = open();
-    expect(second.limitOf('T1')).toEqual({ maxTokens: 5, maxUsd: 1, maxCalls: null });
-    second.putLimit('T1', { maxTokens: 5, maxUsd: 1, maxCalls: 7 });
-    expect(second.limitOf('T1')?.maxCalls).toBe(7);
-    second.close();
+  it('warns of a level once in its period, and anew when its limit was changed', () => {
+    const ledger = open();
+    const budget = {
+      node: 'task:T1',
+      per: 'total',
+      runSince: 0,
+      tokens: 100,
+      usd: null,
+      calls: null,
+      warnAt: 0.3,
+    } as const;
+    const warnings = () =>
+      ledger.settle(ledger.reserve(reserving).id ?? 0, end, spent)?.warnings.map((it) => [it.used, it.limit]);
+    ledger.putBudgets([budget]);
+    expect([warnings(), warnings(), warnings()]).toEqual([[], [[32, 100]], []]);
+    ledger.putBudgets([budget]);
+    expect(warnings()).toEqual([]);
+    ledger.putBudgets([{ ...budget, tokens: 240 }]);
+    expect([warnings(), warnings()]).toEqual([[[80, 240]], []]);
+    expect(ledger.spentBy('task:T1', 5)).toMatchObject({
+      rows: [{ model: 'm', counted: 'said', calls: 6, tokens: 96, cacheReadTokens: 600, usd: 3 }],
+      ...{ loweredCalls: 0, heldCalls: 6, heldMs: 42 },
+    });
+    ledger.close();
+  });
+
+  it('takes over the books of the version before it', () => {
+    const raw = new DatabaseSync(join(folder, 'gas.db'));
+    raw.exec(readFileSync('test/fixtures/gas-v1.sql', 'utf8'));
+    raw.close();
+    const ledger = open();
+    const { settlements, last } = ledger.settlements(0, 10);
+    expect(last).toBe(3);
+    expect(settlements).toMatchObject([
+      { seq: 1, task: 'T1', usd: 0.5, counted: 'said', role: 'implementer' },
+      { seq: 2, refused: 'tokens', usd: 0 },
+      { seq: 3, refused: 'upstream', inputTokens: 7, status: 0 },
+    ]);
+    expect(ledger.levels(['task:T1'], 99)).toMatchObject([
+      { per: 'total', limit: { tokens: 40, usd: null, calls: null }, settled: { tokens: 24, usd: 0.75, calls: 2 } },
+    ]);
+    expect(ledger.findGrant('a'.repeat(64))).toMatchObject({ id: 'g1', role: 'implementer' });
+    ledger.close();
   });
 
   it('refuses a newer ledger, and what is no ledger', () => {
@@ -160,6 +220,8 @@ describe('the credential', () => {
   });
 });
 
+const none = createCredential({ from: 'env', value: undefined }, createSilentLog);
+
 describe('starting', () => {
   const start = (upstream: string) =>
     startGateway({
@@ -168,9 +230,10 @@ describe('starting', () => {
         log: createSilentLog(),
         clock: createSystemClock(),
         guestSocket: '/run/x.sock',
-        upstream,
+        upstream: { anthropic: upstream, openai: 'https://model.example' },
+        timeZone: 'UTC',
       },
-      credential: createCredential({ from: 'env', value: undefined }, createSilentLog),
+      credentials: { anthropic: none, openai: none },
     });
 
   it.each([

@@ -67,8 +67,8 @@ async function promptOf(role: 'implementer' | 'reviewer'): Promise<string> {
   const task = { id: 'T1', title: 't', description, checks: [], contextFiles: [], notes: [] };
   const change = { base: 'b', commit: 'c', diff: '+x', evidence: [], protectedChanges: [] };
   return role === 'implementer'
-    ? prompts.implementer({ task, checks: [], protectedFiles: [], iteration: 1, nonce })
-    : prompts.reviewer({ task, checks: [], change, earlierFindings: [], round: 1, nonce });
+    ? prompts.implementer({ task, checks: [], protectedFiles: [], iteration: 1, budgetLeft: '', nonce })
+    : prompts.reviewer({ task, checks: [], change, earlierFindings: [], round: 1, budgetLeft: '', nonce });
 }
 
 async function play(steps: Step[], role?: 'implementer' | 'reviewer') {

@@ -10,11 +10,11 @@ export const config: FleetConfig = {
   vms: { count: 'auto', size: { cpus: 1, memoryMiB: 512, diskGiB: 4 }, warm: 1 },
   roles: { implementer: 2, reviewer: 1 },
   agent: { cli: 'sim', model: null, maxTurns: 10, iterationTimeoutMs: 600_000 },
-  budget: { per: 'day', usd: 10, tokens: 1_000_000, calls: 1000, warnAt: 0.8 },
+  budget: { per: 'day', usd: 10, tokens: 1_000_000, calls: 1000, warnAt: 0.8, reviewShare: 0.2 },
   limits: { iterationsPerTask: 6, uncountedPerTask: 20, stagnationAfter: 3, reviewsWaiting: 3, reviewRounds: 3 },
   credentials: {},
   review: { required: true, allowNonInteractive: true },
   integrate: { mode: 'branch' },
   notify: [],
-  upstream: { anthropic: 'http://127.0.0.1:1' },
+  upstream: { anthropic: 'http://127.0.0.1:1', openai: 'http://127.0.0.1:1' },
 };

@@ -12,6 +12,19 @@ export function createFakeGateway(dice: Dice, now: () => number): FakeGateway {
   const ledger: SettledCall[] = [];
   const openTunnels = new Set<string>();
   const known = new Set<string>();
+  const limits = new Map<string, number | null>();
+
+  /** Mostly the task's or the review's own level; now and then the fleet's, until its period ends. */
+  function shortfallOf(grant: Parameters<GatewayPort['grant']>[0]): SettledCall['shortfall'] {
+    if (!dice.chance(0.04)) return null;
+    const own = `${grant.role === 'reviewer' ? 'review' : 'task'}:${grant.task}`;
+    const [node, per, until] = dice.chance(0.3)
+      ? (['fleet', 'day', now() + 90_000] as const)
+      : ([own, 'total', null] as const);
+    const limit = limits.get(node) ?? 0;
+    return { node, unit: 'usd', per, limit, used: limit, needed: 1, until };
+  }
+
   const port: GatewayPort = {
     openTunnel: async (vm) => void openTunnels.add(vm.id),
     closeTunnel: async (id) => void openTunnels.delete(id),
@@ -23,19 +36,27 @@ export function createFakeGateway(dice: Dice, now: () => number): FakeGateway {
       if (known.has(grant.iteration)) return;
       known.add(grant.iteration);
       const limited = dice.chance(0.05);
-      const refused = dice.chance(0.03) ? 'usd' : null;
+      const shortfall = shortfallOf(grant);
       ledger.push({
         seq: ledger.length + 1,
         task: grant.task,
         iteration: grant.iteration,
+        model: 'm',
         tokens: 100,
         usd: 0.01,
-        refused,
+        calls: shortfall === null ? 1 : 0,
+        refused: shortfall === null ? null : 'usd',
         retryAt: limited ? now() + 120_000 : null,
+        shortfall,
+        warnings: [],
+        flags: [],
       });
     },
     revoke: async () => {},
-    limitTask: async () => {},
+    setBudgets: async (budgets) => {
+      for (const { node, usd } of budgets) limits.set(node, usd);
+    },
+    levels: async () => [],
     settlements: async (after, limit) => ledger.filter((call) => call.seq > after).slice(0, limit),
   };
   return { port, ledger, openTunnels };

@@ -1,4 +1,5 @@
 import { approve, reject } from '../../src/actions/approve.ts';
+import { setBudget } from '../../src/actions/budget.ts';
 import { fleetDown, fleetPause, fleetResume, fleetUp } from '../../src/actions/fleet.ts';
 import { submit } from '../../src/actions/submit.ts';
 import { answer, cancel, pause, resume, retry } from '../../src/actions/task.ts';
@@ -160,10 +161,13 @@ export function createPerson(world: SimWorld, nudge: () => void): Person {
       case 'paused':
         if (isCalm || dice.chance(0.5)) resume(deps, task.id);
         return;
+      case 'over_budget':
+        if (dice.chance(0.5)) raise(task);
+        else again(task);
+        return;
       case 'stalled':
       case 'blocked':
       case 'failed':
-      case 'over_budget':
         again(task);
         return;
       default:
@@ -184,6 +188,12 @@ export function createPerson(world: SimWorld, nudge: () => void): Person {
       reviews: store.reviews.list('WHERE task = ?', task.id),
     });
     approve(deps, task.id, { by: 'sim', channel: 'api', commit: task.head ?? '', evidence });
+  }
+
+  /** Each level that might have refused it. */
+  function raise({ id }: Task): void {
+    const usd = dice.between(1, 100_000) + 100;
+    for (const level of [id, `review:${id}`, 'fleet']) setBudget(deps, { level, reset: false, by: 'sim', usd });
   }
 
   function again(task: Task): void {

@@ -73,6 +73,7 @@ export function grantFor(token: string, more: Partial<Grant> = {}): Grant {
     task: 'T1',
     ralph: 'r1',
     iteration: 'i1',
+    role: 'implementer',
     expiresAt: Date.now() + 3_600_000,
     ...more,
   };

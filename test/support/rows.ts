@@ -23,13 +23,13 @@ export const config: FleetConfig = {
   vms: { count: 'auto', size, warm: 1 },
   roles: { implementer: 1, reviewer: 1 },
   agent: { cli: 'scripted', model: null, maxTurns: 10, iterationTimeoutMs: 600_000 },
-  budget: { per: 'day', usd: 10, tokens: 1_000_000, calls: 1000, warnAt: 0.8 },
+  budget: { per: 'day', usd: 10, tokens: 1_000_000, calls: 1000, warnAt: 0.8, reviewShare: 0.2 },
   limits: { iterationsPerTask: 5, uncountedPerTask: 10, stagnationAfter: 3, reviewsWaiting: 3, reviewRounds: 3 },
   credentials: {},
   review: { required: true, allowNonInteractive: false },
   integrate: { mode: 'branch' },
   notify: [],
-  upstream: { anthropic: 'http://127.0.0.1:1' },
+  upstream: { anthropic: 'http://127.0.0.1:1', openai: 'http://127.0.0.1:1' },
 };
 
 export function aProject(more: Partial<Project> = {}): Project {
@@ -237,6 +237,8 @@ export function aWorld(more: Partial<World> & { vmStates?: Record<string, VmSeen
     reviews: [],
     approvals: [],
     pinged: new Set(),
+    budgets: [],
+    stops: [],
     observed: {
       askedAt: now - 10,
       driver: { ok: true, vms: looks(states) },

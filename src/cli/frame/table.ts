@@ -139,6 +139,13 @@ export const commandTable: readonly CommandEntry[] = [
     load: async () => (await import('../commands/work/project.ts')).project,
   },
   {
+    name: 'budget',
+    group: 'work',
+    summary: 'What may be spent, what was, and what is left',
+    sub: ['show', 'set'],
+    load: async () => (await import('../commands/work/budget.ts')).budget,
+  },
+  {
     name: 'doctor',
     group: 'operations',
     summary: 'What is missing on this machine, and what mends it',

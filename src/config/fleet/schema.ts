@@ -70,7 +70,13 @@ export const fleetFile = z.strictObject({
       usd: z.number().positive().default(20),
       tokens: positive.default(5_000_000),
       calls: positive.default(5000),
-      warnAt: z.number().gt(0).max(1).default(0.8),
+      warnAt: z.number().gt(0).max(1).default(0.8).describe('Share of a limit at which you are told'),
+      reviewShare: z
+        .number()
+        .gt(0)
+        .max(10)
+        .default(0.2)
+        .describe('What reviews of a task may spend, as a share of the task’s limits'),
     })
     .prefault({}),
   limits: z
@@ -107,6 +113,10 @@ export const fleetFile = z.strictObject({
         .url()
         .refine(isSafeUpstream, 'an `https:` address, or `http:` on this machine')
         .default('https://api.anthropic.com'),
+      openai: z
+        .url()
+        .refine(isSafeUpstream, 'an `https:` address, or `http:` on this machine')
+        .default('https://api.openai.com'),
     })
     .prefault({}),
 });

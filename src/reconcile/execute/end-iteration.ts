@@ -1,4 +1,6 @@
 import type { AgentExit } from '../../agents/agent.ts';
+import type { BudgetStop } from '../../domain/budget.ts';
+import { sayStopAndRemedy } from '../../domain/budget-stops.ts';
 import { countsAsAttempt, type Iteration, type Signals } from '../../domain/iteration.ts';
 import type { Note, Task } from '../../domain/task.ts';
 import type { GuestAddress, JobState } from '../../guest/guest.ts';
@@ -106,6 +108,7 @@ async function judge(
     timedOut: job?.end?.timedOut === true || (end.stopped && overTime),
   };
   const spent = deps.store.spend.ofIteration(iteration.id);
+  const stop = whyStopped(deps, iteration);
   // Only what the gateway saw: a guest cannot claim an iteration that does not count.
   const limitedUntil = spent?.retryAt ?? 0;
   const calledOff = end.stopped && !overTime;
@@ -115,11 +118,18 @@ async function judge(
     signals,
     host: {
       rateLimitedUntil: limitedUntil > deps.clock.now() ? limitedUntil : null,
-      overBudget: ['tokens', 'usd', 'calls'].includes(spent?.refused ?? ''),
+      overBudget: stop === null ? null : sayStopAndRemedy(stop),
       infra: end.vmLost || job === null || job.state === 'lost' || calledOff ? end.why : null,
     },
   });
   return { ...judgement, retryAt: limitedUntil > deps.clock.now() ? limitedUntil : null };
+}
+
+/** The level of the budget tree that refused its calls. Time that is up shows as a run that timed out; what it made is looked at first. */
+function whyStopped({ store, clock }: ExecuteDeps, iteration: Iteration): BudgetStop | null {
+  const { refused = null, shortfall = null } = store.spend.ofIteration(iteration.id) ?? {};
+  const isBudget = refused === 'tokens' || refused === 'usd' || refused === 'calls';
+  return isBudget && shortfall !== null ? { ...shortfall, at: clock.now() } : null;
 }
 
 function close(

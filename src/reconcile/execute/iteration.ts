@@ -1,7 +1,8 @@
-import { type Iteration, timeLeft } from '../../domain/iteration.ts';
+import type { Iteration } from '../../domain/iteration.ts';
 import type { Task } from '../../domain/task.ts';
 import { guestGatewayUrl, ralphUser, workspaceFolder } from '../../guest/guest.ts';
 import { addressOf, readyVm } from './address.ts';
+import { budgetsFor, msLeft, nodesOf } from './budget.ts';
 import type { ExecuteDeps, Executor } from './deps.ts';
 import { promptOf } from './prompt.ts';
 import { saveWork } from './save.ts';
@@ -21,7 +22,6 @@ export const startIteration: Executor<'start_iteration'> = async (deps, data) =>
     if (task === null || task.phase !== wanted || open.length > 0 || readyVm(deps, data.vm) === null) return;
     const now = clock.now();
     const before = store.iterations.list('WHERE task = ? AND role = ?', data.task, data.role);
-    const left = data.role === 'implementer' ? timeLeft(task, before, now) : null;
     const row: Iteration = {
       id: `it-${random.hex(4)}`,
       task: data.task,
@@ -41,7 +41,7 @@ export const startIteration: Executor<'start_iteration'> = async (deps, data) =>
       savedCommit: null,
       startedAt: now,
       endedAt: null,
-      deadline: now + Math.min(task.limits.iterationTimeoutMs, left ?? task.limits.iterationTimeoutMs),
+      deadline: now + lengthOf(deps, task, data.role),
       streamBytes: 0,
       lastOutputAt: null,
       savedAt: null,
@@ -52,6 +52,11 @@ export const startIteration: Executor<'start_iteration'> = async (deps, data) =>
     store.events.add('iteration.started', data.task, `${data.ralph} starts iteration ${row.n} (${data.role}).`);
   });
 };
+
+/** An iteration ends with its own limit, or with what is left of the time its task may take. */
+function lengthOf(deps: ExecuteDeps, task: Task, role: Iteration['role']): number {
+  return Math.min(task.limits.iterationTimeoutMs, msLeft(deps, task, role) ?? Number.POSITIVE_INFINITY);
+}
 
 export const launchIteration: Executor<'launch_iteration'> = async (deps, { iteration: id }) => {
   const iteration = deps.store.iterations.get(id);
@@ -70,8 +75,7 @@ async function launch(deps: ExecuteDeps, iteration: Iteration): Promise<void> {
     endpoint: driver.endpoint(at.vm.id, 'gateway'),
     hostKey: at.address.hostKey,
   });
-  const { maxTokens, maxUsd, maxCalls = null } = task.limits;
-  await gateway.limitTask(task.id, { maxTokens, maxUsd, maxCalls });
+  await gateway.setBudgets(budgetsFor(deps, nodesOf(iteration, task)));
   await gateway.grant({
     token,
     vm: iteration.vm,
@@ -79,6 +83,7 @@ async function launch(deps: ExecuteDeps, iteration: Iteration): Promise<void> {
     task: task.id,
     ralph: iteration.ralph,
     iteration: iteration.id,
+    role: iteration.role,
     expiresAt: iteration.deadline,
   });
   const job = await agentJob(deps, task, iteration, token);

@@ -1,18 +1,21 @@
 import { verifyRuns } from '../../domain/evidence.ts';
 import type { Iteration } from '../../domain/iteration.ts';
 import type { Task } from '../../domain/task.ts';
+import { budgetLine } from './budget.ts';
 import type { ExecuteDeps } from './deps.ts';
 
 /** The whole prompt of one iteration, from rows and the change alone: a fresh context each time. */
 export async function promptOf(deps: ExecuteDeps, task: Task, iteration: Iteration): Promise<string> {
   const { store, prompts } = deps;
   const { settings } = store.projects.mustGet(task.project);
+  const budgetLeft = await budgetLine(deps, task, iteration);
   if (iteration.role === 'implementer') {
     return prompts.implementer({
       task,
       checks: task.checks,
       protectedFiles: settings.protected,
       iteration: task.iterations + 1,
+      budgetLeft,
       nonce: iteration.nonce,
     });
   }
@@ -24,6 +27,7 @@ export async function promptOf(deps: ExecuteDeps, task: Task, iteration: Iterati
       .list("WHERE task = ? AND phase = 'changes_requested'", task.id)
       .flatMap((r) => r.findings),
     round: task.reviewRound,
+    budgetLeft,
     nonce: iteration.nonce,
   });
 }

@@ -73,6 +73,7 @@ export const moveTask: Executor<'move_task'> = async ({ store }, data) => {
       until: data.until ?? null,
       seen: false,
     });
+    if (data.stop?.unit === 'ms') store.stops.set(data.stop);
   });
 };
 

@@ -31,6 +31,8 @@ export function createRowsReader(store: Store): () => Rows {
     checkRuns: remember([tasks, store.checkRuns], () => store.checkRuns.list(sql.checkRuns)),
     reviews: remember([tasks, store.reviews], () => store.reviews.list(sql.reviews)),
     approvals: remember([tasks, store.approvals], () => store.approvals.list(sql.approvals)),
+    budgets: remember([store.budgets], () => store.budgets.list()),
+    stops: remember([store.stops], () => store.stops.list()),
   };
   return () => {
     const { desire, paused } = store.fleet();
@@ -46,6 +48,8 @@ export function createRowsReader(store: Store): () => Rows {
       checkRuns: cached.checkRuns(),
       reviews: cached.reviews(),
       approvals: cached.approvals(),
+      budgets: cached.budgets(),
+      stops: cached.stops(),
       pinged: store.pinged(),
     };
   };

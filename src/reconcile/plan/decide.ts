@@ -1,3 +1,4 @@
+import type { BudgetStop } from '../../domain/budget.ts';
 import type { CheckRun } from '../../domain/check.ts';
 import { checksNote, findingsNote } from '../../domain/feedback.ts';
 import type { Iteration } from '../../domain/iteration.ts';
@@ -12,6 +13,7 @@ export interface Decision {
   until?: number;
   notes: Note[];
   patch: Partial<Task>;
+  stop?: BudgetStop;
 }
 
 /**

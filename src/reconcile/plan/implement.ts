@@ -1,9 +1,11 @@
 import type { CheckRun } from '../../domain/check.ts';
-import { countsAsAttempt, type Iteration, timeLeft } from '../../domain/iteration.ts';
+import { countsAsAttempt, type Iteration } from '../../domain/iteration.ts';
 import type { Task } from '../../domain/task.ts';
 import type { Vm } from '../../domain/vm.ts';
+import { parkIfStopped } from './budget.ts';
 import { findRun, infraRuns, maxInfraRuns } from './checks.ts';
-import { type Decision, decideAfterIteration } from './decide.ts';
+import { decideAfterIteration } from './decide.ts';
+import { decide } from './move.ts';
 import { needVm, needWorkspace, type Pass } from './need-vm.ts';
 import { lastIteration, openIteration, type World } from './world.ts';
 
@@ -51,12 +53,7 @@ export function planImplementing(pass: Pass, task: Task): void {
     decide(pass, task, { to: 'stalled', reason, notes: [], patch: {} });
     return;
   }
-  const left = timeLeft(task, pass.world.iterations, pass.world.now);
-  if (left !== null && left <= 0) {
-    const reason = `the time implementers may work on it is used up (${Math.round((task.limits.maxDurationMs ?? 0) / 1000)} s)`;
-    decide(pass, task, { to: 'over_budget', reason, notes: [], patch: {} });
-    return;
-  }
+  if (parkIfStopped(pass, task, 'implementer', task.ralph)) return;
   const vm = needVm(pass, task, 'implementer', task.ralph);
   if (vm === null) return;
   if (pass.world.paused) {
@@ -75,7 +72,9 @@ export function planImplementing(pass: Pass, task: Task): void {
 
 /** The loop checks after an iteration: the run, null when there can be none, or 'not yet' while they are under way. */
 function checksAfter(pass: Pass, task: Task, { id: iteration, outcome }: Iteration): CheckRun | null | 'not yet' {
-  if (outcome === null || !countsAsAttempt(outcome) || task.head === null) return null;
+  // What the last call before a limit left behind may be all that was wanted.
+  const isLooked = outcome !== null && (countsAsAttempt(outcome) || outcome === 'over_budget');
+  if (!isLooked || task.head === null) return null;
   const run = findRun(pass.world, { task: task.id, kind: 'loop', iteration });
   if (run?.phase === 'running') return 'not yet';
   const failedRuns = infraRuns(pass.world.checkRuns, 0, (r) => r.iteration === iteration);
@@ -123,16 +122,4 @@ function startChecks(
       iteration,
     },
   );
-}
-
-export function decide(pass: Pass, task: Task, decision: Decision): void {
-  pass.to.step('move_task', `task:${task.id}`, decision.reason ?? `goes on to ${decision.to}`, {
-    task: task.id,
-    from: task.phase,
-    to: decision.to,
-    reason: decision.reason,
-    notes: decision.notes,
-    patch: decision.patch,
-    ...(decision.until === undefined ? {} : { until: decision.until }),
-  });
 }

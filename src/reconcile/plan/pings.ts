@@ -12,6 +12,7 @@ export function planPings(pass: Pass): void {
       iterations: world.iterations,
       reviews: world.reviews,
       reviewsWaiting: world.config.limits.reviewsWaiting,
+      budget: { fleet: world.config.budget, changes: world.budgets, stops: world.stops },
       problems: [],
     }),
   );

@@ -149,7 +149,7 @@ describe('an iteration', () => {
     expect(having(59_999).map(({ kind }) => kind)).toContain('start_iteration');
     expect(having(60_000).map(({ kind }) => kind)).not.toContain('start_iteration');
     expect(having(60_000).find(({ kind }) => kind === 'move_task')).toMatchObject({
-      data: { to: 'over_budget', reason: expect.stringContaining('60 s') },
+      data: { to: 'over_budget', reason: expect.stringContaining('1 min of 1 min') },
     });
   });
 

@@ -1,8 +1,10 @@
 import { isWorking, type Task } from '../../domain/task.ts';
+import { planOverBudget } from './budget.ts';
 import { planCheckRuns } from './checks.ts';
 import { isGivenUp, planDisks } from './disks.ts';
-import { decide, planClaimed, planImplementing } from './implement.ts';
+import { planClaimed, planImplementing } from './implement.ts';
 import { planIterations } from './iterations.ts';
+import { decide } from './move.ts';
 import type { Pass } from './need-vm.ts';
 import { planPings } from './pings.ts';
 import { planQueue } from './queue.ts';
@@ -61,6 +63,7 @@ function planTask(pass: Pass, task: Task): void {
   else if (task.phase === 'verifying') planVerifying(pass, task);
   else if (task.phase === 'reviewing') planReviewing(pass, task);
   else if (task.phase === 'rate_limited') planRateLimited(pass, task);
+  else if (task.phase === 'over_budget') planOverBudget(pass, task);
   else if (task.reason !== null) to.wait(task.id, task.reason);
 }
 

@@ -1,5 +1,6 @@
 import { isEnded, type Task } from '../../domain/task.ts';
 import { taskPriorities } from '../../domain/task-draft.ts';
+import { holdBackIfStopped, isRalphStopped } from './budget.ts';
 import type { Pass } from './need-vm.ts';
 import { createRoom } from './room.ts';
 
@@ -13,7 +14,9 @@ export function planQueue(pass: Pass): void {
   }
   const inQueue = world.tasks.filter((t) => t.phase === 'waiting' || t.phase === 'ready').sort(byAge);
   const busy = new Set(world.iterations.filter((it) => it.phase !== 'ended').map((it) => it.ralph));
-  const free = world.ralphs.filter((r) => r.role === 'implementer' && r.task === null && !busy.has(r.name));
+  const free = world.ralphs.filter(
+    (r) => r.role === 'implementer' && r.task === null && !busy.has(r.name) && !isRalphStopped(world, r.name),
+  );
   const waitingForPerson = world.tasks.filter((t) => t.phase === 'awaiting_approval').length;
   const room = createRoom(world);
   for (const task of inQueue) {
@@ -36,6 +39,7 @@ export function planQueue(pass: Pass): void {
       to.wait(task.id, `${waitingForPerson} changes wait for your approval, the limit; approve or reject one`);
       continue;
     }
+    if (holdBackIfStopped(pass, task)) continue;
     const ralph = free[0];
     if (ralph === undefined) {
       to.wait(task.id, 'waits for a free implementer');

@@ -1,6 +1,7 @@
 import type { Task } from '../../domain/task.ts';
+import { isRalphStopped, parkIfStopped } from './budget.ts';
 import { decideAfterReview } from './decide.ts';
-import { decide } from './implement.ts';
+import { decide } from './move.ts';
 import { needVm, needWorkspace, type Pass } from './need-vm.ts';
 import { findVm, lastIteration, openIteration } from './world.ts';
 
@@ -34,11 +35,6 @@ export function planReviewing(pass: Pass, task: Task): void {
     to.step('release_vm', `vm:${own.id}`, 'a review starts in a VM no agent has touched', { vm: own.id });
     return;
   }
-  if (last?.id === review.iteration && last?.outcome === 'over_budget') {
-    // A person's word moves it on: then there is a newer review of this commit.
-    decide(pass, task, { to: 'over_budget', reason: last.reason, notes: [], patch: {} });
-    return;
-  }
   if (last?.id === review.iteration && last?.outcome === 'rate_limited' && world.now < (last.retryAt ?? 0)) {
     to.wait(task.id, `usage limit, its review goes on at ${new Date(last.retryAt ?? 0).toISOString()}`);
     return;
@@ -49,11 +45,14 @@ export function planReviewing(pass: Pass, task: Task): void {
   }
   const ralph =
     world.ralphs.find((r) => r.role === 'reviewer' && r.task === task.id) ??
-    world.ralphs.find((r) => r.role === 'reviewer' && r.task === null && !pass.given.has(r.name));
+    world.ralphs.find(
+      (r) => r.role === 'reviewer' && r.task === null && !pass.given.has(r.name) && !isRalphStopped(world, r.name),
+    );
   if (ralph === undefined) {
     to.wait(task.id, 'waits for a free reviewer');
     return;
   }
+  if (parkIfStopped(pass, task, 'reviewer', ralph.name)) return;
   pass.given.add(ralph.name);
   const vm = needVm(pass, task, 'reviewer', ralph.name);
   if (vm === null || !needWorkspace(pass, task, vm, 'work', task.head)) return;

@@ -1,3 +1,4 @@
+import type { BudgetStop } from '../../domain/budget.ts';
 import type { CheckRunKind, CheckVariant } from '../../domain/check.ts';
 import type { InboxItem } from '../../domain/inbox-item.ts';
 import type { RalphRole } from '../../domain/iteration.ts';
@@ -59,6 +60,8 @@ export interface StepMap {
     until?: number;
     notes?: Note[];
     patch?: Partial<Task>;
+    /** What it is parked for, where only the planner knows. */
+    stop?: BudgetStop;
   };
   start_iteration: { task: string; vm: string; ralph: string; role: RalphRole; review: string | null };
   launch_iteration: { iteration: string; vm: string };

@@ -2,7 +2,7 @@ import type { Task } from '../../domain/task.ts';
 import type { Vm } from '../../domain/vm.ts';
 import { findRun, infraRuns, maxInfraRuns } from './checks.ts';
 import { notesFromChecks } from './decide.ts';
-import { decide } from './implement.ts';
+import { decide } from './move.ts';
 import { needVm, needWorkspace, type Pass } from './need-vm.ts';
 import { openIteration, type World } from './world.ts';
 

@@ -1,4 +1,5 @@
 import type { Approval } from '../../domain/approval.ts';
+import type { BudgetChange, BudgetStop } from '../../domain/budget.ts';
 import type { CheckRun } from '../../domain/check.ts';
 import type { Disk } from '../../domain/disk.ts';
 import type { FleetConfig, FleetDesire, Ralph } from '../../domain/fleet.ts';
@@ -36,6 +37,9 @@ export interface World {
   approvals: readonly Approval[];
   /** Ids of inbox items a person was pinged for. */
   pinged: ReadonlySet<string>;
+  /** What people have set in the budget tree, and which of its levels have refused calls. */
+  budgets: readonly BudgetChange[];
+  stops: readonly BudgetStop[];
   observed: Observed;
 }
 

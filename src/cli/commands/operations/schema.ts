@@ -10,9 +10,10 @@ export const schema: CommandSpec = {
   run: async (context, { args }) => {
     const { fileSchemas, toJsonSchema } = await import('../../../config/schemas.ts');
     const { routes } = await import('../../../contract/routes.ts');
+    const { ownPriceFile } = await import('../../../contract/prices.ts');
     const answers = Object.fromEntries(Object.entries(routes).map(([name, route]) => [name, route.response]));
-    const all = { ...answers, ...fileSchemas, status: routes.fleet.response };
-    const files = Object.keys(fileSchemas);
+    const all = { ...answers, ...fileSchemas, prices: ownPriceFile, status: routes.fleet.response };
+    const files = [...Object.keys(fileSchemas), 'prices'];
     const names = [...files, 'status', ...Object.keys(answers).filter((name) => !files.includes(name))];
     const [name] = args;
     if (name === undefined) {

@@ -1,0 +1,163 @@
+import type { SQLInputValue } from 'node:sqlite';
+import {
+  type Level,
+  type NodeBudget,
+  nodeBudgetSchema,
+  type Settlement,
+  type SpentBy,
+  spentSchema,
+} from '../../contract/gateway.ts';
+import { type Amounts, type BudgetPeriod, budgetUnits, parseNode } from '../../domain/budget.ts';
+import { type Period, periodAt } from '../../domain/budget-period.ts';
+import type { Sql } from './sql.ts';
+
+/**
+ * What stands at each level of the budget tree: its limits, and per period what was settled and what is reserved. A call belongs
+ * to the period it was begun in, whenever it ends: so no period ever gets more than its own limit let in.
+ */
+export interface Accounts {
+  put(budgets: readonly NodeBudget[]): void;
+  levels(nodes: readonly string[], now: number): Level[];
+  /** Adds a call to its levels and returns which of them passed their `warnAt` with it. In the caller's transaction. */
+  add(nodes: readonly string[], spent: Amounts, opened: number, now: number): Settlement['warnings'];
+  spentBy(node: string, now: number): SpentBy;
+}
+
+type Row = Amounts & { warned: boolean };
+
+const sums = 'coalesce(sum(input + cache_write + output), 0) AS tokens, coalesce(sum(usd), 0) AS usd';
+
+export function createAccounts({ run, get, all }: Sql, timeZone: string): Accounts {
+  function budgetOf(node: string): NodeBudget {
+    const row = get(
+      'SELECT node, per, run_since AS runSince, tokens, usd, calls, warn_at AS warnAt FROM budgets WHERE node = ?',
+      node,
+    );
+    if (row !== undefined) return row as unknown as NodeBudget;
+    return { node, per: 'total', runSince: 0, tokens: null, usd: null, calls: null, warnAt: 0.8 };
+  }
+
+  function periodOf({ per, runSince }: { per: BudgetPeriod; runSince: number }, at: number): Period {
+    return periodAt(per, at, { timeZone, runSince });
+  }
+
+  /** What was settled in a period; summed once, then carried on. */
+  function settledIn(node: string, { start, end }: Period): Row {
+    const sql = 'SELECT tokens, usd, calls, warned FROM periods WHERE node = ? AND start = ?';
+    const known = get(sql, node, start);
+    if (known !== undefined) return { ...(known as unknown as Amounts), warned: known['warned'] === 1 };
+    const { where, values } = scope(node);
+    const summed = get(
+      `SELECT ${sums}, coalesce(sum(calls), 0) AS calls FROM settlements WHERE opened >= ? AND opened < ?${where}`,
+      ...[start, end ?? Number.MAX_SAFE_INTEGER, ...values],
+    ) as unknown as Amounts;
+    run(
+      'INSERT INTO periods (node, start, tokens, usd, calls) VALUES (?, ?, ?, ?, ?)',
+      ...[node, start, summed.tokens, summed.usd, summed.calls],
+    );
+    return { ...summed, warned: false };
+  }
+
+  function reservedIn(node: string, { start, end }: Period): Amounts {
+    const { where, values } = scope(node);
+    return get(
+      `SELECT coalesce(sum(input + output), 0) AS tokens, coalesce(sum(usd), 0) AS usd, count(*) AS calls
+       FROM reservations WHERE at >= ? AND at < ?${where}`,
+      ...[start, end ?? Number.MAX_SAFE_INTEGER, ...values],
+    ) as unknown as Amounts;
+  }
+
+  return {
+    put: (budgets) => {
+      for (const wanted of budgets) {
+        const { node, per, runSince, tokens, usd, calls, warnAt } = nodeBudgetSchema.parse(wanted);
+        const next = { node, per, runSince, tokens, usd, calls, warnAt };
+        if (JSON.stringify(next) === JSON.stringify({ ...budgetOf(node) }) && isKnown(node)) continue;
+        run(
+          'INSERT OR REPLACE INTO budgets VALUES (?, ?, ?, ?, ?, ?, ?)',
+          ...[node, per, runSince, tokens, usd, calls, warnAt],
+        );
+        // Another period has other sums, and another limit is warned of anew.
+        run('DELETE FROM periods WHERE node = ?', node);
+      }
+    },
+    levels: (nodes, now) =>
+      nodes.map((node) => {
+        const { tokens, usd, calls, ...budget } = budgetOf(node);
+        const period = periodOf(budget, now);
+        const { warned: _, ...settled } = settledIn(node, period);
+        return {
+          node,
+          per: budget.per,
+          since: period.start,
+          until: period.end,
+          limit: { tokens, usd, calls },
+          settled,
+          reserved: { ...reservedIn(node, period) },
+          held: 0,
+        };
+      }),
+    add: (nodes, spent, opened, now) =>
+      nodes.flatMap((node) => {
+        const budget = budgetOf(node);
+        const period = periodOf(budget, opened);
+        const before = settledIn(node, period);
+        run(
+          'UPDATE periods SET tokens = tokens + ?, usd = usd + ?, calls = calls + ? WHERE node = ? AND start = ?',
+          ...[spent.tokens, spent.usd, spent.calls, node, period.start],
+        );
+        const isOver = period.end !== null && now >= period.end;
+        const warning = before.warned || isOver ? null : crossed(budget, before, spent, period.end);
+        if (warning === null) return [];
+        run('UPDATE periods SET warned = 1 WHERE node = ? AND start = ?', node, period.start);
+        return [warning];
+      }),
+    spentBy: (node, now) => spentBy(node, periodOf(budgetOf(node), now)),
+  };
+
+  function isKnown(node: string): boolean {
+    return get('SELECT 1 FROM budgets WHERE node = ?', node) !== undefined;
+  }
+
+  function spentBy(node: string, { start, end }: Period): SpentBy {
+    const { where, values } = scope(node);
+    const within = `FROM settlements WHERE opened >= ? AND opened < ?${where}`;
+    const range = [start, end ?? Number.MAX_SAFE_INTEGER, ...values];
+    const rows = all(
+      `SELECT model, coalesce(json_extract(more, '$.counted'), 'said') AS counted,
+         coalesce(json_extract(more, '$.flags'), '[]') AS flags, sum(calls) AS calls, ${sums},
+         sum(cache_read) AS cacheReadTokens, min(price_known) AS priceKnown
+       ${within} AND (refused IS NULL OR refused = 'upstream') GROUP BY 1, 2, 3 ORDER BY usd DESC, model`,
+      ...range,
+    ).map((row) => ({ ...row, flags: JSON.parse(String(row['flags'])), priceKnown: row['priceKnown'] === 1 }));
+    const other = get(
+      `SELECT count(json_extract(more, '$.lowered.to')) AS loweredCalls,
+         coalesce(sum(json_extract(more, '$.heldMs') > 0), 0) AS heldCalls,
+         coalesce(sum(json_extract(more, '$.heldMs')), 0) AS heldMs ${within}`,
+      ...range,
+    );
+    return spentSchema.parse({ node, rows, ...other });
+  }
+}
+
+function crossed(budget: NodeBudget, before: Amounts, spent: Amounts, until: number | null) {
+  for (const unit of budgetUnits) {
+    const limit = budget[unit];
+    if (limit === null) continue;
+    const used = before[unit] + spent[unit];
+    if (before[unit] < limit * budget.warnAt && used >= limit * budget.warnAt) {
+      return { node: budget.node, unit, per: budget.per, limit, used, until };
+    }
+  }
+  return null;
+}
+
+/** Which rows count at a level. The same columns stand in `settlements` and `reservations`. */
+function scope(node: string): { where: string; values: SQLInputValue[] } {
+  const { kind, name } = parseNode(node);
+  if (kind === 'project') return { where: ' AND project = ?', values: [name] };
+  if (kind === 'task') return { where: " AND task = ? AND role = 'implementer'", values: [name] };
+  if (kind === 'review') return { where: " AND task = ? AND role = 'reviewer'", values: [name] };
+  if (kind === 'ralph') return { where: ' AND ralph = ?', values: [name] };
+  return { where: '', values: [] };
+}

@@ -1,0 +1,236 @@
+import type { SQLInputValue } from 'node:sqlite';
+import { z } from 'zod';
+import {
+  type Grant,
+  grantSchema,
+  type Level,
+  type NodeBudget,
+  type Settlement,
+  type Settlements,
+  type SpentBy,
+  settlementMore,
+  settlementSchema,
+  type Tunnel,
+  tunnelSchema,
+} from '../../contract/gateway.ts';
+import { budgetChain } from '../../domain/budget.ts';
+import { FleetError } from '../../lib/errors.ts';
+import { decide, type Need, type Verdict } from '../budget/level.ts';
+import { createAccounts } from './accounts.ts';
+import { openSql, type Sql } from './sql.ts';
+
+/**
+ * The gateway's books (`gas.db`), written by this process only. A call's life:
+ *
+ *   reserve (before a byte goes up, at its worst case) -> settle (once, with what is known at its end)
+ *
+ * Invariants: settled + reserved is within every limit of every level after each reserve; a reservation becomes exactly one
+ * settlement, also when the gateway is killed in between (the next start settles it at its worst case, and says so); seq is
+ * gap-free and settlements are never changed.
+ */
+export interface Ledger {
+  putGrant(id: string, grant: Grant): void;
+  /** Stays known as expired, so that a late call is refused with its name on it. False when there is none. */
+  endGrant(id: string, now: number): boolean;
+  findGrant(tokenHash: string): OpenGrant | null;
+  putBudgets(budgets: readonly NodeBudget[]): void;
+  levels(nodes: readonly string[], now: number): Level[];
+  spentBy(node: string, now: number): SpentBy;
+  /** Stores the worst case of a call if it may go. */
+  reserve(call: Reserving): Verdict & { id: number | null };
+  /** Null when the call was settled before. */
+  settle(reservation: number, end: End, counted: Counted): Settlement | null;
+  /** For what never reached the upstream. */
+  settleRefusal(who: Who, end: End, shortfall: Settlement['shortfall']): Settlement;
+  settlements(after: number, limit: number): Settlements;
+  putTunnel(vm: string, tunnel: Tunnel): void;
+  deleteTunnel(vm: string): boolean;
+  tunnels(): { vm: string; tunnel: Tunnel }[];
+  close(): void;
+}
+
+export type OpenGrant = Grant & { id: string };
+export type Who = Pick<Settlement, 'grant' | 'project' | 'task' | 'ralph' | 'iteration' | 'role'>;
+export type End = Pick<Settlement, 'at' | 'status' | 'refused' | 'retryAt'>;
+
+export interface Reserving {
+  who: Who;
+  at: number;
+  model: string;
+  priceKnown: boolean;
+  need: Need;
+  /** How long it was held before. */
+  heldMs: number;
+}
+
+/** What a call came to, and how that is known. */
+export type Counted = Pick<
+  Settlement,
+  'model' | 'inputTokens' | 'cacheWriteTokens' | 'cacheReadTokens' | 'outputTokens' | 'usd' | 'counted' | 'flags'
+> & { priceKnown: boolean };
+
+const whoColumns = 'grant_id AS "grant", project, task, ralph, iteration, role';
+const amountColumns =
+  'model, input AS inputTokens, cache_write AS cacheWriteTokens, cache_read AS cacheReadTokens, output AS outputTokens, ' +
+  'usd, price_known AS priceKnown';
+const grantColumns = 'id, token_hash AS tokenHash, vm, project, task, ralph, iteration, role, expires_at AS expiresAt';
+const insertSettlement = `INSERT INTO settlements
+  (at, grant_id, project, task, ralph, iteration, role, model, input, cache_write, cache_read, output, usd, price_known, status,
+   refused, retry_at, opened, calls, more) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING seq`;
+
+const moreSchema = z.object(settlementMore).omit({ role: true });
+const rowSchema = settlementSchema
+  .omit({ counted: true, flags: true, worst: true, lowered: true, heldMs: true, shortfall: true, warnings: true })
+  .extend({ priceKnown: z.number().transform((it) => it === 1), more: z.string() })
+  .transform(({ more, ...row }): Settlement => ({ ...row, ...moreSchema.parse(JSON.parse(more)) }));
+const reservationSchema = z.object({
+  at: z.number(),
+  grant: z.string(),
+  project: z.string(),
+  task: z.string(),
+  ralph: z.string(),
+  iteration: z.string(),
+  role: z.enum(['implementer', 'reviewer']),
+  model: z.string(),
+  priceKnown: z.number().transform((it) => it === 1),
+  input: z.number(),
+  output: z.number(),
+  usd: z.number(),
+  loweredFrom: z.number().nullable(),
+  heldMs: z.number(),
+});
+
+interface Frame {
+  now: () => number;
+  /** Where days and months begin. */
+  timeZone: string;
+}
+
+export function openLedger(path: string, frame: Frame): Ledger {
+  return createLedger(openSql(path), frame);
+}
+
+/** On a database that may have been left by another: what it left open is settled first. */
+export function createLedger(sql: Sql, { now, timeZone }: Frame): Ledger {
+  const { run, get, all } = sql;
+  const accounts = createAccounts(sql, timeZone);
+
+  function append(who: Who, counted: Counted, end: End, more: { opened: number; calls: number; tells: object }) {
+    const { counted: how, flags, ...amounts } = counted;
+    const spent = {
+      tokens: amounts.inputTokens + amounts.cacheWriteTokens + amounts.outputTokens,
+      usd: amounts.usd,
+      calls: more.calls,
+    };
+    const isNothing = spent.tokens === 0 && spent.usd === 0 && spent.calls === 0;
+    const warnings = isNothing ? [] : accounts.add(budgetChain(who), spent, more.opened, end.at);
+    const tells = moreSchema.parse({ counted: how, flags, warnings, ...more.tells });
+    const row = get(
+      insertSettlement,
+      ...[end.at, ...whoValues(who), ...amountValues(amounts), end.status, end.refused, end.retryAt],
+      ...[more.opened, more.calls, JSON.stringify(tells)],
+    );
+    return { seq: Number(row?.['seq']), ...who, ...amounts, ...end, ...tells };
+  }
+
+  function settle(reservation: number, end: End, counted: Counted | null): Settlement | null {
+    return sql.transaction(() => {
+      const row = get(
+        `SELECT at, ${whoColumns}, model, price_known AS priceKnown, input, output, usd, lowered_from AS loweredFrom,
+           held_ms AS heldMs FROM reservations WHERE id = ?`,
+        reservation,
+      );
+      if (row === undefined) return null;
+      const { at, model, priceKnown, input, output, usd, loweredFrom, heldMs, ...who } = reservationSchema.parse(row);
+      run('DELETE FROM reservations WHERE id = ?', reservation);
+      const worst: Counted = {
+        ...{
+          model,
+          inputTokens: input,
+          cacheWriteTokens: 0,
+          cacheReadTokens: 0,
+          outputTokens: output,
+          usd,
+          priceKnown,
+        },
+        ...{ counted: 'worst', flags: ['unsettled'] },
+      };
+      const lowered = loweredFrom === null ? null : { from: loweredFrom, to: output };
+      const tells = { worst: { tokens: input + output, usd }, lowered, heldMs };
+      const calls = counted?.counted === 'nothing' && end.status === 0 ? 0 : 1;
+      return append(who, counted ?? worst, end, { opened: at, calls, tells });
+    });
+  }
+
+  for (const { id } of all('SELECT id FROM reservations ORDER BY id')) {
+    settle(Number(id), { at: now(), status: 0, refused: 'upstream', retryAt: null }, null);
+  }
+
+  return {
+    putGrant: (id, grant) => {
+      const owner = get('SELECT id FROM grants WHERE token_hash = ?', grant.tokenHash)?.['id'];
+      if (owner !== undefined && owner !== id) {
+        throw new FleetError('refused', `Grant \`${id}\` has the same token as grant \`${owner}\`.`);
+      }
+      const { tokenHash, vm, project, task, ralph, iteration, role, expiresAt } = grant;
+      run(
+        `INSERT OR REPLACE INTO grants (id, token_hash, vm, project, task, ralph, iteration, role, expires_at)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+        ...[id, tokenHash, vm, project, task, ralph, iteration, role, expiresAt],
+      );
+    },
+    endGrant: (id, at) => run('UPDATE grants SET expires_at = min(expires_at, ?) WHERE id = ?', at, id).changes > 0,
+    findGrant: (tokenHash) => {
+      const row = get(`SELECT ${grantColumns} FROM grants WHERE token_hash = ?`, tokenHash);
+      return row === undefined ? null : grantSchema.extend({ id: z.string() }).parse(row);
+    },
+    putBudgets: (budgets) => sql.transaction(() => accounts.put(budgets)),
+    levels: accounts.levels,
+    spentBy: accounts.spentBy,
+    reserve: ({ who, at, model, priceKnown, need, heldMs }) =>
+      sql.transaction(() => {
+        const verdict = decide(accounts.levels(budgetChain(who), at), need);
+        if (verdict.kind !== 'go') return { ...verdict, id: null };
+        const { outputTokens, worst } = verdict;
+        const { lastInsertRowid } = run(
+          `INSERT INTO reservations (at, grant_id, project, task, ralph, iteration, role, model, price_known, input, output, usd,
+             lowered_from, held_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+          ...[at, ...whoValues(who), model, priceKnown ? 1 : 0, need.inputTokens, outputTokens, worst.usd],
+          ...[outputTokens < need.outputTokens ? need.outputTokens : null, heldMs],
+        );
+        return { ...verdict, id: lastInsertRowid };
+      }),
+    settle,
+    settleRefusal: (who, end, shortfall) =>
+      sql.transaction(() => append(who, nothing(''), end, { opened: end.at, calls: 0, tells: { shortfall } })),
+    settlements: (after, limit) => {
+      const query = `SELECT seq, at, ${whoColumns}, ${amountColumns}, status, refused, retry_at AS retryAt, more
+        FROM settlements WHERE seq > ? ORDER BY seq LIMIT ?`;
+      const last = get('SELECT coalesce(max(seq), 0) AS last FROM settlements')?.['last'];
+      return { settlements: all(query, after, limit).map((row) => rowSchema.parse(row)), last: Number(last) };
+    },
+    putTunnel: (vm, tunnel) => void run('INSERT OR REPLACE INTO tunnels VALUES (?, ?)', vm, JSON.stringify(tunnel)),
+    deleteTunnel: (vm) => run('DELETE FROM tunnels WHERE vm = ?', vm).changes > 0,
+    tunnels: () =>
+      all('SELECT vm, spec FROM tunnels ORDER BY vm').map((row) => ({
+        vm: String(row['vm']),
+        tunnel: tunnelSchema.parse(JSON.parse(String(row['spec']))),
+      })),
+    close: sql.close,
+  };
+}
+
+/** It cost nothing: it never went up, or the provider refused it. */
+export function nothing(model: string): Counted {
+  const zero = { inputTokens: 0, cacheWriteTokens: 0, cacheReadTokens: 0, outputTokens: 0, usd: 0 };
+  return { model, ...zero, priceKnown: true, counted: 'nothing', flags: [] };
+}
+
+function whoValues(who: Who): SQLInputValue[] {
+  return [who.grant, who.project, who.task, who.ralph, who.iteration, who.role];
+}
+
+function amountValues(it: Omit<Counted, 'counted' | 'flags'>): SQLInputValue[] {
+  const tokens = [it.inputTokens, it.cacheWriteTokens, it.cacheReadTokens, it.outputTokens];
+  return [it.model, ...tokens, it.usd, it.priceKnown ? 1 : 0];
+}
