@@ -19,6 +19,8 @@ export async function runCli(argv: readonly string[], deps: CliDeps): Promise<nu
     const entry = await findEntry(name);
     const parsed = await parseCommand(entry, await entry.load(), rest, (text) => deps.io.out(text));
     if (parsed === null) return 0;
+    if (parsed.globals.config !== null && !parsed.spec.readsConfig)
+      deps.io.err(`\`--config\` has no effect on \`${name}\`: the daemon goes by what \`up\` was given.\n`);
     return (await parsed.spec.run(createContext(deps, parsed.globals, commandTable), parsed.input)) ?? 0;
   } catch (error) {
     return report(error, deps, early);

@@ -189,6 +189,13 @@ describe('a command line', () => {
     expect(daemon.calls.map(({ body }) => body)).not.toContainEqual({ confirmed: true });
   });
 
+  it('with --config for a command that goes by the daemon’s is told so', async () => {
+    await using daemon = await startFakeDaemon({ fleet: busyFleet });
+    const run = await cli(daemon, ['status', '--config', '/nowhere.yaml', '--json']);
+    expect(run).toMatchObject({ code: 0, err: expect.stringContaining('`--config` has no effect on `status`') });
+    expect(JSON.parse(run.out)).toEqual(busyFleet());
+  });
+
   it('asks for help of a command in a group too', async () => {
     await using daemon = await startFakeDaemon({});
     expect((await cli(daemon, ['help', 'task', 'show'])).out).toContain('ralph-fleet task show T41');

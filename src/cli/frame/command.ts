@@ -16,6 +16,8 @@ export interface CommandSpec {
   options?: readonly { flags: string; about: string }[];
   /** At least one; shown first in `--help`. */
   examples: readonly string[];
+  /** Reads fleet.yaml; the others go by what the daemon was given. */
+  readsConfig?: true;
   /** Not shown in help. */
   hidden?: boolean;
   /** Resolves with the exit code; nothing = 0. */

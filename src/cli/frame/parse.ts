@@ -90,7 +90,7 @@ function addGlobals(command: Command): void {
   command
     .option('--json', 'one JSON document (or lines); --json=a,b for some fields')
     .option('--json-fields <fields>', 'the same as --json=a,b')
-    .option('--config <path>', 'another fleet.yaml')
+    .option('--config <path>', 'another fleet.yaml; for up and doctor')
     .option('--yes', 'do not ask')
     .option('--ascii', 'no signs beyond ASCII')
     .option('--no-color', 'no colour')

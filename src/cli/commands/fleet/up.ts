@@ -25,6 +25,7 @@ export const up: CommandSpec = {
     { flags: '--no-wait', about: 'return as soon as the daemon has been told' },
   ],
   examples: ['--demo', '', '--driver libvirt --no-attach'],
+  readsConfig: true,
   run: async (context, input) => {
     const demo = flag(input, 'demo');
     const { config, warnings } = await wantedConfig(context, { demo, driver: text(input, 'driver') });

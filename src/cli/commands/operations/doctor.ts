@@ -8,6 +8,7 @@ export const doctor: CommandSpec = {
   summary: 'Checks every prerequisite: what was found, why it matters, what mends it. Exit 4 when up would not work.',
   options: [{ flags: '--demo', about: 'as for up --demo: no credential needed' }],
   examples: ['', '--demo', '--json=ready,checks'],
+  readsConfig: true,
   run: async (context, input) => {
     if (context.preflight === null) throw new FleetError('bug', 'The checks of `doctor` are not part of this build.');
     const demo = flag(input, 'demo');
