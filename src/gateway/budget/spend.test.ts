@@ -86,19 +86,29 @@ function needOf({ input, output, floor }: Extract<Move, { kind: 'call' }>): Need
   return { inputTokens: input, outputTokens: output, floorTokens, usdBase: input / 100, usdPerOutputToken: 0.05 };
 }
 
+const dead = { node: 'fleet', unit: 'tokens', per: 'total', limit: 0, used: 0, needed: 0, until: null } as const;
+
 class Books {
   readonly clock: VirtualClock = createVirtualClock(start);
   readonly sql: Sql = openSql(':memory:');
   readonly calls: Call[] = [];
   readonly limits = new Map<string, Record<(typeof units)[number], number | null>>();
   ledger: Ledger = this.born();
-  gate: Gate = createGate({ ledger: this.ledger, clock: this.clock });
+  gate: Gate = this.opened(this.ledger);
   before = new Map<string, Level>();
   /** What was settled, kept here a second time. */
   readonly spent: { who: Who; opened: number; tokens: number }[] = [];
 
   born(): Ledger {
     return createLedger(this.sql, { now: this.clock.now, timeZone: 'Europe/Berlin' });
+  }
+
+  /** A gate whose process may die: then nothing of it reaches the books any more, though its timers still run here. */
+  opened(ledger: Ledger): Gate {
+    const isDead = () => this.ledger !== ledger;
+    const reserve: Ledger['reserve'] = (call) =>
+      isDead() ? { kind: 'hold', shortfall: dead, id: null } : ledger.reserve(call);
+    return createGate({ ledger: { ...ledger, reserve }, clock: this.clock });
   }
 
   async play(move: Move): Promise<void> {
@@ -162,7 +172,7 @@ class Books {
     const { last } = this.ledger.settlements(0, 1);
     for (const call of this.calls) if (!call.isOver && call.entry?.kind !== 'refuse') call.isOver = true;
     this.ledger = this.born();
-    this.gate = createGate({ ledger: this.ledger, clock: this.clock });
+    this.gate = this.opened(this.ledger);
     const { settlements } = this.ledger.settlements(last, 1000);
     const tokens = settlements.map((it) => it.inputTokens + it.outputTokens);
     expect(tokens.sort()).toEqual(open.map((worst) => worst.tokens).sort());
