@@ -17,6 +17,8 @@ export function wantImage({ store, clock }: ActionDeps, key: string): Done {
       progress: null,
       failure: null,
       attempts: 0,
+      forkFailures: 0,
+      forkFailedAt: null,
       since: clock.now(),
     });
   } else if (known.phase === 'failed') store.disks.update(key, { phase: 'wanted', attempts: 0, failure: null });

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { readinessStages, vmPhases } from '../domain/vm.ts';
+import { readinessStages, vmPhases, vmPurposes } from '../domain/vm.ts';
 import { commitHash, count, isoTime, priority, role, shownState, spent, taskPhase } from './common.ts';
 import { inboxItem } from './inbox.ts';
 
@@ -43,13 +43,14 @@ export const diskView = z.object({
 export const vmView = z.object({
   id: z.string(),
   name: z.string(),
-  /** What it is for: implementer, reviewer, verifier, setup, warm. */
-  role: z.enum(['implementer', 'reviewer', 'verifier', 'setup', 'warm']),
+  /** What it is for. */
+  role: z.enum(vmPurposes),
   /** `unknown` while driver or guest cannot say. */
   phase: z.enum([...vmPhases, 'unknown']),
   since: isoTime,
   stage: z.enum(readinessStages).nullable(),
   driver: z.string(),
+  /** Forked from a warm template, or booted. */
   way: z.enum(['fork', 'boot']),
   accel,
   sshPort: z.number().int().nullable(),

@@ -19,6 +19,9 @@ export interface Disk {
   progress: string | null;
   failure: string | null;
   attempts: number;
+  /** How often in a row it came to nothing to save a template of it, or to fork from one. */
+  forkFailures: number;
+  forkFailedAt: number | null;
   since: number;
 }
 

@@ -11,6 +11,8 @@ import type { Transitions } from './phase-table.ts';
  *                                                        v
  *                                                    deleting -> gone
  *
+ * One that is forked goes from preparing to identifying in one step; one whose fork comes to nothing goes back to preparing, and boots.
+ *
  * A row exists before the driver is asked for anything (intent before effect). "unknown" is never stored: it is what an
  * observation says while the driver or the guest cannot be asked.
  */
@@ -32,8 +34,8 @@ export type VmPhase = (typeof vmPhases)[number];
 export const vmTransitions: Transitions<VmPhase> = {
   wanted: ['preparing', 'failed', 'deleting', 'gone'],
   preparing: ['starting', 'failed', 'deleting'],
-  starting: ['identifying', 'failed', 'stopping', 'stopped', 'deleting'],
-  identifying: ['ready', 'failed', 'stopping', 'stopped', 'deleting'],
+  starting: ['preparing', 'identifying', 'failed', 'stopping', 'stopped', 'deleting'],
+  identifying: ['preparing', 'ready', 'failed', 'stopping', 'stopped', 'deleting'],
   ready: ['paused', 'stopping', 'stopped', 'failed', 'deleting'],
   paused: ['ready', 'stopping', 'stopped', 'failed', 'deleting'],
   stopping: ['stopped', 'failed', 'deleting'],
@@ -43,12 +45,26 @@ export const vmTransitions: Transitions<VmPhase> = {
   gone: [],
 };
 
-/** What a VM is for. `warm` ones wait, booted and untouched, for any purpose on the same disk. */
-export type VmPurpose = 'implementer' | 'reviewer' | 'verifier' | 'setup' | 'warm';
+/**
+ * What a VM is for. `warm` ones wait, booted and untouched, for any purpose on the same disk; `template` ones are saved, for others to
+ * be forked from.
+ */
+export const vmPurposes = ['implementer', 'reviewer', 'verifier', 'setup', 'warm', 'template'] as const;
+export type VmPurpose = (typeof vmPurposes)[number];
+
+/** How a VM came to run, the last time it was started. */
+export type VmWay = 'boot' | 'fork';
 
 /** Named stages of getting ready, in order, each with a deadline of its own. */
 export const readinessStages = ['process', 'guest-agent', 'host-key', 'ssh-login', 'identity', 'tools'] as const;
 export type ReadinessStage = (typeof readinessStages)[number];
+
+/** A fork has its identity before anybody logs in; its tools were looked at before it was saved. */
+const forkStages: readonly ReadinessStage[] = ['process', 'identity', 'ssh-login'];
+
+export function stagesOf(vm: Pick<Vm, 'way'>): readonly ReadinessStage[] {
+  return vm.way === 'fork' ? forkStages : readinessStages;
+}
 
 /** Milliseconds a stage may last; times ten under software emulation. */
 export const stageDeadlineMs: Readonly<Record<ReadinessStage, number>> = {
@@ -86,10 +102,40 @@ export interface Vm {
   /** The guest's ssh host key, `ssh-ed25519 AAAA…`, read over the driver's trusted channel; null until read. */
   hostKey: string | null;
   failure: string | null;
+  way: VmWay;
+  /** What must be its own besides the host key; null until the guest has told. */
+  identity: VmIdentity | null;
   /** Which commit each workspace folder in it was seeded with. */
   seeded: Readonly<Record<string, string>>;
   /** True once something of a user (code, agent) ran in it. A clean VM is one where this is false. */
   touched: boolean;
+}
+
+export interface VmIdentity {
+  machineId: string;
+  /** Bytes of a fork's random generator, in hexadecimal; null for one that was booted. */
+  random: string | null;
+}
+
+/** What a VM has in common with another one of `others`, though no two may: in words, or null. */
+export function findTwin(
+  id: string,
+  own: Partial<Pick<Vm, 'hostKey'> & VmIdentity>,
+  others: readonly Vm[],
+): string | null {
+  for (const other of others) {
+    if (other.id === id) continue;
+    const theirs = { hostKey: other.hostKey, ...other.identity };
+    if (own.hostKey && own.hostKey === theirs.hostKey) return `the host key of \`rf-${other.id}\``;
+    if (own.machineId && own.machineId === theirs.machineId) return `the machine id of \`rf-${other.id}\``;
+    if (own.random && own.random === theirs.random) return `the random bytes of \`rf-${other.id}\``;
+  }
+  return null;
+}
+
+/** Nothing of a user was ever in it. */
+export function isUnused(vm: Pick<Vm, 'touched' | 'seeded'>): boolean {
+  return !vm.touched && Object.keys(vm.seeded).length === 0;
 }
 
 export function vmName(id: string): string {

@@ -12,7 +12,7 @@ import type { VmSize } from '../domain/vm.ts';
  * - `list` returns only VMs that carry this fleet's mark, running or not, under whatever name, and incomplete ones too. When
  *   the hypervisor cannot say, it throws `driver_unavailable`: unavailable is never empty.
  * - Nothing that does not carry our mark is ever changed.
- * - Order: create -> start -> (pause <-> resume) -> stop -> remove.
+ * - Order: create -> start -> (pause <-> resume) -> stop -> remove. `fork` stands for create and start.
  * - No argument or file a guest can see holds a secret; nothing secret stands in an argv.
  */
 export interface Driver {
@@ -43,17 +43,46 @@ export interface Driver {
   setTime(id: string, ms: number): Promise<void>;
   /** The end of the guest's console, at most `maxBytes`; empty when there is none yet. */
   consoleTail(id: string, maxBytes: number): Promise<string>;
-  /** Copies a stopped VM's overlay to `target`, a QCOW2 file that still has the same backing file. Atomic by rename. */
+  /**
+   * Copies a stopped VM's overlay to `target`, a QCOW2 file that still has the same backing file. Atomic by rename. Refused for a VM
+   * that was forked: its disk stands on a template's.
+   */
   exportDisk(id: string, target: string): Promise<void>;
+  /** Whether it can fork VMs from templates; where it cannot, the calls below are refused, and VMs boot. */
+  readonly canFork: boolean;
+  /**
+   * The keys of those disks of which a template stands that fits: the same disk and size, and a host, hypervisor and processor
+   * as they were when it was saved. Quick enough to be asked in each pass.
+   */
+  templates(wanted: readonly VmBase[]): Promise<string[]>;
+  /**
+   * Keeps memory and disk of a running VM, whose guest is settled (`Guests.settle`), as the template of its base; the VM is off then.
+   * Whole or not at all: what was cut off is never forked from. Where there is a template already, that one stays.
+   */
+  saveTemplate(id: string, base: VmBase): Promise<void>;
+  /**
+   * A running VM with the memory of the template and an overlay on its disk; its guest has no identity until it is given one
+   * (`Guests.identifyFork`). Called again it starts from the template again, whatever was there: only for a VM nobody has used.
+   * Throws `not_found` when no template fits (any more). Started after a stop, such a VM boots like any other.
+   */
+  fork(spec: VmSpec): Promise<void>;
+  /** Nothing is forked from it any more; its disk goes once no VM stands on it. */
+  dropTemplate(base: VmBase): Promise<void>;
 }
 
-export interface VmSpec {
-  id: string;
+/** What VMs start from. */
+export interface VmBase {
+  /** Key of the disk's content, whatever its path. */
+  disk: string;
   /** Absolute path of the read-only base disk. */
   base: string;
   /** Direct kernel boot; null boots the disk by its own loader. */
   boot: BootFiles | null;
   size: VmSize;
+}
+
+export interface VmSpec extends VmBase {
+  id: string;
   /** Public half of the key the host logs in with, `ssh-ed25519 AAAA… comment`. Public data only. */
   authorizedKey: string;
 }

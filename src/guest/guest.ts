@@ -41,6 +41,16 @@ export interface Guests {
   ): Promise<SaveReport>;
   /** `ralph-seal`: takes identity, host keys and seeds off its disk, before that disk is kept for others. The last thing to run in it. */
   seal(vm: GuestAddress): Promise<void>;
+  /**
+   * `ralph-settle`: makes an untouched guest fit to be saved with its memory as a template: no identity, nobody logged in, and a program
+   * that waits on the spare channel. The last thing before the save.
+   */
+  settle(vm: GuestAddress, spare: GuestEndpoint): Promise<void>;
+  /**
+   * Gives a fork of such a template an identity of its own, before anything of a user runs in it. Needs no login and no key. Asked
+   * again it is made anew.
+   */
+  identifyFork(vmId: string, spare: GuestEndpoint, identity: ForkIdentity): Promise<ForkReport>;
   /** A terminal on a Ralph's tmux (read-only unless `write`), as a byte stream; on the `people` channel. */
   terminal(vm: GuestAddress, terminal: { user: string; write: boolean; cols: number; rows: number }): Promise<Terminal>;
   /** Forgets the connection to a VM that is no more. */
@@ -105,6 +115,24 @@ export interface IdentityReport {
   hostname: string;
   /** Guest clock minus host clock at the time of the answer, ms. */
   clockOffsetMs: number;
+}
+
+export interface ForkIdentity {
+  hostname: string;
+  now: number;
+  /** 32 hexadecimal digits. */
+  machineId: string;
+  /** Random bytes in hexadecimal, at least 32 of them: what the fork's random generator starts from. */
+  entropy: string;
+  /** Public half of the key the host logs in with. */
+  authorizedKey: string;
+}
+
+export interface ForkReport extends IdentityReport {
+  /** `ssh-ed25519 AAAA…`, made in the fork. */
+  hostKey: string;
+  /** 32 bytes of the fork's random generator, in hexadecimal; used for nothing else. */
+  random: string;
 }
 
 export interface VerifyReport {

@@ -5,6 +5,7 @@ import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
 import { identityAnswer, parseAnswer, parseJobStates, verifyAnswer } from './answers.ts';
 import { readSaved, sendFile } from './file-transfer.ts';
+import { createForkChannel } from './fork-channel.ts';
 import type { GuestAddress, Guests, Terminal } from './guest.ts';
 import { callGuest } from './guest-call.ts';
 import { scriptsFolder } from './places.ts';
@@ -63,6 +64,14 @@ export function createGuests(deps: GuestsDeps): Guests {
     );
     connections.set(name, { key, connection });
     return connection;
+  }
+
+  function forget(vmId: string): void {
+    for (const [name, { connection }] of connections) {
+      if (!name.startsWith(`${vmId}/`)) continue;
+      connection.close();
+      connections.delete(name);
+    }
   }
 
   const script = (name: string) => `${deps.scripts ?? scriptsFolder}/${name}`;
@@ -151,6 +160,16 @@ export function createGuests(deps: GuestsDeps): Guests {
       await ask(vm, [script('ralph-seal')], { what: 'be sealed', deadlineMs: patience.slow });
     },
 
+    async settle(vm, spare) {
+      await ask(vm, [script('ralph-settle')], { what: 'settle', deadlineMs: patience.slow });
+      forget(vm.id);
+      await createForkChannel(vmName(vm.id), spare, patience.quick).settled();
+    },
+
+    identifyFork(vmId, spare, identity) {
+      return createForkChannel(vmName(vmId), spare, patience.login).identify(identity);
+    },
+
     async terminal(vm, terminal) {
       const argv = [script('ralph-attach'), terminal.user, ...(terminal.write ? ['write'] : [])];
       const pty = { rows: terminal.rows, cols: terminal.cols, term: 'xterm-256color' };
@@ -158,13 +177,7 @@ export function createGuests(deps: GuestsDeps): Guests {
       return toTerminal(channel, terminal.write);
     },
 
-    forget(vmId) {
-      for (const [name, { connection }] of connections) {
-        if (!name.startsWith(`${vmId}/`)) continue;
-        connection.close();
-        connections.delete(name);
-      }
-    },
+    forget,
 
     async close() {
       for (const { connection } of connections.values()) connection.close();

@@ -19,6 +19,8 @@ export interface Paths {
   logs: string;
   cache: string;
   images: string;
+  /** Saved VMs to fork from, beside the images they stand on. */
+  templates: string;
   tools: string;
   runtime: string;
   daemonSocket: string;
@@ -49,6 +51,7 @@ export function resolvePaths(
   const cache = join(env['XDG_CACHE_HOME'] || join(home, '.cache'), 'ralph-fleet');
   const wanted = runtimeFolder(env['XDG_RUNTIME_DIR'], state, isClosedHome);
   const runtime = join(wanted, 'vm-00000000-gateway.sock').length <= maxSocketPath ? wanted : shortRuntime(state);
+  const images = isClosedHome && !env['XDG_CACHE_HOME'] ? '/var/cache/ralph-fleet/images' : join(cache, 'images');
   return {
     config,
     fleetYaml: env['RALPH_FLEET_CONFIG'] || join(config, 'fleet.yaml'),
@@ -62,7 +65,8 @@ export function resolvePaths(
     vms: isClosedHome && !env['XDG_STATE_HOME'] ? '/var/lib/ralph-fleet/vms' : join(state, 'vms'),
     logs: join(state, 'logs'),
     cache,
-    images: isClosedHome && !env['XDG_CACHE_HOME'] ? '/var/cache/ralph-fleet/images' : join(cache, 'images'),
+    images,
+    templates: join(images, 'templates'),
     tools: join(cache, 'tools'),
     runtime,
     daemonSocket: join(runtime, 'daemon.sock'),

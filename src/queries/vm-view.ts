@@ -13,7 +13,7 @@ export function vmView(deps: QueryDeps, vm: Vm): VmView {
     since: toIso(vm.since),
     stage: vm.stage,
     driver: driver.name,
-    way: 'boot',
+    way: vm.way,
     accel: driver.accel,
     sshPort: null,
     project: vm.project,

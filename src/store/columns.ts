@@ -70,6 +70,8 @@ export const columns = {
     size: 'json',
     hostKey: 'text',
     failure: 'text',
+    way: 'text',
+    identity: 'json',
     seeded: 'json',
     touched: 'bool',
   } satisfies Columns<Vm>,
@@ -85,6 +87,8 @@ export const columns = {
     progress: 'text',
     failure: 'text',
     attempts: 'int',
+    forkFailures: 'int',
+    forkFailedAt: 'int',
     since: 'int',
   } satisfies Columns<Disk>,
   iterations: {

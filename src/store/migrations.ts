@@ -78,4 +78,10 @@ export const migrations: readonly string[] = [
   ) STRICT;
   ALTER TABLE spend ADD COLUMN shortfall TEXT;
   `,
+  `
+  ALTER TABLE vms ADD COLUMN way TEXT NOT NULL DEFAULT 'boot';
+  ALTER TABLE vms ADD COLUMN identity TEXT NOT NULL DEFAULT 'null';
+  ALTER TABLE disks ADD COLUMN forkFailures INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE disks ADD COLUMN forkFailedAt INTEGER;
+  `,
 ];

@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { channelUses } from '../../src/domain/endpoint.ts';
 import type { Driver, ObservedVm, VmSpec } from '../../src/drivers/driver.ts';
+import { forkConformance } from './driver-forks.ts';
 
 /** What the suite needs to know of a driver beside its interface. */
 export interface DriverSubject {
@@ -30,9 +31,28 @@ export interface DriverSubject {
   };
   /** Lets (virtual) time pass. */
   wait(ms: number): Promise<void>;
+  /** What a driver that forks needs of its guests; `host key` is null where there is none yet. */
+  guests: {
+    settle(id: string): Promise<void>;
+    identify(id: string): Promise<SeenIdentity>;
+    /** Asks the guest itself, by the host key it was pinned with. */
+    look(id: string, hostKey: string): Promise<SeenIdentity>;
+  };
+  /** Names of what stands in the cache of templates. */
+  templateFiles(): Promise<string[]>;
+  /** A driver of this fleet that dies in the named call of a hypervisor's command: the save's, or the restore's. */
+  dyingIn(step: 'save' | 'restore'): Driver;
   /** Proves the driver's wall from inside the booted guest; only where there is a real guest. */
   proveWall?(id: string): Promise<void>;
   close(): Promise<void>;
+}
+
+/** What must be another in each VM. */
+export interface SeenIdentity {
+  hostname: string;
+  machineId: string;
+  bootId: string;
+  hostKey: string;
 }
 
 /** Every driver passes this. Tests run in order; one VM is booted and used by several. */
@@ -162,6 +182,8 @@ export function driverConformance(name: string, setUp: () => Promise<DriverSubje
         expect(await subject.baseDigest()).toBe(base);
       });
     });
+
+    forkConformance(() => subject);
 
     test('two VMs at once do not know of each other', async () => {
       const [a, b] = ['000000aa', '000000bb'];
@@ -318,6 +340,6 @@ export function driverConformance(name: string, setUp: () => Promise<DriverSubje
 }
 
 /** Looks until it is so; the suite's time-out is the deadline. */
-async function until(subject: DriverSubject, isSo: () => Promise<boolean>): Promise<void> {
+export async function until(subject: DriverSubject, isSo: () => Promise<boolean>): Promise<void> {
   while (!(await isSo())) await subject.wait(500);
 }

@@ -22,6 +22,16 @@ export async function fakeSubject(): Promise<DriverSubject> {
   };
   const world = createFakeWorld({ clock, random });
   const make = (fleet: string) => createFakeDriver({ world, fleet });
+  const vmOf = (id: string) => {
+    const vm = world.vms.get(id);
+    if (vm === undefined) throw new Error(`no VM ${id}`);
+    return vm;
+  };
+  const machineIds = new Map<string, string>();
+  const look = (id: string, hostKey: string) => {
+    if (vmOf(id).hostKey !== hostKey) throw new Error(`another host key answers in ${id}`);
+    return { hostname: `rf-${id}`, machineId: machineIds.get(id) ?? '', bootId: `${id} ${vmOf(id).boots}`, hostKey };
+  };
   return {
     driver: make('ours'),
     again: () => make('ours'),
@@ -30,11 +40,22 @@ export async function fakeSubject(): Promise<DriverSubject> {
     cutOff: createFakeDriver({ world, fleet: 'ours', faults: { next: () => ({ kind: 'cut-off' }) } }),
     spec: (id) => ({
       id,
+      disk: 'image',
       base: '/images/base.qcow2',
       boot: null,
       size: { cpus: 1, memoryMiB: 512, diskGiB: 4 },
       authorizedKey: 'ssh-ed25519 AAAA test',
     }),
+    guests: {
+      settle: async (id) => world.settle(vmOf(id)),
+      async identify(id) {
+        machineIds.set(id, random.hex(16));
+        return look(id, world.identify(vmOf(id)));
+      },
+      look: async (id, hostKey) => look(id, hostKey),
+    },
+    templateFiles: async () => [...world.templates],
+    dyingIn: () => createFakeDriver({ world, fleet: 'ours', faults: { next: () => ({ kind: 'cut-off' }) } }),
     exportTarget: '/images/prepared.qcow2',
     baseDigest: async () => 'unchanged',
     leftovers: async (id) => [...world.vms.keys()].filter((one) => one === id),

@@ -1,16 +1,19 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { vmName } from '../../src/domain/vm.ts';
+import type { Driver } from '../../src/drivers/driver.ts';
 import { createLibvirtDriver } from '../../src/drivers/libvirt/driver.ts';
 import { vmPlaces } from '../../src/drivers/libvirt/places.ts';
+import { createGuests } from '../../src/guest/guests.ts';
 import { createSystemClock } from '../../src/lib/clock.ts';
 import { createExec, type Exec } from '../../src/lib/exec.ts';
 import { createSilentLog } from '../../src/lib/log.ts';
 import { resolvePaths } from '../../src/lib/paths.ts';
+import { createSystemRandom } from '../../src/lib/random.ts';
 import { makeKeyPair, runInGuest } from '../fixtures/guest-shell.ts';
 import { testImage } from '../fixtures/image.ts';
 import type { DriverSubject } from './driver.ts';
@@ -37,6 +40,8 @@ export async function libvirtSubject(): Promise<DriverSubject> {
   // The same fleet name, another home: must be as foreign as another name.
   const foreign = make({ paths: await place('b') });
   const driver = make();
+  const keyFile = join(root, 'key');
+  await writeFile(keyFile, key.private, { mode: 0o600 });
   return {
     driver,
     again: () => make(),
@@ -45,11 +50,15 @@ export async function libvirtSubject(): Promise<DriverSubject> {
     cutOff: make({ exec: failing('define') }),
     spec: (id) => ({
       id,
+      disk: image.key,
       base: image.path,
       boot: image.boot,
       size: { cpus: 2, memoryMiB: 1024, diskGiB: 4 },
       authorizedKey: key.public,
     }),
+    guests: guestsOf(driver, keyFile, key.public),
+    templateFiles: () => readdir(paths.templates).catch(() => []),
+    dyingIn: (step) => make({ exec: failing(step) }),
     exportTarget: join(paths.images, 'prepared.qcow2'),
     baseDigest: () => digest(image.path),
     leftovers: (id) => leftovers(id, root),
@@ -70,6 +79,32 @@ export async function libvirtSubject(): Promise<DriverSubject> {
     async close() {
       for (const one of [driver, foreign]) for (const vm of await one.list()) await one.remove(vm.id);
       await rm(root, { recursive: true, force: true });
+    },
+  };
+}
+
+function guestsOf(driver: Driver, keyFile: string, authorizedKey: string): DriverSubject['guests'] {
+  const guests = createGuests({ clock, log: createSilentLog(), keyFile });
+  const random = createSystemRandom();
+  const spare = (id: string) => driver.endpoint(id, 'spare');
+  const address = (id: string, hostKey: string) => {
+    const [control, people] = [driver.endpoint(id, 'control'), driver.endpoint(id, 'people')];
+    return { id, control, people, hostKey };
+  };
+  return {
+    settle: async (id) => guests.settle(address(id, (await driver.hostKey(id)) ?? ''), spare(id)),
+    async identify(id) {
+      const identity = { hostname: `rf-${id}`, now: clock.now(), machineId: random.hex(16), entropy: random.hex(64) };
+      const { hostname, machineId, bootId, hostKey } = await guests.identifyFork(id, spare(id), {
+        ...identity,
+        authorizedKey,
+      });
+      return { hostname, machineId, bootId, hostKey };
+    },
+    async look(id, hostKey) {
+      const seen = await guests.identify(address(id, hostKey), { hostname: `rf-${id}`, now: clock.now() });
+      guests.forget(id);
+      return { hostname: seen.hostname, machineId: seen.machineId, bootId: seen.bootId, hostKey };
     },
   };
 }

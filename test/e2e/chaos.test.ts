@@ -44,7 +44,7 @@ describe('a walk with the daemon killed before and after each kind of step', () 
       'pull_stream',
       'end_iteration',
     ],
-    ...['release_vm', 'free_ralph', 'delete_vm', 'request_review', 'ping', 'integrate'],
+    ...['save_template', 'fork_vm', 'release_vm', 'free_ralph', 'delete_vm', 'request_review', 'ping', 'integrate'],
   ];
   const points = kinds.flatMap((kind) => [`${kind}:before`, `${kind}:after`]);
 

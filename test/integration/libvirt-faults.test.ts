@@ -133,6 +133,12 @@ describe('what virsh and the guest say', () => {
     expect(await (await driverWith(unmarked)).driver.list()).toEqual([]);
   });
 
+  test('one that goes while they are listed is not listed', async () => {
+    const gone = `if [ "$4" = dumpxml ]; then echo "error: failed to get domain '${uuid}'" >&2; exit 1; fi`;
+    const { driver } = await driverWith(`${gone}; ${await printing(listing())}`);
+    expect(await driver.list()).toEqual([]);
+  });
+
   test('a failing list removes nothing', async () => {
     const { driver, paths } = await driverWith('exit 1');
     await mkdir(join(paths.vms, id), { recursive: true });

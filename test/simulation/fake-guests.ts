@@ -40,6 +40,8 @@ export interface FakeGuestsOptions {
   isCalm: () => boolean;
   isSaved: (tree: string) => boolean;
   onLost: (what: string) => void;
+  /** Something of a user came into what other VMs start from. */
+  onTaint: (what: string) => void;
 }
 
 /** Guests in memory, bound to the fake driver's VMs: they answer while their VM runs, and lose their processes when it stops. */
@@ -51,6 +53,8 @@ export function createFakeGuests(options: FakeGuestsOptions): {
   freeze: (id: string) => void;
   /** The tree on a VM's disk that an agent made and nobody took to the host; null when there is none. */
   unsaved: (id: string) => string | null;
+  /** Something of a user is in it. */
+  isUsed: (id: string) => boolean;
   silence: (id: string, ms: number) => void;
 } {
   const { world, clock, dice, bundles } = options;
@@ -84,6 +88,17 @@ export function createFakeGuests(options: FakeGuestsOptions): {
     const job = guest.jobs.get(id);
     if (job === undefined) throw new FleetError('not_found', `There is no job ${id}.`);
     return job;
+  }
+
+  /** Something of a user comes into a guest: by now it must be like no other. */
+  function takeIn({ id, hostKey }: GuestAddress): void {
+    const isTwin = [...world.vms.values()].some((vm) => vm.id !== id && vm.hostKey === hostKey);
+    if (isTwin) options.onTaint(`${id} was used with the host key of another VM`);
+  }
+
+  function isUsed(id: string): boolean {
+    const guest = states.get(id);
+    return guest !== undefined && world.vms.has(id) && guest.folders.size + guest.jobs.size > 0;
   }
 
   function endOf(job: FakeJob): JobEnd | null {
@@ -120,6 +135,7 @@ export function createFakeGuests(options: FakeGuestsOptions): {
     },
     seedWorkspace: async (vm, seed) => {
       const guest = reach(vm);
+      takeIn(vm);
       guest.folders.set(seed.folder, seed.commit);
       if (seed.folder !== 'work') return;
       if (unsaved(vm.id) !== null) options.onLost(`seeding ${vm.id} overwrote ${guest.tree}`);
@@ -128,6 +144,7 @@ export function createFakeGuests(options: FakeGuestsOptions): {
     },
     startJob: async (vm, spec) => {
       const guest = reach(vm);
+      takeIn(vm);
       if (guest.jobs.has(spec.id)) return;
       const started = spec.kind === 'agent' ? spec.id : `${spec.id} in ${vm.id}`;
       startedJobs.set(started, (startedJobs.get(started) ?? 0) + 1);
@@ -160,6 +177,23 @@ export function createFakeGuests(options: FakeGuestsOptions): {
       return { files: 1, bytes: 10, leftOut: [] };
     },
     seal: async (vm) => void reach(vm),
+    settle: async (vm) => {
+      reach(vm);
+      if (isUsed(vm.id)) options.onTaint(`a template was made of ${vm.id}, which was used`);
+      const found = world.vms.get(vm.id);
+      if (found !== undefined) world.settle(found);
+    },
+    identifyFork: async (id, _spare, { hostname, machineId }) => {
+      const vm = world.vms.get(id);
+      if (vm === undefined || !world.answers(id))
+        throw new FleetError('guest_unreachable', `The guest of ${id} does not answer.`);
+      const roll = options.isCalm() ? 1 : dice.next();
+      if (roll < 0.04) throw new FleetError('guest_untrusted', `${id} stays as it is.`);
+      const twin = [...world.vms.values()].find((other) => other.id !== id && other.isForked)?.hostKey;
+      if (roll < 0.15 && twin) vm.hostKey = twin;
+      else world.identify(vm);
+      return { hostname, machineId, bootId: 'b', hostKey: vm.hostKey ?? '', random: dice.hex(32), clockOffsetMs: 0 };
+    },
     terminal: async () => {
       throw new FleetError('guest_unreachable', 'There is no terminal in the simulation.');
     },
@@ -243,7 +277,7 @@ export function createFakeGuests(options: FakeGuestsOptions): {
     if (vm !== undefined) silent.set(id, { boot: vm.boots, until: clock.now() + ms });
   }
 
-  return { guests, startedJobs, lost, freeze, unsaved, silence };
+  return { guests, startedJobs, lost, freeze, unsaved, isUsed, silence };
 }
 
 export type { Driver };

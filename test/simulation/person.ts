@@ -86,6 +86,7 @@ export function createPerson(world: SimWorld, nudge: () => void): Person {
     [0.02, () => fleetDown(deps, dice.chance(0.3))],
     [0.01, () => world.takeDown(null)],
     [0.01, () => void world.hypervisor.appear(dice.hex(4), fleetName, 'running')],
+    [0.02, () => world.hypervisor.templates.clear()],
     [0.11, () => fleetUp(deps)],
     [0.02, () => tryEach((task) => pause(deps, task.id))],
     [0.01, () => tryEach((task) => cancel(deps, task.id))],

@@ -90,6 +90,7 @@ export async function simulate(seed: number, { withTrace = false, planner }: Sim
     isCalm: () => isCalm,
     isSaved: (tree) => repository.savedTrees.has(tree),
     onLost: (what) => void world.violations.push(`work was lost: ${what}`),
+    onTaint: (what) => void world.violations.push(what),
   });
   const world: SimWorld = {
     clock,
@@ -175,6 +176,10 @@ export async function simulate(seed: number, { withTrace = false, planner }: Sim
       stop: (id, graceMs) => {
         fakeGuests.freeze(id);
         return driver.stop(id, graceMs);
+      },
+      fork: (spec) => {
+        if (fakeGuests.isUsed(spec.id)) world.violations.push(`${spec.id} was forked over what was in it`);
+        return driver.fork(spec);
       },
       remove: (id) => {
         fakeGuests.freeze(id);

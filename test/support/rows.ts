@@ -101,6 +101,8 @@ export function aVm(more: Partial<Vm> = {}): Vm {
     size,
     hostKey: 'ssh-ed25519 AAAA',
     failure: null,
+    way: 'boot',
+    identity: null,
     seeded: {},
     touched: false,
     ...more,
@@ -203,6 +205,8 @@ export function aDisk(more: Partial<Disk> = {}): Disk {
     progress: null,
     failure: null,
     attempts: 0,
+    forkFailures: 0,
+    forkFailedAt: null,
     since: now - 200_000,
     ...more,
   };
@@ -246,6 +250,7 @@ export function aWorld(more: Partial<World> & { vmStates?: Record<string, VmSeen
       imageKey: 'image',
       tunnels: [],
       accel: 'kvm',
+      templates: null,
     },
     ...rest,
   };

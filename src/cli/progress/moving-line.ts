@@ -1,6 +1,6 @@
 import type { FleetView, VmView } from '../../contract/fleet-view.ts';
 import { isEnded } from '../../domain/task.ts';
-import { readinessStages } from '../../domain/vm.ts';
+import { stagesOf } from '../../domain/vm.ts';
 import { since } from '../render/figures.ts';
 
 const shownVms = 3;
@@ -21,7 +21,7 @@ export function busyWith(view: FleetView, now: number): string {
       const stage =
         vm.stage === null
           ? ''
-          : `, ${vm.stage} (stage ${readinessStages.indexOf(vm.stage) + 1} of ${readinessStages.length})`;
+          : `, ${vm.stage} (stage ${stagesOf(vm).indexOf(vm.stage) + 1} of ${stagesOf(vm).length})`;
       return `${vm.ralph ?? vm.role} ${vm.phase}${stage} ${since(vm.since, now)}`;
     }),
   ];

@@ -9,6 +9,7 @@ import { createFakeWorld } from './world.ts';
 
 const spec: VmSpec = {
   id: '00000001',
+  disk: 'image',
   base: '/images/base.qcow2',
   boot: null,
   size: { cpus: 1, memoryMiB: 512, diskGiB: 4 },

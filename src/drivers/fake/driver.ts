@@ -1,5 +1,5 @@
 import { FleetError } from '../../lib/errors.ts';
-import type { Driver, VmSpec } from '../driver.ts';
+import type { Driver, VmBase, VmSpec } from '../driver.ts';
 import { assertVmId } from '../vm-id.ts';
 import { type DriverCall, type Faults, noFaults } from './faults.ts';
 import { type FakeVm, type FakeWorld, isUp, stateOf } from './world.ts';
@@ -28,6 +28,7 @@ export function createFakeDriver(options: FakeDriverOptions): Driver {
   return {
     name: 'fake',
     wall: 'device',
+    canFork: true,
     probe: async () => ({
       available: !world.down,
       version: 'fake',
@@ -86,9 +87,43 @@ export function createFakeDriver(options: FakeDriverOptions): Driver {
           throw new FleetError('vm_not_ready', `VM \`${id}\` is ${vm.state}; its disk is exported when it is off.`);
         }
         if (!vm.hasDisk) throw new FleetError('storage', `The disk of VM \`${id}\` is gone.`);
+        if (vm.isForked) throw new FleetError('refused', `VM \`${id}\` was forked.`);
         world.exports.set(target, { vm: id, base: vm.spec?.base ?? '' });
       }),
+    templates: (wanted) =>
+      strike('templates', null, () => wanted.filter((base) => world.templates.has(fits(base))).map(({ disk }) => disk)),
+    saveTemplate: async (id, base) =>
+      act('saveTemplate', id, () => {
+        const vm = made(own(id), id);
+        if (vm.state !== 'running' && world.templates.has(fits(base))) return;
+        if (running(vm).hostKey !== null) {
+          throw new FleetError('bug', `A template would be saved of VM \`${id}\`, which has an identity.`);
+        }
+        stop(vm);
+        world.templates.add(fits(base));
+      }),
+    fork: async (spec) => act('fork', spec.id, () => fork(world, fleet, spec)),
+    dropTemplate: (base) => strike('dropTemplate', null, () => void world.templates.delete(fits(base))),
   };
+}
+
+function fits({ disk, size }: VmBase): string {
+  return JSON.stringify([disk, size]);
+}
+
+function fork(world: FakeWorld, fleet: string, spec: VmSpec): void {
+  const found = world.vms.get(spec.id);
+  if (found !== undefined && found.fleet !== fleet) {
+    throw new FleetError('refused', `A VM with id \`${spec.id}\` that is not ours exists.`);
+  }
+  if (!world.templates.has(fits(spec))) {
+    throw new FleetError('not_found', `No template of disk \`${spec.disk}\` fits.`);
+  }
+  const vm = world.appear(spec.id, fleet, 'off');
+  vm.spec = spec;
+  vm.boots = found?.boots ?? 0;
+  vm.disks = (found?.disks ?? 0) + 1;
+  world.fork(vm);
 }
 
 function create(world: FakeWorld, fleet: string, spec: VmSpec, on: 'new disk' | 'its disk'): void {
@@ -153,7 +188,8 @@ function createStriker(options: FakeDriverOptions) {
 function cutOff({ world, fleet }: FakeDriverOptions, call: DriverCall, id: string | null): void {
   if (id === null) return;
   const vm = world.vms.get(id);
-  if (call === 'create' && vm === undefined) world.appear(id, fleet, 'partial');
+  if ((call === 'create' || call === 'fork') && vm === undefined) world.appear(id, fleet, 'partial');
+  if (call === 'saveTemplate' && vm?.fleet === fleet) stop(vm);
   if (call === 'remove' && vm?.fleet === fleet) {
     stop(vm);
     vm.isDefined = false;

@@ -2,14 +2,14 @@ import type { Random } from '../../lib/random.ts';
 import type { Driver } from '../driver.ts';
 
 /** The calls of a driver that can go wrong. */
-export type DriverCall = Exclude<keyof Driver, 'name' | 'wall' | 'probe' | 'endpoint'>;
+export type DriverCall = Exclude<keyof Driver, 'name' | 'wall' | 'canFork' | 'probe' | 'endpoint'>;
 
 export type Fault =
   /** Nothing happens, the call fails. */
   | { kind: 'fail-before' }
   /** The effect happens, its reply is lost. */
   | { kind: 'fail-after' }
-  /** Cut off in the middle: `create` and `remove` leave a half-made VM, anything else is as `fail-before`. */
+  /** Cut off in the middle: `create`, `fork` and `remove` leave a half-made VM, `saveTemplate` one that is off; else as `fail-before`. */
   | { kind: 'cut-off' }
   /** The effect happens twice. */
   | { kind: 'doubled' }

@@ -20,8 +20,10 @@ export interface FakeVm {
   spec: VmSpec | null;
   /** When the guest of the present boot begins to answer; null while it is off. */
   answersFrom: number | null;
-  /** Made by the guest at its first boot, kept on its disk. */
+  /** Made by the guest at its first boot, kept on its disk. A guest that runs without one was settled, or forked: it has no identity. */
   hostKey: string | null;
+  /** Its disk stands on a template's. */
+  isForked: boolean;
   /** How often it was started; a fake guest that remembers another number has been restarted. */
   boots: number;
   /** The guest's clock minus the host's. */
@@ -32,6 +34,8 @@ export interface FakeVm {
 export interface FakeWorld {
   readonly clock: Clock;
   readonly vms: Map<string, FakeVm>;
+  /** Templates, by what they fit to. They outlive VMs as the cache outlives a fleet. */
+  readonly templates: Set<string>;
   /** Exported disks by target path. */
   readonly exports: Map<string, { vm: string; base: string }>;
   /** While true every call of every driver fails, as without a hypervisor daemon. */
@@ -39,6 +43,12 @@ export interface FakeWorld {
   /** A VM nobody asked for: of ours (same fleet name) or foreign. */
   appear(id: string, fleet: string, state?: Exclude<VmState, 'unknown'>): FakeVm;
   boot(vm: FakeVm): void;
+  /** Runs with a template's memory. */
+  fork(vm: FakeVm): void;
+  /** The guest takes its identity off. */
+  settle(vm: FakeVm): void;
+  /** The guest takes an identity of its own. */
+  identify(vm: FakeVm): string;
   /** The VM's process ends without a word. */
   kill(id: string): void;
   /** A person undefines it, running or not; its disk stays. */
@@ -58,11 +68,13 @@ export interface FakeWorldOptions {
   random: Random;
   /** From start to a guest that answers; default 3 s. */
   bootMs?: number;
+  /** From a fork to a guest that answers; default 0.3 s. */
+  forkMs?: number;
 }
 
 export function createFakeWorld(options: FakeWorldOptions): FakeWorld {
   const { clock, random } = options;
-  const bootMs = options.bootMs ?? 3000;
+  const { bootMs = 3000, forkMs = 300 } = options;
   const vms = new Map<string, FakeVm>();
   function boot(vm: FakeVm): void {
     vm.state = 'running';
@@ -74,6 +86,7 @@ export function createFakeWorld(options: FakeWorldOptions): FakeWorld {
   return {
     clock,
     vms,
+    templates: new Set(),
     exports: new Map(),
     down: false,
     appear(id, fleet, state = 'partial') {
@@ -87,6 +100,7 @@ export function createFakeWorld(options: FakeWorldOptions): FakeWorld {
         spec: null,
         answersFrom: null,
         hostKey: null,
+        isForked: false,
         boots: 0,
         clockOffsetMs: 0,
         console: '',
@@ -97,6 +111,20 @@ export function createFakeWorld(options: FakeWorldOptions): FakeWorld {
       return vm;
     },
     boot,
+    fork(vm) {
+      vm.state = 'running';
+      vm.boots++;
+      vm.isForked = true;
+      vm.answersFrom = clock.now() + forkMs;
+      vm.console += 'fork\n';
+    },
+    settle(vm) {
+      vm.hostKey = null;
+    },
+    identify(vm) {
+      vm.hostKey = makeHostKey(random);
+      return vm.hostKey;
+    },
     kill(id) {
       const vm = vms.get(id);
       if (vm === undefined || !isUp(vm)) return;

@@ -45,6 +45,7 @@ export function createObserveDomains(virsh: Virsh, ours: Mark): ObserveDomains {
       const id = idOf(ours, { uuid, name });
       if (id === null) continue;
       const isOurs = marks.get(uuid) ?? (await readOwnership(virsh, ours, id, uuid));
+      if (isOurs === null) continue;
       marks.set(uuid, isOurs);
       // Whoever has taken the name of a renamed one of ours does not hide it.
       if (isOurs || !domains.get(id)?.isOurs) domains.set(id, { id, uuid, name, state, isOurs });
@@ -63,8 +64,13 @@ function idOf(ours: Mark, { uuid, name }: { uuid: string; name: string }): strin
   return uuid === domainUuid(ours, made) ? made : null;
 }
 
-async function readOwnership(virsh: Virsh, ours: Mark, id: string, uuid: string): Promise<boolean> {
-  const xml = await virsh(['dumpxml', uuid]);
+/** Null when it is gone meanwhile. */
+async function readOwnership(virsh: Virsh, ours: Mark, id: string, uuid: string): Promise<boolean | null> {
+  const xml = await virsh(['dumpxml', uuid]).catch((error: unknown) => {
+    if (isFleetError(error, 'command_failed') && /failed to get domain/.test(error.message)) return null;
+    throw error;
+  });
+  if (xml === null) return null;
   try {
     const mark = readMark(xml);
     return mark !== null && mark.fleet === ours.fleet && mark.home === ours.home && mark.id === id;

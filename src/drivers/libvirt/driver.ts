@@ -11,10 +11,12 @@ import { type Accel, probeAccel } from './accel.ts';
 import { readTail } from './console.ts';
 import { createVmMaker } from './create.ts';
 import { createObserveDomains, type Domain } from './domains.ts';
+import { createForks } from './fork.ts';
 import { createGuestAgent } from './guest-agent.ts';
 import { createOverlays } from './overlay.ts';
 import { homeMark, libvirtLog, vmPlaces } from './places.ts';
 import { probeLibvirt } from './probe.ts';
+import { createTemplateStore } from './templates.ts';
 import { createVirsh } from './virsh.ts';
 
 export interface LibvirtDriverOptions {
@@ -45,6 +47,8 @@ export function createLibvirtDriver(options: LibvirtDriverOptions): Driver {
   const overlays = createOverlays(exec);
   const accel = once(options.accel ?? (() => probeAccel(exec, paths.cache)));
   const maker = createVmMaker({ exec, virsh, paths, overlays, mark, accel, observe });
+  const templates = createTemplateStore({ root: paths.templates, exec, virsh, clock, log, accel });
+  const forks = createForks({ paths, virsh, overlays, observe, templates, create: maker.create, remove });
 
   /** The domain if it is ours; a foreign one of the same name is as good as none. */
   async function look(id: string): Promise<Domain | null> {
@@ -90,9 +94,27 @@ export function createLibvirtDriver(options: LibvirtDriverOptions): Driver {
     }
   }
 
+  async function remove(id: string): Promise<void> {
+    assertVmId(id);
+    const { folder, socketFolder } = vmPlaces(paths, id);
+    const domain = (await observe()).get(id);
+    if (domain?.isOurs) {
+      if (!isOff(domain)) await powerOff(domain);
+      await change(id, ['undefine', domain.uuid, ...everything], (now) => now === null);
+      await rm(libvirtLog(domain.name), { force: true });
+    }
+    // Of one that was undefined by hand the folder still tells that its log is ours.
+    if (domain?.isOurs || (domain === undefined && (await isThere(folder))))
+      await rm(libvirtLog(vmName(id)), { force: true });
+    await rm(socketFolder, { recursive: true, force: true });
+    await rm(folder, { recursive: true, force: true });
+    await templates.release(id);
+  }
+
   return {
     name: 'libvirt',
     wall: 'device',
+    canFork: true,
     probe: () => probeLibvirt({ exec, virsh, paths, accel }),
 
     async list() {
@@ -136,21 +158,7 @@ export function createLibvirtDriver(options: LibvirtDriverOptions): Driver {
       await change(id, ['resume', domain.uuid], (now) => now?.state === 'running');
     },
 
-    async remove(id) {
-      assertVmId(id);
-      const { folder, socketFolder } = vmPlaces(paths, id);
-      const domain = (await observe()).get(id);
-      if (domain?.isOurs) {
-        if (!isOff(domain)) await powerOff(domain);
-        await change(id, ['undefine', domain.uuid, ...everything], (now) => now === null);
-        await rm(libvirtLog(domain.name), { force: true });
-      }
-      // Of one that was undefined by hand the folder still tells that its log is ours.
-      if (domain?.isOurs || (domain === undefined && (await isThere(folder))))
-        await rm(libvirtLog(vmName(id)), { force: true });
-      await rm(socketFolder, { recursive: true, force: true });
-      await rm(folder, { recursive: true, force: true });
-    },
+    remove,
 
     endpoint: (id, use) => ({ kind: 'unix', path: vmPlaces(paths, id).sockets[use] }),
 
@@ -176,8 +184,20 @@ export function createLibvirtDriver(options: LibvirtDriverOptions): Driver {
       if (!isOff(domain)) {
         throw new FleetError('vm_not_ready', `VM \`${id}\` is ${domain.state}; its disk is exported when it is off.`);
       }
+      if (await templates.isLeasedBy(id)) {
+        throw new FleetError('refused', `VM \`${id}\` was forked; only the disk of a booted one can be exported.`);
+      }
       await overlays.copy(vmPlaces(paths, id).disk, target);
     },
+
+    async templates(wanted) {
+      const found = await Promise.all(wanted.map((base) => templates.find(base, false)));
+      return wanted.filter((_, n) => found[n] !== null).map(({ disk }) => disk);
+    },
+
+    saveTemplate: forks.saveTemplate,
+    fork: forks.fork,
+    dropTemplate: templates.drop,
   };
 }
 

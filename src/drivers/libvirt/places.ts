@@ -12,6 +12,8 @@ export interface VmPlaces {
   /** The domain XML as it was given to libvirt. */
   definition: string;
   console: string;
+  /** Head of the template's save file with this VM in it, while it is forked. */
+  head: string;
   socketFolder: string;
   sockets: Record<ChannelUse, string>;
 }
@@ -26,8 +28,36 @@ export function vmPlaces(paths: Paths, id: string): VmPlaces {
     disk: join(folder, 'disk.qcow2'),
     definition: join(folder, 'domain.xml'),
     console: join(folder, 'console.log'),
+    head: join(folder, 'fork.head'),
     socketFolder,
     sockets: Object.fromEntries(channelUses.map(socket)) as Record<ChannelUse, string>,
+  };
+}
+
+/** Every file of one template. */
+export interface TemplatePlaces {
+  folder: string;
+  /** What it was saved on and from; written last. */
+  about: string;
+  memory: string;
+  /** The save file's head as libvirt wrote it. */
+  head: string;
+  disk: string;
+  /** Held by whoever rewrites the head of `memory` and reads it. */
+  lock: string;
+  /** One file for each VM whose disk stands on this one's: the VM's folder. */
+  leases: string;
+}
+
+export function templatePlaces(folder: string): TemplatePlaces {
+  return {
+    folder,
+    about: join(folder, 'about.json'),
+    memory: join(folder, 'memory'),
+    head: join(folder, 'head'),
+    disk: join(folder, 'disk.qcow2'),
+    lock: join(folder, 'lock'),
+    leases: join(folder, 'leases'),
   };
 }
 

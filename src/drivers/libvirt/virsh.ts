@@ -4,6 +4,8 @@ import { baseEnvironment, type Exec } from '../../lib/exec.ts';
 export interface VirshOptions {
   timeoutMs?: number;
   maxBytes?: number;
+  /** Command line that `virsh …` is put behind. */
+  under?: readonly string[];
 }
 
 /** Runs one `virsh` command and returns what it printed. Throws `driver_unavailable`, or `command_failed` when virsh refused. */
@@ -20,7 +22,7 @@ export function createVirsh(exec: Exec, env: Record<string, string> = baseEnviro
   return async (args, options = {}) => {
     const timeoutMs = options.timeoutMs ?? defaultTimeoutMs;
     try {
-      const result = await exec(['virsh', '-q', '-c', uri, ...args], {
+      const result = await exec([...(options.under ?? []), 'virsh', '-q', '-c', uri, ...args], {
         env: { ...env, LC_ALL: 'C' },
         timeoutMs,
         maxBytes: options.maxBytes ?? 16 * 1024 * 1024,

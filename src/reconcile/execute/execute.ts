@@ -3,6 +3,7 @@ import { endChecks, startChecks } from './checks.ts';
 import type { ExecuteDeps, Executor, ExecutorTable, StepEnd } from './deps.ts';
 import { buildImage, failDisk, sealDisk, startSetup } from './disk.ts';
 import { endIteration } from './end-iteration.ts';
+import { forkVm, saveTemplate, unforkVm } from './fork.ts';
 import { integrate } from './integrate.ts';
 import { launchIteration, pullStream, saveWorkStep, startIteration } from './iteration.ts';
 import { ping } from './ping.ts';
@@ -35,6 +36,9 @@ const table = {
   fail_disk: failDisk,
   request_vm: requestVm,
   create_vm: createVm,
+  fork_vm: forkVm,
+  unfork_vm: unforkVm,
+  save_template: saveTemplate,
   start_vm: startVm,
   probe_vm: probeVm,
   stop_vm: stopVm,

@@ -1,7 +1,8 @@
-import { type ReadinessStage, readinessStages, type Vm } from '../../domain/vm.ts';
+import { findTwin, type ReadinessStage, stagesOf, type Vm } from '../../domain/vm.ts';
 import { FleetError, isFleetError } from '../../lib/errors.ts';
 import { addressOf } from './address.ts';
 import type { ExecuteDeps, Executor } from './deps.ts';
+import { forkFailed, forkSucceeded, identifyFork } from './fork.ts';
 import { current } from './vm.ts';
 
 /** Walks through the readiness stages as far as they pass now; the next pass goes on. Each stage passed is stored. */
@@ -13,9 +14,11 @@ export const probeVm: Executor<'probe_vm'> = async (deps, { vm: id }) => {
     const passed = await tryStage(deps, vm, stage);
     if (!passed) return 'waits';
     if (current(deps, id, ['identifying']) === null) return;
-    const next = readinessStages[readinessStages.indexOf(stage) + 1];
+    const order = stagesOf(vm);
+    const next = order[order.indexOf(stage) + 1];
     if (next === undefined) {
       deps.store.moveVm(id, 'ready', { stage: null });
+      forkSucceeded(deps, vm);
       return;
     }
     deps.store.vms.update(id, { stage: next, stageSince: deps.clock.now() });
@@ -27,6 +30,7 @@ async function tryStage(deps: ExecuteDeps, vm: Vm, stage: ReadinessStage): Promi
     return await stages[stage](deps, vm);
   } catch (error) {
     if (isFleetError(error, 'guest_unreachable') || isFleetError(error, 'guest_timed_out')) return false;
+    if (forkFailed(deps, vm, error)) return false;
     throw error;
   }
 }
@@ -38,9 +42,7 @@ const stages: Record<ReadinessStage, (deps: ExecuteDeps, vm: Vm) => Promise<bool
   'host-key': async ({ driver, store }, vm) => {
     const hostKey = await driver.hostKey(vm.id);
     if (hostKey === null) return false;
-    const twin = store.vms.list("WHERE hostKey = ? AND id <> ? AND phase <> 'gone'", hostKey, vm.id)[0];
-    if (twin !== undefined)
-      throw new FleetError('guest_untrusted', `VM \`rf-${vm.id}\` has the host key of \`rf-${twin.id}\`.`);
+    refuseTwin(store, vm, { hostKey });
     store.vms.update(vm.id, { hostKey });
     return true;
   },
@@ -49,7 +51,11 @@ const stages: Record<ReadinessStage, (deps: ExecuteDeps, vm: Vm) => Promise<bool
     return true;
   },
   identity: async (deps, vm) => {
-    await deps.guests.identify(addressOf(deps, vm), { hostname: `rf-${vm.id}`, now: deps.clock.now() });
+    if (vm.way === 'fork') return identifyFork(deps, vm);
+    const identity = { hostname: `rf-${vm.id}`, now: deps.clock.now() };
+    const { machineId } = await deps.guests.identify(addressOf(deps, vm), identity);
+    refuseTwin(deps.store, vm, { machineId });
+    deps.store.vms.update(vm.id, { identity: { machineId, random: null } });
     return true;
   },
   tools: async (deps, vm) => {
@@ -61,3 +67,8 @@ const stages: Record<ReadinessStage, (deps: ExecuteDeps, vm: Vm) => Promise<bool
     );
   },
 };
+
+function refuseTwin({ vms }: ExecuteDeps['store'], vm: Vm, own: { hostKey: string } | { machineId: string }): void {
+  const twin = findTwin(vm.id, own, vms.list("WHERE phase <> 'gone'"));
+  if (twin !== null) throw new FleetError('guest_untrusted', `VM \`rf-${vm.id}\` has ${twin}.`);
+}

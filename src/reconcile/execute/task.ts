@@ -34,6 +34,8 @@ export async function nameDisk(deps: ExecuteDeps, projectName: string, base: str
     progress: null,
     failure: null,
     attempts: 0,
+    forkFailures: 0,
+    forkFailedAt: null,
     since: clock.now(),
     phase: 'wanted',
   } as const;

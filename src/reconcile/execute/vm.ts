@@ -31,6 +31,8 @@ export const requestVm: Executor<'request_vm'> = async ({ store, random, clock, 
         size: config().vms.size,
         hostKey: null,
         failure: null,
+        way: data.way,
+        identity: null,
         seeded: {},
         touched: false,
       });
@@ -49,6 +51,7 @@ export const requestVm: Executor<'request_vm'> = async ({ store, random, clock, 
 
 /** The plan may be older than a VM that was asked for meanwhile. */
 function isAskedFor({ vms }: ExecuteDeps['store'], data: StepMap['request_vm']): boolean {
+  if (data.purpose === 'template') return vms.list("WHERE purpose = 'template' AND disk = ?", data.disk).some(isUsable);
   if (data.prepares !== null) return vms.list('WHERE prepares = ?', data.prepares).some(isUsable);
   return data.task !== null && vms.list('WHERE task = ? AND purpose = ?', data.task, data.purpose).some(isUsable);
 }
@@ -72,7 +75,7 @@ export const createVm: Executor<'create_vm'> = async (deps, { vm: id }) => {
     );
   }
   if (vm.phase === 'wanted') store.moveVm(id, 'preparing');
-  await driver.create({ id, base: disk.path, boot: disk.boot, size: vm.size, authorizedKey });
+  await driver.create({ id, disk: disk.key, base: disk.path, boot: disk.boot, size: vm.size, authorizedKey });
   if (current(deps, id, ['preparing'])) store.moveVm(id, 'starting');
 };
 
@@ -85,7 +88,7 @@ export const redefineVm: Executor<'redefine_vm'> = async (deps, { vm: id }) => {
   if (disk?.path === null || disk === null) {
     throw new FleetError('vm_not_ready', `Cannot define VM \`rf-${id}\` again: the disk under its own is gone.`);
   }
-  await driver.redefine({ id, base: disk.path, boot: disk.boot, size: vm.size, authorizedKey });
+  await driver.redefine({ id, disk: disk.key, base: disk.path, boot: disk.boot, size: vm.size, authorizedKey });
   const text = `rf-${id} was undefined from outside; it is defined again to save the work on its disk`;
   store.events.add('vm.redefined', `rf-${id}`, text);
 };
@@ -104,7 +107,7 @@ export const resumeVm: Executor<'resume_vm'> = async (deps, { vm: id }) => {
 export const startVm: Executor<'start_vm'> = async (deps, { vm: id }) => {
   const vm = current(deps, id, ['starting', 'stopped']);
   if (vm === null) return;
-  if (vm.phase === 'stopped') deps.store.moveVm(id, 'starting');
+  if (vm.phase === 'stopped') deps.store.moveVm(id, 'starting', { way: 'boot' });
   await deps.driver.start(id);
   if (current(deps, id, ['starting'])) {
     deps.store.moveVm(id, 'identifying', { stage: 'process', stageSince: deps.clock.now() });
@@ -131,6 +134,7 @@ export const failVm: Executor<'fail_vm'> = async (deps, { vm: id, reason }) => {
     store.moveVm(id, 'failed', { failure: lastLines(reason, console) });
     const task = vm.task === null ? null : store.tasks.get(vm.task);
     if (task !== null) store.tasks.update(task.id, { uncounted: task.uncounted + 1 });
+    if (vm.purpose === 'template') countForkFailure(deps, vm.disk);
     const disk = vm.prepares === null ? null : store.disks.get(vm.prepares);
     if (disk !== null && disk.phase !== 'ready') {
       store.disks.update(disk.key, {
@@ -188,6 +192,13 @@ export const reclaimVm: Executor<'reclaim_vm'> = async (deps, { vm: id }) => {
     `rf-${id} carried our mark, but nothing had asked for it; it was removed`,
   );
 };
+
+/** A template that is not made, or a fork that comes to nothing, keeps the next one back for a while. */
+export function countForkFailure({ store, clock }: Pick<ExecuteDeps, 'store' | 'clock'>, key: string): void {
+  const disk = store.disks.get(key);
+  if (disk === null) return;
+  store.disks.update(key, { forkFailures: disk.forkFailures + 1, forkFailedAt: clock.now() });
+}
 
 /** The row, if it is still in one of these phases. */
 export function current(deps: ExecuteDeps, id: string, phases: readonly Vm['phase'][]): Vm | null {

@@ -1,3 +1,4 @@
+import type { FleetConfig } from '../../domain/fleet.ts';
 import type { Vm } from '../../domain/vm.ts';
 import type { Driver } from '../../drivers/driver.ts';
 import type { Guests, JobState } from '../../guest/guest.ts';
@@ -20,6 +21,7 @@ export interface ObserveDeps {
   clock: Clock;
   /** How VMs are sped up on this host, as the driver's probe proved. */
   accel: () => Observed['accel'];
+  config: () => FleetConfig;
 }
 
 export interface Observer {
@@ -43,13 +45,14 @@ export function createObserver(deps: ObserveDeps): Observer {
   return {
     async observe() {
       const askedAt = deps.clock.now();
-      const [driver, guests, imageKey, tunnels] = await Promise.all([
+      const [driver, guests, imageKey, tunnels, templates] = await Promise.all([
         seeDriver(deps, memory),
         seeGuests(deps, memory),
         deps.images.key().catch(() => null),
         deps.gateway.tunnels().catch(() => null),
+        seeTemplates(deps).catch(() => null),
       ]);
-      return { askedAt, driver, guests, imageKey, tunnels, accel: deps.accel() };
+      return { askedAt, driver, guests, imageKey, tunnels, accel: deps.accel(), templates };
     },
   };
 }
@@ -69,6 +72,14 @@ async function seeDriver({ driver, clock }: ObserveDeps, memory: Memory): Promis
     memory.driverSilentSince ??= clock.now();
     return { ok: false, reason: formatError(error), since: memory.driverSilentSince };
   }
+}
+
+async function seeTemplates({ driver, rows, config }: ObserveDeps): Promise<Observed['templates']> {
+  if (!driver.canFork) return null;
+  const { size } = config().vms;
+  const ready = rows().disks.filter((disk) => disk.phase === 'ready');
+  const bases = ready.flatMap(({ key, path, boot }) => (path === null ? [] : [{ disk: key, base: path, boot, size }]));
+  return new Set(bases.length === 0 ? [] : await driver.templates(bases));
 }
 
 async function seeGuests(deps: ObserveDeps, memory: Memory): Promise<Map<string, GuestSeen>> {

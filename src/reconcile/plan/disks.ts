@@ -60,6 +60,7 @@ function planPrepared(pass: Pass, disk: Disk): void {
         disk: image.key,
         prepares: disk.key,
         warm: null,
+        way: 'boot',
       });
     }
     return;

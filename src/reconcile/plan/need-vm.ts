@@ -1,5 +1,6 @@
 import type { Task } from '../../domain/task.ts';
 import type { Vm, VmPurpose } from '../../domain/vm.ts';
+import { comingTemplate, wayOf } from './forks.ts';
 import type { Room } from './room.ts';
 import { foundAs, seenOf } from './seen.ts';
 import type { PlanBuilder } from './step.ts';
@@ -48,7 +49,13 @@ export function needVm(pass: Pass, task: Task, purpose: VmPurpose, ralph: string
       disk: disk.key,
       prepares: null,
       warm: warm.id,
+      way: warm.way,
     });
+    return null;
+  }
+  const template = comingTemplate(world, disk);
+  if (template !== null) {
+    to.wait(task.id, `waits for rf-${template.id}, the template its ${purpose} VM is forked from (${template.phase})`);
     return null;
   }
   if (!pass.room.take(purpose)) {
@@ -63,6 +70,7 @@ export function needVm(pass: Pass, task: Task, purpose: VmPurpose, ralph: string
     disk: disk.key,
     prepares: null,
     warm: null,
+    way: wayOf(world, disk),
   });
   return null;
 }

@@ -12,6 +12,7 @@ import { planRelease, planWarm } from './release.ts';
 import { planReviewing } from './review.ts';
 import { createRoom } from './room.ts';
 import { createPlanBuilder, type Plan } from './step.ts';
+import { planTemplates } from './templates.ts';
 import { planVerifying } from './verify.ts';
 import { planVms } from './vms.ts';
 import { diskOf, type World } from './world.ts';
@@ -34,6 +35,7 @@ export function plan(world: World): Plan {
   planDisks(pass);
   planQueue(pass);
   planRelease(pass);
+  planTemplates(pass);
   planWarm(pass);
   planPings(pass);
   return to.plan;

@@ -2,7 +2,7 @@ import { isEnded, type Task } from '../../domain/task.ts';
 import { taskPriorities } from '../../domain/task-draft.ts';
 import { holdBackIfStopped, isRalphStopped } from './budget.ts';
 import type { Pass } from './need-vm.ts';
-import { createRoom } from './room.ts';
+import { createRoom, isForLater } from './room.ts';
 
 /** Waiting and ready tasks: oldest first, one implementer Ralph each, held back while too many changes wait for a person. */
 export function planQueue(pass: Pass): void {
@@ -47,7 +47,7 @@ export function planQueue(pass: Pass): void {
     }
     if (!room.take('implementer')) {
       to.wait(task.id, `waits for room: ${world.capacity} VMs fit on this host, one verifier's room is kept free`);
-      if (pass.world.vms.some((vm) => vm.purpose === 'warm')) pass.room.pressed = true;
+      if (pass.world.vms.some((vm) => isForLater(vm.purpose))) pass.room.pressed = true;
       continue;
     }
     free.shift();

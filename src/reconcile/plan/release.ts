@@ -1,7 +1,9 @@
+import type { Disk } from '../../domain/disk.ts';
 import type { TaskPhase } from '../../domain/task.ts';
 import type { Vm } from '../../domain/vm.ts';
+import { disksSoonNeeded, mayFork, wayOf } from './forks.ts';
 import type { Pass } from './need-vm.ts';
-import { diskOf, isUsable } from './world.ts';
+import { diskOf, isUsable, type World } from './world.ts';
 
 const usedIn: Readonly<Record<'implementer' | 'reviewer' | 'verifier', readonly TaskPhase[]>> = {
   implementer: ['claimed', 'implementing'],
@@ -30,7 +32,7 @@ export function planRelease(pass: Pass): void {
 
 function whyUnneeded(pass: Pass, vm: Vm): string | null {
   const { world } = pass;
-  if (vm.purpose === 'warm') return null;
+  if (vm.purpose === 'warm' || vm.purpose === 'template') return null;
   if (vm.purpose === 'setup') {
     const disk = diskOf(world, vm.prepares);
     return disk === null || disk.phase === 'ready' || disk.phase === 'failed'
@@ -42,42 +44,37 @@ function whyUnneeded(pass: Pass, vm: Vm): string | null {
   return usedIn[vm.purpose].includes(task.phase) ? null : `its task is ${task.phase}`;
 }
 
-/** Warm VMs, booted and untouched: wanted while a task is on its way, given up when room is short. Runs last in a pass. */
+/**
+ * Warm VMs, untouched: wanted while a task is on its way, given up when room is short. Where VMs can be forked, the template comes
+ * first. Runs last in a pass.
+ */
 export function planWarm(pass: Pass): void {
   const { world, to, room } = pass;
   const warm = world.vms.filter((vm) => vm.purpose === 'warm' && isUsable(vm) && !pass.given.has(vm.id));
-  const wanted = world.desire === 'up' ? wantedDisks(pass) : [];
+  const wanted = world.desire === 'up' ? disksToWarm(world) : [];
   for (const vm of warm) {
-    if (room.pressed || !wanted.includes(vm.disk))
+    if (room.pressed || !wanted.some((disk) => disk.key === vm.disk))
       to.step('release_vm', `vm:${vm.id}`, room.pressed ? 'its room is needed' : 'no task will need it soon', {
         vm: vm.id,
       });
   }
   if (room.pressed) return;
   for (const disk of wanted) {
-    const have = warm.filter((vm) => vm.disk === disk).length;
+    const have = warm.filter((vm) => vm.disk === disk.key).length;
     if (have >= world.config.vms.warm || !room.take('warm')) continue;
-    to.step('request_vm', `warm:${disk}`, 'the next VM on this disk will be needed soon', {
+    to.step('request_vm', `warm:${disk.key}`, 'the next VM on this disk will be needed soon', {
       purpose: 'warm',
       project: null,
       task: null,
       ralph: null,
-      disk,
+      disk: disk.key,
       prepares: null,
       warm: null,
+      way: wayOf(world, disk),
     });
   }
 }
 
-/** Disks of tasks that will need another VM (verification, review) and whose present VM is up already. */
-function wantedDisks(pass: Pass): string[] {
-  const { world } = pass;
-  const disks = new Set<string>();
-  for (const task of world.tasks) {
-    if (task.disk === null || diskOf(world, task.disk)?.phase !== 'ready') continue;
-    const comes = task.phase === 'implementing' || (task.phase === 'verifying' && world.config.review.required);
-    const present = world.vms.some((vm) => vm.task === task.id && vm.phase === 'ready');
-    if (comes && present) disks.add(task.disk);
-  }
-  return [...disks];
+function disksToWarm(world: World): Disk[] {
+  return disksSoonNeeded(world).filter((disk) => !mayFork(world, disk) || world.observed.templates?.has(disk.key));
 }

@@ -3,7 +3,7 @@ import type { CheckRunKind, CheckVariant } from '../../domain/check.ts';
 import type { InboxItem } from '../../domain/inbox-item.ts';
 import type { RalphRole } from '../../domain/iteration.ts';
 import type { Note, Task, TaskPhase } from '../../domain/task.ts';
-import type { VmPurpose } from '../../domain/vm.ts';
+import type { VmPurpose, VmWay } from '../../domain/vm.ts';
 
 /**
  * Everything the controller can do to the world, as data. One executor per kind, in execute/. Each step is idempotent and the
@@ -30,8 +30,15 @@ export interface StepMap {
     prepares: string | null;
     /** A warm VM to take instead of a new one. */
     warm: string | null;
+    /** How a new one is to start. */
+    way: VmWay;
   };
   create_vm: { vm: string };
+  fork_vm: { vm: string };
+  /** A fork that came to nothing, and that nobody has used: it boots instead. */
+  unfork_vm: { vm: string; reason: string };
+  /** The booted VM is saved for others to be forked from. */
+  save_template: { vm: string };
   start_vm: { vm: string };
   probe_vm: { vm: string };
   stop_vm: { vm: string };

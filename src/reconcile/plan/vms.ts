@@ -1,6 +1,7 @@
 import { holdsRoom, type ReadinessStage, stageDeadlineMs, type Vm } from '../../domain/vm.ts';
 import type { Pass } from './need-vm.ts';
 import { foundAs, isDead, isIncomplete, seenForMs, seenOf } from './seen.ts';
+import { giveUpStart, planFork } from './templates.ts';
 import type { VmSeen, World } from './world.ts';
 
 const createDeadlineMs = 180_000;
@@ -10,6 +11,8 @@ const silentGuestMs = 600_000;
 const silentDisklessMs = 60_000;
 /** Software emulation is about ten times slower. */
 const emulationFactor = 10;
+/** A fork that is late has its boot still before it. */
+const emulatedForkFactor = 3;
 
 /** Brings every VM to what its row wants. Nothing is decided while the driver cannot say what is there. */
 export function planVms(pass: Pass): void {
@@ -49,12 +52,7 @@ function planVm(pass: Pass, vm: Vm, seen: VmSeen | null, up: { count: number }):
   switch (vm.phase) {
     case 'wanted':
     case 'preparing':
-      if (world.now - vm.since > createDeadlineMs)
-        to.step('fail_vm', key, 'not created in time', {
-          vm: vm.id,
-          reason: 'the driver did not create it within 3 minutes',
-        });
-      else to.step('create_vm', key, 'it is wanted', { vm: vm.id });
+      planWanted(pass, vm);
       return;
     case 'starting':
       if (isIncomplete(seen)) planIncomplete(pass, vm, seen);
@@ -91,21 +89,34 @@ function planVm(pass: Pass, vm: Vm, seen: VmSeen | null, up: { count: number }):
   }
 }
 
+function planWanted(pass: Pass, vm: Vm): void {
+  const { world, to } = pass;
+  if (world.now - vm.since > createDeadlineMs)
+    to.step('fail_vm', `vm:${vm.id}`, 'not created in time', {
+      vm: vm.id,
+      reason: 'the driver did not create it within 3 minutes',
+    });
+  else if (vm.way === 'fork') planFork(pass, vm);
+  else to.step('create_vm', `vm:${vm.id}`, 'it is wanted', { vm: vm.id });
+}
+
 function planIdentifying(pass: Pass, vm: Vm, seen: VmSeen | null): void {
   const { world, to } = pass;
   const stage: ReadinessStage = vm.stage ?? 'process';
   if (isDead(seen) || seen === 'partial' || (seen === 'diskless' && !holdsOpenWork(world, vm))) {
-    to.step('fail_vm', `vm:${vm.id}`, 'it went down while starting', {
-      vm: vm.id,
-      reason: `the VM was found ${foundAs(seen)} at stage \`${stage}\``,
-    });
+    giveUpStart(pass, vm, 'it went down while starting', `the VM was found ${foundAs(seen)} at stage \`${stage}\``);
     return;
   }
-  const limit =
-    stageDeadlineMs[stage] * (world.observed.accel === 'kvm' || world.observed.accel === 'hvf' ? 1 : emulationFactor);
+  if (vm.way === 'fork' && vm.failure !== null) {
+    giveUpStart(pass, vm, 'it could not be forked', vm.failure);
+    return;
+  }
+  const isEmulated = world.observed.accel !== 'kvm' && world.observed.accel !== 'hvf';
+  const factor = vm.way === 'fork' ? emulatedForkFactor : emulationFactor;
+  const limit = stageDeadlineMs[stage] * (isEmulated ? factor : 1);
   if (world.now - vm.stageSince > limit) {
     const reason = `stage \`${stage}\` did not pass within ${Math.round(limit / 1000)} s`;
-    to.step('fail_vm', `vm:${vm.id}`, reason, { vm: vm.id, reason });
+    giveUpStart(pass, vm, reason, reason);
     return;
   }
   if (seen === 'paused') planResume(pass, vm);

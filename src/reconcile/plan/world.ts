@@ -54,6 +54,8 @@ export interface Observed {
   /** VMs the gateway keeps a tunnel to; null while it cannot be asked. */
   tunnels: readonly string[] | null;
   accel: 'kvm' | 'hvf' | 'tcg' | null;
+  /** Keys of the disks with a template that VMs can be forked from now; null where there are no forks, or it cannot be asked. */
+  templates: ReadonlySet<string> | null;
 }
 
 /** `since`: the first of the looks in a row that saw it so. */
