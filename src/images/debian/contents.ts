@@ -38,10 +38,12 @@ export const agentTools: Readonly<Record<string, NpmTool>> = {
 
 /**
  * The kernel's command line. Within the guest the agent is root anyway, so the kernel's protections of one user against
- * another buy nothing there; without them and without waiting for clocks that an emulated machine has not, it boots sooner.
+ * another buy nothing there; without them and without waiting for clocks that an emulated machine has not, it boots sooner. Four levels
+ * of page tables instead of five save an emulated machine a tenth of all work.
  */
 export const cmdline = [
   'root=/dev/vda rw console=ttyS0 quiet TERM=dumb',
   'mitigations=off audit=0 nowatchdog no_timer_check tsc=reliable rcupdate.rcu_expedited=1 random.trust_cpu=1 lsm=landlock',
+  'no5lvl init_on_alloc=0 hardened_usercopy=off randomize_kstack_offset=off',
   'systemd.firstboot=no',
 ].join(' ');
