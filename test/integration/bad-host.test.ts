@@ -6,6 +6,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { demoConfig } from '../../src/config/fleet/demo.ts';
 import { defaultFleetConfig } from '../../src/config/fleet/load.ts';
+import { stateVersion } from '../../src/domain/state-version.ts';
 import { createExec } from '../../src/lib/exec.ts';
 import { type CliHome, createCliHome } from '../support/cli-home.ts';
 
@@ -169,9 +170,9 @@ describe('a state folder of a newer version', () => {
     expect(run.code).toBe(5);
     // What this start said, not what the log holds of earlier ones.
     expect(run.err.match(/has version 99/g)).toHaveLength(1);
-    expect(run.err).toContain('fleet.db.v1.bak');
+    expect(run.err).toContain(`fleet.db.v${stateVersion}.bak`);
     expect(run.err).not.toContain('{"level"');
-    expect((await home.cli('doctor', '--demo')).out).toContain('has layout 99; this version knows 1');
+    expect((await home.cli('doctor', '--demo')).out).toContain(`has layout 99; this version knows ${stateVersion}`);
     expect((await readFile(home.paths.fleetDb)).equals(before)).toBe(true);
   });
 });

@@ -93,12 +93,16 @@ it('the table of commands in the documents is the program’s own', async () => 
     .map((line) => line.split(' | ')[0] ?? '');
   const spans = cells.flatMap((cell) => [...cell.matchAll(/`([^`]+)`/g)].map((found) => found[1] ?? ''));
   for (const span of spans) {
-    const flags = span.match(/--?[a-z][a-z-]*/g) ?? [];
     const [name = ''] = span.split(' ');
-    for (const sub of span.replace(/[[(].*?[\])]/g, '').split('/'))
-      expect(await wrongIn([name, ...(sub.replace(name, '').match(/[a-z]+/g) ?? []).slice(0, 1), ...flags]), span).toBe(
-        null,
-      );
+    for (const part of span.split(' / ')) {
+      const flags = part.match(/--?[a-z][a-z-]*/g) ?? [];
+      const [sub] =
+        part
+          .replace(name, '')
+          .replace(/\[.*?\]/g, '')
+          .match(/(?<![-\w])[a-z]+/) ?? [];
+      expect(await wrongIn([name, ...(sub === undefined ? [] : [sub]), ...flags]), span).toBe(null);
+    }
   }
   for (const entry of commandTable) {
     expect(

@@ -107,27 +107,26 @@ budget: {per: day, usd: 7, warnAt: 0.5}
 limits: {stackDepth: 3, keepFreeOfUsageWindow: 0.1}
 egress: {allow: [example.org]}
 integrate: {mode: pr}
-credentials: {anthropic: {from: env}, openai: {from: env}}
+credentials: {anthropic: {from: env}, google: {from: env}}
 metrics: {listen: "127.0.0.1:1"}
 telemetry: {loki: {url: "http://127.0.0.1:3100"}}`;
     const { value, warnings } = read(text);
     expect(value).toMatchObject({ vms: { size: { cpus: 3 } }, budget: { usd: 7 } });
     expect(formatProblems('f', warnings)).toEqual([
       'f:2:7 `vms.ralphsPerVm` has no effect yet: each VM has one Ralph',
-      'f:3:1 `budget` does not limit the fleet as a whole yet: usd, tokens and calls limit each task that sets no limit of its own',
-      'f:3:28 `budget.warnAt` has no effect yet',
       'f:4:10 `limits.stackDepth` has no effect yet',
       'f:4:25 `limits.keepFreeOfUsageWindow` has no effect yet',
       expect.stringContaining('f:5:10 `egress.allow` has no effect yet'),
       expect.stringContaining('f:6:13 `integrate.mode` has no effect yet: no pull request is made'),
-      expect.stringContaining('f:7:39 `credentials.openai` has no effect yet'),
+      'f:7:39 `credentials.google` has no effect yet: only `anthropic` and `openai` are used',
       'f:8:1 `metrics` has no effect yet',
       'f:9:1 `telemetry` has no effect yet',
     ]);
   });
 
   it('says nothing of keys that do what they say', () => {
-    const text = 'version: 1\nvms: {ralphsPerVm: 1}\negress: {allow: []}\nintegrate: {mode: branch}\nbudget: {}';
+    const text =
+      'version: 1\nvms: {ralphsPerVm: 1}\negress: {allow: []}\nintegrate: {mode: branch}\nbudget: {per: day, usd: 3, warnAt: 0.5}';
     expect(read(text).warnings).toEqual([]);
   });
 

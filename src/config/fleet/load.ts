@@ -32,6 +32,8 @@ export async function loadFleetConfig(path: string, named: boolean): Promise<Rea
   }
 }
 
+/** Those whose APIs the gateway speaks. */
+const usedProviders = ['anthropic', 'openai'];
 const defaultVariable: Record<string, string> = { anthropic: 'ANTHROPIC_API_KEY', openai: 'OPENAI_API_KEY' };
 
 function toConfig(file: FleetFile): FleetConfig {
@@ -69,17 +71,19 @@ function credential(provider: string, from: FleetFile['credentials'][string]): F
 }
 
 function warnings(parsed: ParsedDocument): FileProblem[] {
-  const unused = withoutEffect.flatMap(({ path, when = isSet, message = 'has no effect yet', instead }) => {
+  const unused = withoutEffect.flatMap(({ path, when = isSet, instead }) => {
     const value = valueAt(parsed, path);
     if (value === undefined || !when(value)) return [];
-    return [problemAt(parsed, path, formatPath(path), { message, remedy: instead, key: true })];
+    return [problemAt(parsed, path, formatPath(path), { message: 'has no effect yet', remedy: instead, key: true })];
   });
-  const others = Object.keys((valueAt(parsed, ['credentials']) ?? {}) as object).filter((name) => name !== 'anthropic');
+  const others = Object.keys((valueAt(parsed, ['credentials']) ?? {}) as object).filter(
+    (name) => !usedProviders.includes(name),
+  );
   const strange = others.map((name) => {
     const path = ['credentials', name];
     return problemAt(parsed, path, formatPath(path), {
       message: 'has no effect yet',
-      remedy: 'only `anthropic` is used',
+      remedy: `only ${usedProviders.map((used) => `\`${used}\``).join(' and ')} are used`,
       key: true,
     });
   });

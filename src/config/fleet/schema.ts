@@ -128,20 +128,12 @@ export interface WithoutEffect {
   path: readonly string[];
   /** For which values; default: all but an empty list. */
   when?: (value: unknown) => boolean;
-  message?: string;
   /** What happens instead. */
   instead: string | null;
 }
 
 export const withoutEffect: readonly WithoutEffect[] = [
   { path: ['vms', 'ralphsPerVm'], when: (value) => value !== 1, instead: 'each VM has one Ralph' },
-  {
-    path: ['budget'],
-    when: (value) => ['per', 'usd', 'tokens', 'calls'].some((key) => Object.hasOwn(value as object, key)),
-    message: 'does not limit the fleet as a whole yet',
-    instead: 'usd, tokens and calls limit each task that sets no limit of its own',
-  },
-  { path: ['budget', 'warnAt'], instead: null },
   { path: ['limits', 'stackDepth'], instead: null },
   { path: ['limits', 'keepFreeOfUsageWindow'], instead: null },
   { path: ['egress', 'allow'], instead: 'a guest reaches the model’s API and nothing else' },
