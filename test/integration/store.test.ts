@@ -74,29 +74,25 @@ describe('the store on disk', () => {
   });
 
   it('of an older version is copied aside before it is migrated', async () => {
-    // There is one version so far: an older one is stood in for by a file that says version 0 with rows in it.
     const db = openDatabase(path);
     createStore({ db, clock }).setDesire('up');
     db.close();
-    const [first = ''] = migrations;
-    const older = openDatabase(path, [first]);
-    older.close();
-    const next = openDatabase(path, [first, 'ALTER TABLE fleet ADD COLUMN later TEXT']);
-    expect(next.prepare('PRAGMA user_version').get()?.['user_version']).toBe(2);
+    const next = openDatabase(path, [...migrations, 'ALTER TABLE fleet ADD COLUMN later TEXT']);
+    expect(next.prepare('PRAGMA user_version').get()?.['user_version']).toBe(migrations.length + 1);
     expect(next.prepare('SELECT desire, later FROM fleet').get()).toEqual({ desire: 'up', later: null });
     next.close();
-    expect((await readdir(folder)).sort()).toContain('fleet.db.v1.bak');
-    const copy = createStore({ db: openDatabase(`${path}.v1.bak`), clock });
+    const old = `fleet.db.v${migrations.length}.bak`;
+    expect((await readdir(folder)).sort()).toContain(old);
+    const copy = createStore({ db: openDatabase(join(folder, old)), clock });
     expect(copy.fleet().desire).toBe('up');
     copy.close();
   });
 
   it('whose migration breaks off stays at its version, whole', () => {
     openDatabase(path).close();
-    const [first = ''] = migrations;
-    expect(codeOf(() => openDatabase(path, [first, 'CREATE TABLE half (a TEXT); SELECT broken FROM nowhere']))).toBe(
-      'storage',
-    );
+    expect(
+      codeOf(() => openDatabase(path, [...migrations, 'CREATE TABLE half (a TEXT); SELECT broken FROM nowhere'])),
+    ).toBe('storage');
     const db = openDatabase(path);
     expect(db.prepare("SELECT count(*) AS n FROM sqlite_master WHERE name = 'half'").get()?.['n']).toBe(0);
     db.close();
