@@ -8,8 +8,9 @@ import type { Bench, Result } from './result.ts';
 import { sim } from './sim.ts';
 import { status } from './status.ts';
 import { up } from './up.ts';
+import { vm } from './vm.ts';
 
-const benches: Record<string, Bench> = { status, daemon, sim, changes, up };
+const benches: Record<string, Bench> = { status, daemon, sim, changes, up, vm };
 const root = join(import.meta.dirname, '../..');
 const exec = createExec();
 const say = (line: string) => process.stderr.write(`${line}\n`);
