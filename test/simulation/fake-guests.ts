@@ -90,9 +90,9 @@ export function createFakeGuests(options: FakeGuestsOptions): {
     return job;
   }
 
-  /** Something of a user comes into a guest: by now it must be like no other. */
+  /** Something of a user comes into a guest: it must be like no other in use. (A twin of it may be there that was just forked.) */
   function takeIn({ id, hostKey }: GuestAddress): void {
-    const isTwin = [...world.vms.values()].some((vm) => vm.id !== id && vm.hostKey === hostKey);
+    const isTwin = [...world.vms.values()].some((vm) => vm.id !== id && vm.hostKey === hostKey && isUsed(vm.id));
     if (isTwin) options.onTaint(`${id} was used with the host key of another VM`);
   }
 
