@@ -9,6 +9,7 @@ import { defaultFleetConfig } from '../../src/config/fleet/load.ts';
 import { stateVersion } from '../../src/domain/state-version.ts';
 import { createExec } from '../../src/lib/exec.ts';
 import { type CliHome, createCliHome } from '../support/cli-home.ts';
+import { until } from '../support/gateway-process.ts';
 
 // The real program and its real daemon on a host that is full, closed, half there, or in somebody else's hands.
 const exec = createExec();
@@ -31,7 +32,9 @@ describe('a disk', () => {
   });
   afterEach(async () => {
     await home.cli('daemon', 'stop');
-    await exec(['umount', disk]);
+    // The gateway ends a little later than the daemon that told it to.
+    const isUnmounted = async () => (await exec(['umount', disk], { okExitCodes: [0, 32] })).exitCode === 0;
+    await until('the disk is let go', isUnmounted);
   });
   const fill = async () => {
     await exec(['dd', 'if=/dev/zero', `of=${join(disk, 'fill')}`, 'bs=1k'], { okExitCodes: [0, 1] });
