@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { isAbort } from '../lib/errors.ts';
@@ -44,10 +45,12 @@ const hello = new Set(['HEAD /api/hello', 'GET /api/hello']);
 const nobody: Who = { grant: '', project: '', task: '', ralph: '', iteration: '', role: 'implementer' };
 /** What a timer can wait for; a grant that lasts longer is looked at again by nobody, and needs not be. */
 const longestTimerMs = 2 ** 31 - 1;
+/** How long the last bytes of answers may be on their way. */
+const flushMs = 2_000;
 
 export function createProxy(deps: ProxyDeps): ModelProxy {
   const { gate, clock, log } = deps;
-  const vmOf = new WeakMap<object, string>();
+  const vmOf = new Map<Duplex, string>();
   const openCalls = new Set<OpenCall>();
   const noteRefusal = createRefusalBook(deps);
   const bodies = createBodies(deps);
@@ -173,6 +176,7 @@ export function createProxy(deps: ProxyDeps): ModelProxy {
   return {
     accept: (vm, stream) => {
       vmOf.set(stream, vm);
+      stream.once('close', () => vmOf.delete(stream));
       server.emit('connection', stream);
     },
     openStreams: () => openCalls.size,
@@ -190,6 +194,9 @@ export function createProxy(deps: ProxyDeps): ModelProxy {
       over.abort();
       for (const call of openCalls) call.abort.abort();
       await idle;
+      // An answer is over for us before the guest has its last bytes: sshd drops what it holds when the connection ends.
+      const closed = [...vmOf.keys()].map((stream) => once(stream.end(), 'close'));
+      await Promise.race([Promise.allSettled(closed), clock.sleep(flushMs)]);
     },
   };
 }
