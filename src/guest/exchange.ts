@@ -21,12 +21,24 @@ export interface ExchangeLimits {
 
 const maxSaid = 1024 * 1024;
 
-/** Runs a channel to its end: input in, output out, both bounded. Without an exit code the connection broke. */
-export async function exchange(channel: ClientChannel, call: ExchangeLimits): Promise<Exchange> {
-  const exit = new Promise<number | null>((resolve) => {
-    channel.once('exit', (code: number | null) => resolve(code));
-    channel.once('close', () => resolve(null));
+/**
+ * The exit code of a channel's command, once the channel is closed and its place free; null when the connection broke. To be asked
+ * for in the very call that hands the channel over: what a quick command sends may have come all at once, and is told without a pause.
+ */
+export function exitOf(channel: ClientChannel): Promise<number | null> {
+  let exitCode: number | null = null;
+  channel.once('exit', (code: number | null) => {
+    exitCode = code;
   });
+  return new Promise((resolve) => channel.once('close', () => resolve(exitCode)));
+}
+
+/** Runs a channel to its end: input in, output out, both bounded. Without an exit code the connection broke. */
+export async function exchange(
+  channel: ClientChannel,
+  exit: Promise<number | null>,
+  call: ExchangeLimits,
+): Promise<Exchange> {
   channel.on('error', () => {});
   const said = keepTail(channel.stderr);
   const fed = feed(channel, call.input);

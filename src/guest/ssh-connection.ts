@@ -4,7 +4,7 @@ import { backoffMs } from '../lib/backoff.ts';
 import type { Clock } from '../lib/clock.ts';
 import { FleetError, isFleetError } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
-import { type Exchange, type ExchangeLimits, endChannel, exchange } from './exchange.ts';
+import { type Exchange, type ExchangeLimits, endChannel, exchange, exitOf } from './exchange.ts';
 import { type LoggedIn, type Login, logIn } from './ssh-login.ts';
 
 /**
@@ -26,7 +26,8 @@ export interface Call extends ExchangeLimits {
   onOutput?: (chunk: Uint8Array) => Promise<void>;
 }
 
-const maxChannels = 8;
+/** Half of what sshd allows: a busy one reads the next opening together with the end before it, and still counts both. */
+const maxChannels = 5;
 
 export function createSshConnection(login: Login, deps: { clock: Clock; log: Log; retryMs: number }): SshConnection {
   const { clock, log } = deps;
@@ -80,13 +81,13 @@ export function createSshConnection(login: Login, deps: { clock: Clock; log: Log
   }
 
   /** A channel, and the connection it belongs to. */
-  async function open(command: string, pty: PseudoTtyOptions | null, on: Progress): Promise<ClientChannel> {
+  async function open(command: string, pty: PseudoTtyOptions | null, on: Progress): Promise<OpenChannel> {
     on.connection = await connected();
     if (on.over) throw new Error('too late');
-    const channel = await execOn(on.connection.client, command, pty);
-    on.channel = channel;
-    if (on.over) endChannel(channel);
-    return channel;
+    const opened = await execOn(on.connection.client, command, pty);
+    on.channel = opened.channel;
+    if (on.over) endChannel(opened.channel);
+    return opened;
   }
 
   /** Fails with `guest_timed_out` at the deadline, ends the channel, and the connection too when it shows no life. */
@@ -120,9 +121,9 @@ export function createSshConnection(login: Login, deps: { clock: Clock; log: Log
       return within(call.what, call.deadlineMs, on, async () => {
         await takeSlot();
         try {
-          const channel = await open(command, null, on);
+          const { channel, exit } = await open(command, null, on);
           on.heard = on.connection?.socket.received() ?? 0;
-          return await exchange(channel, call);
+          return await exchange(channel, exit, call);
         } finally {
           giveSlot();
         }
@@ -133,7 +134,7 @@ export function createSshConnection(login: Login, deps: { clock: Clock; log: Log
       return within('open a terminal', deadlineMs, on, async () => {
         await takeSlot();
         try {
-          const channel = await open(command, pty, on);
+          const { channel } = await open(command, pty, on);
           channel.once('close', giveSlot);
           return channel;
         } catch (error) {
@@ -157,14 +158,19 @@ interface Progress {
   heard: number;
 }
 
-function execOn(client: Client, command: string, pty: PseudoTtyOptions | null): Promise<ClientChannel> {
+interface OpenChannel {
+  channel: ClientChannel;
+  exit: Promise<number | null>;
+}
+
+function execOn(client: Client, command: string, pty: PseudoTtyOptions | null): Promise<OpenChannel> {
   return new Promise((resolve, reject) => {
     const onClose = () => reject(new Error('the connection broke'));
     client.once('close', onClose);
     client.exec(command, pty === null ? {} : { pty }, (error, channel) => {
       client.off('close', onClose);
       if (error) reject(error);
-      else resolve(channel);
+      else resolve({ channel, exit: exitOf(channel) });
     });
   });
 }

@@ -3,6 +3,7 @@ import { chmod, cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/prom
 import { createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Duplex } from 'node:stream';
 import type { GuestAddress, Guests, JobSpec, JobState } from '../../../src/guest/guest.ts';
 import { createGuests, type Patience } from '../../../src/guest/guests.ts';
 import { createSystemClock } from '../../../src/lib/clock.ts';
@@ -111,7 +112,7 @@ export async function startLocalGuest(user = 'nobody', within = tmpdir()): Promi
   };
 }
 
-export function serveSshd(socket: Socket, config: string, children: Set<ChildProcess>): void {
+export function serveSshd(socket: Duplex, config: string, children: Set<ChildProcess>): void {
   const sshd = spawn('/usr/sbin/sshd', ['-i', '-e', '-f', config], { stdio: ['pipe', 'pipe', 'ignore'] });
   children.add(sshd);
   sshd.stdin.on('error', () => {});

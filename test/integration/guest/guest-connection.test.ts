@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
+import { Duplex } from 'node:stream';
 import fc from 'fast-check';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import type { Guests } from '../../../src/guest/guest.ts';
@@ -43,6 +44,28 @@ test('one connection serves many calls at once, more than sshd has channels', as
   const before = guest.connections();
   await Promise.all(Array.from({ length: 25 }, () => guests.ping(guest.address)));
   expect(guest.connections() - before).toBe(1);
+});
+
+test('a command whose whole life arrives in one piece, as on a busy host, is heard to its end', async () => {
+  guest.misbehave((socket) => {
+    const held: Buffer[] = [];
+    const inOnePiece = new Duplex({
+      read() {},
+      write(chunk: Buffer, _encoding, done) {
+        held.push(chunk);
+        done();
+      },
+    });
+    socket.on('data', (chunk: Buffer) => inOnePiece.push(chunk));
+    const timer = setInterval(() => held.length > 0 && socket.write(Buffer.concat(held.splice(0))), 200);
+    socket.on('close', () => {
+      clearInterval(timer);
+      inOnePiece.destroy();
+    });
+    serveSshd(inOnePiece, join(guest.root, 'sshd_config'), new Set());
+  });
+  const guests = guest.daemon();
+  for (let times = 0; times < 3; times++) await guests.ping(guest.address);
 });
 
 test('another host key is refused at once, and so is a pin that is none', async () => {
