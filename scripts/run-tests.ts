@@ -13,7 +13,7 @@ const { values } = parseArgs({
   options: {
     'setup-seconds': { type: 'string', default: '0' },
     seeds: { type: 'string', default: '2000' },
-    minutes: { type: 'string', default: '38' },
+    minutes: { type: 'string', default: '80' },
   },
 });
 const work = mkdtempSync(join(tmpdir(), 'ralph-fleet-test-'));
