@@ -127,7 +127,7 @@ export function removeProject(deps: ActionDeps, name: string): Done {
     throw new FleetError('refused', `Cannot remove \`${name}\`: its ended tasks still stand in the history.`, {
       remedy: 'Leave it; it costs nothing.',
     });
-  store.removeProject(name);
+  store.projects.remove(name);
   return done(`\`${name}\` is forgotten; nothing in \`${name}\` itself was touched.`);
 }
 

@@ -3,6 +3,8 @@ export interface Clock {
   now(): number;
   /** Resolves after `ms`; rejects with an AbortError when the signal fires. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
+  /** Calls once, after `ms`; what it answers calls that off. For deadlines set many times a second: a signal for each is costly. */
+  after(ms: number, call: () => void): () => void;
 }
 
 export function createSystemClock(): Clock {
@@ -21,6 +23,10 @@ export function createSystemClock(): Clock {
         }, ms);
         signal?.addEventListener('abort', onAbort, { once: true });
       }),
+    after(ms, call) {
+      const timer = setTimeout(call, ms);
+      return () => clearTimeout(timer);
+    },
   };
 }
 

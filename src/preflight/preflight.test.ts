@@ -34,7 +34,7 @@ function fakeExec(change: Record<string, string | FleetError | 'hangs'> = {}): E
 function context(change: Partial<PreflightContext> = {}): PreflightContext {
   return {
     exec: fakeExec(),
-    clock: { now: () => Date.UTC(2026, 10, 21), sleep: () => new Promise(() => {}) },
+    clock: { now: () => Date.UTC(2026, 10, 21), sleep: () => new Promise(() => {}), after: () => () => {} },
     host: {
       platform: 'linux',
       env: { ANTHROPIC_API_KEY: 'not-a-real-key-000' },
@@ -109,6 +109,7 @@ describe('the whole preflight', () => {
     const clock = {
       now: () => Date.UTC(2026, 10, 21),
       sleep: (ms: number) => (ms === 7000 ? Promise.resolve() : new Promise<void>(() => {})),
+      after: () => () => {},
     };
     const result = await runPreflight(context({ clock }), [hanging, quick]);
     expect(result.checks.map((check) => [check.state, check.found])).toEqual([

@@ -35,7 +35,7 @@ export interface ControlDeps extends ExecuteDeps {
 export function createControl(deps: ControlDeps): Control {
   const rows = createRowsReader(deps.store);
   const planner = deps.planner ?? plan;
-  const observer = createObserver({ ...deps, rows });
+  const observer = createObserver(deps);
   async function world(): Promise<World> {
     const observed = await observer.observe();
     return { ...rows(), now: deps.clock.now(), config: deps.config(), capacity: deps.capacity(), observed };
@@ -45,9 +45,12 @@ export function createControl(deps: ControlDeps): Control {
   let isTold = false;
   let fleetLevel: BudgetLevel | null = null;
   const tellBudgets = createBudgetTeller(deps);
-  async function settleIfNews(): Promise<void> {
-    const isOpenNow = rows().iterations.some(isOpen);
-    if ((isSettled && !isOpenNow) || rows().iterations.length === 0) return;
+  function hasNews(): boolean {
+    const iterations = deps.store.alive.iterations.rows();
+    return iterations.length > 0 && (!isSettled || iterations.some(isOpen));
+  }
+  async function settleNews(): Promise<void> {
+    const isOpenNow = deps.store.alive.iterations.rows().some(isOpen);
     try {
       await tellBudgets();
       await settle(deps);
@@ -62,8 +65,8 @@ export function createControl(deps: ControlDeps): Control {
   }
   const runner: Runner = createRunner({
     world: async () => {
-      await settleIfNews();
-      return world();
+      if (hasNews()) await settleNews();
+      return await world();
     },
     plan: planner,
     execute: (step) => (deps.around ? deps.around(step, () => execute(deps, step)) : execute(deps, step)),

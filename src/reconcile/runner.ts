@@ -90,7 +90,7 @@ export function createRunner(deps: RunnerDeps): Runner {
 
   function launch(step: Step): void {
     if (running.has(step.key)) return;
-    const failure = failed.get(`${step.key} ${step.kind}`);
+    const failure = failed.size === 0 ? undefined : failed.get(`${step.key} ${step.kind}`);
     if (failure !== undefined && clock.now() < failure.until) return;
     log.debug({ step: step.kind, key: step.key, reason: step.reason }, 'step');
     const entry = { step, since: clock.now(), done: Promise.resolve() };
@@ -98,13 +98,18 @@ export function createRunner(deps: RunnerDeps): Runner {
     entry.done = run(step);
   }
 
+  function forgetUnplanned(plan: Plan): void {
+    if (failed.size === 0) return;
+    const planned = new Set(plan.steps.map((step) => `${step.key} ${step.kind}`));
+    for (const id of failed.keys()) if (!planned.has(id)) failed.delete(id);
+  }
+
   async function pass(): Promise<void> {
     const world = await deps.world();
     if (stopped) return;
     const plan = deps.plan(world);
     last = { plan, world, at: clock.now() };
-    const planned = new Set(plan.steps.map((step) => `${step.key} ${step.kind}`));
-    for (const id of failed.keys()) if (!planned.has(id)) failed.delete(id);
+    forgetUnplanned(plan);
     for (const step of plan.steps) launch(step);
   }
 
@@ -130,14 +135,13 @@ export function createRunner(deps: RunnerDeps): Runner {
 
   async function pauseUntilNudged(ms: number): Promise<void> {
     if (nudged) return;
-    const stopSleep = new AbortController();
+    let callOff = () => {};
     await new Promise<void>((resolve) => {
       wake = resolve;
-      clock.sleep(ms, stopSleep.signal).then(resolve, () => {});
+      callOff = clock.after(ms, resolve);
     });
     wake = null;
-    // With a reason of its own: making the usual one each time is costly.
-    stopSleep.abort('woken');
+    callOff();
   }
 
   return {
@@ -148,9 +152,12 @@ export function createRunner(deps: RunnerDeps): Runner {
       stopped = true;
       nudge();
       const all = Promise.allSettled([...running.values()].map((entry) => entry.done));
-      const stopSleep = new AbortController();
-      await Promise.race([all, clock.sleep(graceMs, stopSleep.signal).catch(() => {})]);
-      stopSleep.abort();
+      let callOff = () => {};
+      const late = new Promise<void>((resolve) => {
+        callOff = clock.after(graceMs, resolve);
+      });
+      await Promise.race([all, late]);
+      callOff();
     },
     lastPass: () => last,
     underWay: () => [...running.values()].map(({ step, since }) => ({ step, since })),

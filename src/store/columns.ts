@@ -8,7 +8,7 @@ import type { Project } from '../domain/project.ts';
 import type { Review } from '../domain/review.ts';
 import type { Task } from '../domain/task.ts';
 import type { Vm } from '../domain/vm.ts';
-import type { Columns } from './table.ts';
+import type { Columns } from './codec.ts';
 
 /** How each noun's fields are kept. The compiler sees to it that none is missing. */
 export const columns = {

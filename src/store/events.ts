@@ -1,6 +1,6 @@
-import type { DatabaseSync } from 'node:sqlite';
 import type { FleetEvent } from '../domain/fleet.ts';
 import type { Clock } from '../lib/clock.ts';
+import type { Database } from './open.ts';
 
 /** What happened, for people: append only, gap-free, readable from any point. */
 export interface Events {
@@ -14,7 +14,7 @@ export interface Events {
   announce(): void;
 }
 
-export function createEvents(db: DatabaseSync, clock: Clock): Events {
+export function createEvents(db: Database, clock: Clock): Events {
   const insert = db.prepare('INSERT INTO events (at, kind, subject, text) VALUES (?, ?, ?, ?)');
   const after = db.prepare('SELECT seq, at, kind, subject, text FROM events WHERE seq > ? ORDER BY seq LIMIT ?');
   const of = db.prepare('SELECT seq, at, kind, subject, text FROM events WHERE subject = ? ORDER BY seq DESC LIMIT ?');

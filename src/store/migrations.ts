@@ -84,4 +84,20 @@ export const migrations: readonly string[] = [
   ALTER TABLE disks ADD COLUMN forkFailures INTEGER NOT NULL DEFAULT 0;
   ALTER TABLE disks ADD COLUMN forkFailedAt INTEGER;
   `,
+  `
+  DROP INDEX tasks_phase;
+  DROP INDEX vms_phase;
+  DROP INDEX iterations_task;
+  CREATE INDEX iterations_task ON iterations(task);
+  DROP INDEX checkRuns_task;
+  CREATE INDEX checkRuns_task ON checkRuns(task);
+  DROP INDEX approvals_task;
+  CREATE INDEX approvals_task ON approvals(task);
+  CREATE TABLE kept (
+    seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, kind TEXT NOT NULL, subject TEXT NOT NULL, text TEXT NOT NULL
+  ) STRICT;
+  INSERT INTO kept SELECT seq, at, kind, subject, text FROM events;
+  DROP TABLE events;
+  ALTER TABLE kept RENAME TO events;
+  `,
 ];

@@ -1,17 +1,30 @@
 import { chmodSync, existsSync } from 'node:fs';
-import { DatabaseSync } from 'node:sqlite';
+import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { FleetError } from '../lib/errors.ts';
 import { migrations } from './migrations.ts';
+
+/** SQLite in which every statement is prepared once: preparing costs more than running most of them. */
+export class Database extends DatabaseSync {
+  readonly #prepared = new Map<string, StatementSync>();
+
+  override prepare(sql: string): StatementSync {
+    const known = this.#prepared.get(sql);
+    if (known !== undefined) return known;
+    const made = super.prepare(sql);
+    this.#prepared.set(sql, made);
+    return made;
+  }
+}
 
 /**
  * Opens the daemon's database: WAL, foreign keys, one writer. An older schema is copied aside (`fleet.db.v<N>.bak`) and
  * migrated; a newer one is refused with the way back; a folder that cannot be written is named.
  * Errors: `newer_state`, `storage`.
  */
-export function openDatabase(path: string, versions: readonly string[] = migrations): DatabaseSync {
+export function openDatabase(path: string, versions: readonly string[] = migrations): Database {
   const isNew = path === ':memory:' || !existsSync(path);
   try {
-    const db = new DatabaseSync(path);
+    const db = new Database(path);
     db.exec('PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = ON;');
     if (path !== ':memory:') {
       db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;');
@@ -39,7 +52,7 @@ interface Opened {
   versions: readonly string[];
 }
 
-function migrate(db: DatabaseSync, { path, isNew, versions }: Opened): void {
+function migrate(db: Database, { path, isNew, versions }: Opened): void {
   const version = Number(db.prepare('PRAGMA user_version').get()?.['user_version'] ?? 0);
   if (version > versions.length) {
     throw new FleetError(

@@ -1,6 +1,6 @@
-import type { DatabaseSync } from 'node:sqlite';
 import type { BudgetStop } from '../domain/budget.ts';
 import type { Spend } from '../domain/fleet.ts';
+import type { Database } from './open.ts';
 
 /** What the gateway settled, summed per iteration. Read by the faces and by the planner (limits the gateway enforced). */
 export interface SpendStore {
@@ -12,6 +12,8 @@ export interface SpendStore {
   total(): Spend;
   cursor(): number;
   setCursor(seq: number): void;
+  /** A transaction was taken back. */
+  forget(): void;
 }
 
 interface Refused {
@@ -21,7 +23,7 @@ interface Refused {
   shortfall: Omit<BudgetStop, 'at'> | null;
 }
 
-export function createSpend(db: DatabaseSync): SpendStore {
+export function createSpend(db: Database): SpendStore {
   const add = db.prepare(
     `INSERT INTO spend (iteration, task, tokens, usd, calls, refused, retryAt, shortfall) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
      ON CONFLICT (iteration) DO UPDATE SET tokens = tokens + excluded.tokens, usd = usd + excluded.usd,
@@ -39,6 +41,7 @@ export function createSpend(db: DatabaseSync): SpendStore {
   const setCursor = db.prepare(
     "INSERT INTO cursors (name, seq) VALUES ('settlements', ?) ON CONFLICT (name) DO UPDATE SET seq = excluded.seq",
   );
+  let known: number | null = null;
   return {
     add: (e) => {
       const shortfall = e.shortfall === null ? null : JSON.stringify(e.shortfall);
@@ -53,7 +56,16 @@ export function createSpend(db: DatabaseSync): SpendStore {
     },
     byTask: () => new Map(byTask.all().map((row) => [String(row['task']), row as unknown as Spend])),
     total: () => total.get() as unknown as Spend,
-    cursor: () => Number(cursor.get()?.['seq'] ?? 0),
-    setCursor: (seq) => void setCursor.run(seq),
+    cursor() {
+      known ??= Number(cursor.get()?.['seq'] ?? 0);
+      return known;
+    },
+    setCursor(seq) {
+      setCursor.run(seq);
+      known = seq;
+    },
+    forget() {
+      known = null;
+    },
   };
 }

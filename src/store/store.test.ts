@@ -65,6 +65,7 @@ describe('a transaction', () => {
         store.tasks.insert(aTask({ id: 'T2' }));
         store.setDesire('down');
         store.markPinged('x');
+        store.spend.setCursor(7);
         expect([store.tasks.get('T1')?.title, store.tasks.list().length, store.fleet().desire]).toEqual([
           'other',
           2,
@@ -80,6 +81,7 @@ describe('a transaction', () => {
       'up',
     ]);
     expect([store.wasPinged('x'), store.pinged().has('x'), store.events.last()]).toEqual([false, false, events]);
+    expect(store.spend.cursor()).toBe(0);
   });
 
   it('joins the outer one, and announces events once, at its end', () => {
@@ -96,18 +98,27 @@ describe('a transaction', () => {
 });
 
 describe('what was read', () => {
-  it('is read again after a write, also through another table or by hand', () => {
+  it('is read again after a write', () => {
     const { store } = setup();
     store.tasks.insert(aTask({ phase: 'ready' }));
-    const where = "WHERE task IN (SELECT id FROM tasks WHERE phase = 'ready')";
-    store.vms.insert(aVm());
-    expect(store.vms.list(where)).toHaveLength(1);
+    expect(store.tasks.list("WHERE phase = 'ready'")).toHaveLength(1);
     store.tasks.update('T1', { phase: 'paused' });
-    expect(store.vms.list(where)).toHaveLength(0);
+    expect(store.tasks.list("WHERE phase = 'ready'")).toHaveLength(0);
     store.ralphs.insert({ name: 'reviewer-2', role: 'reviewer', task: null, vm: null, since: 0 });
     expect(store.ralphs.list()).toHaveLength(1);
     store.dropIdleRalphs('reviewer', 1);
     expect([store.ralphs.list(), store.ralphs.get('reviewer-2')]).toEqual([[], null]);
+  });
+
+  it("is nobody else's to change", () => {
+    const { store } = setup();
+    const task = aTask();
+    store.tasks.insert(task);
+    const notes = [{ from: 'human', text: 'a', at: 1 } as const];
+    store.tasks.update('T1', { notes });
+    task.dependsOn.push('T9');
+    Object.assign(notes[0] ?? {}, { text: 'b' });
+    expect(store.tasks.get('T1')).toMatchObject({ dependsOn: [], notes: [{ text: 'a' }] });
   });
 
   it('may be sorted by who read it without harm to the next', () => {

@@ -1,4 +1,3 @@
-import type { DatabaseSync } from 'node:sqlite';
 import type { Approval } from '../domain/approval.ts';
 import type { BudgetChange, BudgetStop } from '../domain/budget.ts';
 import type { CheckRun } from '../domain/check.ts';
@@ -11,9 +10,11 @@ import type { Review } from '../domain/review.ts';
 import { type Task, type TaskPhase, taskTransitions } from '../domain/task.ts';
 import { type Vm, type VmPhase, vmTransitions } from '../domain/vm.ts';
 import type { Clock } from '../lib/clock.ts';
+import { type Alive, createAlive } from './alive.ts';
 import { columns } from './columns.ts';
 import { createEvents, type Events } from './events.ts';
 import { createKeyed, type Keyed } from './keyed.ts';
+import type { Database } from './open.ts';
 import { createSpend, type SpendStore } from './spend.ts';
 import { createTable, type Table } from './table.ts';
 
@@ -42,6 +43,7 @@ export interface Store {
   budgets: Keyed<BudgetChange>;
   /** Levels that have refused a call, by level. */
   stops: Keyed<BudgetStop>;
+  alive: Alive;
   events: Events;
   spend: SpendStore;
   /** Moves a task by its transition table; refuses an illegal move. Writes the event. */
@@ -51,29 +53,28 @@ export interface Store {
   wasPinged(item: string): boolean;
   pinged(): ReadonlySet<string>;
   markPinged(item: string): void;
-  removeProject(name: string): void;
   /** Drops idle slots of a role beyond `wanted`. */
   dropIdleRalphs(role: Ralph['role'], wanted: number): void;
   close(): void;
 }
 
-export function createStore(deps: { db: DatabaseSync; clock: Clock }): Store {
+export function createStore(deps: { db: Database; clock: Clock }): Store {
   const { db, clock } = deps;
-  const writes = { count: 0 };
   const tables = {
-    projects: createTable<Project>(db, 'projects', columns.projects, { id: 'name', writes }),
-    tasks: createTable<Task>(db, 'tasks', columns.tasks, { id: 'id', writes }),
-    ralphs: createTable<Ralph>(db, 'ralphs', columns.ralphs, { id: 'name', writes }),
-    vms: createTable<Vm>(db, 'vms', columns.vms, { id: 'id', writes }),
-    disks: createTable<Disk>(db, 'disks', columns.disks, { id: 'key', writes }),
-    iterations: createTable<Iteration>(db, 'iterations', columns.iterations, { id: 'id', writes }),
-    checkRuns: createTable<CheckRun>(db, 'checkRuns', columns.checkRuns, { id: 'id', writes }),
-    reviews: createTable<Review>(db, 'reviews', columns.reviews, { id: 'id', writes }),
-    approvals: createTable<Approval>(db, 'approvals', columns.approvals, { id: 'id', writes }),
-    budgets: createKeyed(db, createTable<BudgetChange>(db, 'budgets', columns.budgets, { id: 'node', writes })),
-    stops: createKeyed(db, createTable<BudgetStop>(db, 'stops', columns.stops, { id: 'node', writes })),
+    projects: createTable<Project>(db, 'projects', columns.projects, 'name'),
+    tasks: createTable<Task>(db, 'tasks', columns.tasks, 'id'),
+    ralphs: createTable<Ralph>(db, 'ralphs', columns.ralphs, 'name'),
+    vms: createTable<Vm>(db, 'vms', columns.vms, 'id'),
+    disks: createTable<Disk>(db, 'disks', columns.disks, 'key'),
+    iterations: createTable<Iteration>(db, 'iterations', columns.iterations, 'id'),
+    checkRuns: createTable<CheckRun>(db, 'checkRuns', columns.checkRuns, 'id'),
+    reviews: createTable<Review>(db, 'reviews', columns.reviews, 'id'),
+    approvals: createTable<Approval>(db, 'approvals', columns.approvals, 'id'),
+    budgets: createKeyed(createTable<BudgetChange>(db, 'budgets', columns.budgets, 'node')),
+    stops: createKeyed(createTable<BudgetStop>(db, 'stops', columns.stops, 'node')),
   };
   const events = createEvents(db, clock);
+  const spend = createSpend(db);
   db.prepare('INSERT OR IGNORE INTO fleet (id, desire, paused, since, nextTask) VALUES (1, ?, 0, ?, 1)').run(
     'down',
     clock.now(),
@@ -82,7 +83,6 @@ export function createStore(deps: { db: DatabaseSync; clock: Clock }): Store {
   const pingGet = db.prepare('SELECT 1 FROM pings WHERE item = ?');
   const pingAll = db.prepare('SELECT item FROM pings');
   const fleetGet = db.prepare('SELECT desire, paused, since FROM fleet WHERE id = 1');
-  const voidApprovals = db.prepare("UPDATE approvals SET state = 'void' WHERE task = ? AND state = 'active'");
   const begin = db.prepare('BEGIN IMMEDIATE');
   const commit = db.prepare('COMMIT');
   const rollback = db.prepare('ROLLBACK');
@@ -102,12 +102,19 @@ export function createStore(deps: { db: DatabaseSync; clock: Clock }): Store {
       // SQLite itself takes back a transaction that could not be written (disk full).
       if (db.isTransaction) rollback.run();
       for (const table of Object.values(tables)) table.touch();
+      spend.forget();
       pings = null;
       fleet = null;
       throw error;
     } finally {
       depth--;
       if (depth === 0) events.announce();
+    }
+  }
+
+  function voidApprovals(task: string): void {
+    for (const { id } of tables.approvals.list("WHERE task = ? AND state = 'active'", task)) {
+      tables.approvals.update(id, { state: 'void' });
     }
   }
 
@@ -119,15 +126,12 @@ export function createStore(deps: { db: DatabaseSync; clock: Clock }): Store {
       if (task.phase !== to) changes.since = clock.now();
       tables.tasks.update(id, changes);
       // The change an approval was given for is no more once its implementer starts again.
-      if (to === 'ready') {
-        voidApprovals.run(id);
-        tables.approvals.touch();
-      }
+      if (to === 'ready') voidApprovals(id);
       const reason = changes.reason ?? null;
       if (task.phase !== to || reason !== task.reason) {
         events.add(`task.${to}`, id, `${id} is ${to.replaceAll('_', ' ')}: ${reason ?? task.title}`);
       }
-      return { ...task, ...changes };
+      return tables.tasks.mustGet(id);
     });
   }
 
@@ -139,14 +143,15 @@ export function createStore(deps: { db: DatabaseSync; clock: Clock }): Store {
       tables.vms.update(id, changes);
       const what = `${vm.purpose} VM${vm.task === null ? '' : ` of ${vm.task}`}`;
       events.add(`vm.${to}`, `rf-${id}`, `rf-${id} (${what}) is ${to}${changes.failure ? `: ${changes.failure}` : ''}`);
-      return { ...vm, ...changes };
+      return tables.vms.mustGet(id);
     });
   }
 
   return {
     ...tables,
+    alive: createAlive(tables),
     events,
-    spend: createSpend(db),
+    spend,
     tx,
     moveTask,
     moveVm,
@@ -198,13 +203,8 @@ export function createStore(deps: { db: DatabaseSync; clock: Clock }): Store {
     dropIdleRalphs(role, wanted) {
       for (const ralph of tables.ralphs.list('WHERE role = ? AND task IS NULL', role)) {
         const n = Number(ralph.name.slice(role.length + 1));
-        if (n > wanted) db.prepare('DELETE FROM ralphs WHERE name = ?').run(ralph.name);
+        if (n > wanted) tables.ralphs.remove(ralph.name);
       }
-      tables.ralphs.touch();
-    },
-    removeProject(name) {
-      db.prepare('DELETE FROM projects WHERE name = ?').run(name);
-      tables.projects.touch();
     },
     close: () => db.close(),
   };

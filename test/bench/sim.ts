@@ -1,7 +1,8 @@
 import { simulateMany } from '../simulation/pool.ts';
 import { type Bench, single } from './result.ts';
 
-const schedules = 400;
+/** As many as the test plays: with fewer the start of the threads is what is measured. */
+const schedules = 2000;
 const threads = 2;
 
 /** Schedules of the simulation a second: faults, crashes and people against the whole control plane. */

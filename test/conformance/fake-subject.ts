@@ -11,6 +11,7 @@ export async function fakeSubject(): Promise<DriverSubject> {
     sleep: async (ms) => {
       time.now += ms;
     },
+    after: () => () => {},
   };
   let drawn = 0;
   const random = {

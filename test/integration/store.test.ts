@@ -8,7 +8,7 @@ import { migrations } from '../../src/store/migrations.ts';
 import { openDatabase } from '../../src/store/open.ts';
 import { createStore } from '../../src/store/store.ts';
 
-const clock = { now: () => 1, sleep: async () => {} };
+const clock = { now: () => 1, sleep: async () => {}, after: () => () => {} };
 let folder: string;
 let path: string;
 

@@ -39,16 +39,13 @@ export interface FakeGuestsOptions {
   bundles: Map<string, string>;
   isCalm: () => boolean;
   isSaved: (tree: string) => boolean;
-  onLost: (what: string) => void;
-  /** Something of a user came into what other VMs start from. */
-  onTaint: (what: string) => void;
+  /** A promise that must never be broken is. */
+  onBroken: (what: string) => void;
 }
 
 /** Guests in memory, bound to the fake driver's VMs: they answer while their VM runs, and lose their processes when it stops. */
 export function createFakeGuests(options: FakeGuestsOptions): {
   guests: Guests;
-  startedJobs: Map<string, number>;
-  lost: Set<string>;
   /** What its jobs had written by now stays on its disk when a VM goes down. */
   freeze: (id: string) => void;
   /** The tree on a VM's disk that an agent made and nobody took to the host; null when there is none. */
@@ -59,8 +56,7 @@ export function createFakeGuests(options: FakeGuestsOptions): {
 } {
   const { world, clock, dice, bundles } = options;
   const states = new Map<string, FakeGuest>();
-  const startedJobs = new Map<string, number>();
-  const lost = new Set<string>();
+  const startedJobs = new Set<string>();
   const silent = new Map<string, { boot: number; until: number }>();
 
   function reach(address: GuestAddress): FakeGuest {
@@ -74,7 +70,7 @@ export function createFakeGuests(options: FakeGuestsOptions): {
     if (vm.hostKey !== address.hostKey) throw new FleetError('guest_untrusted', 'Another host key answers.');
     let guest = states.get(address.id);
     if (guest !== undefined && guest.disk !== vm.disks && unsaved(vm.id) !== null)
-      options.onLost(`${vm.id} was given an empty disk in place of one with ${guest.tree}`);
+      options.onBroken(`work was lost: ${vm.id} was given an empty disk in place of one with ${guest.tree}`);
     if (guest === undefined || guest.disk !== vm.disks) {
       guest = { boot: vm.boots, disk: vm.disks, folders: new Map(), tree: '', byAgent: false, jobs: new Map() };
       states.set(address.id, guest);
@@ -93,7 +89,7 @@ export function createFakeGuests(options: FakeGuestsOptions): {
   /** Something of a user comes into a guest: it must be like no other in use. (A twin of it may be there that was just forked.) */
   function takeIn({ id, hostKey }: GuestAddress): void {
     const isTwin = [...world.vms.values()].some((vm) => vm.id !== id && vm.hostKey === hostKey && isUsed(vm.id));
-    if (isTwin) options.onTaint(`${id} was used with the host key of another VM`);
+    if (isTwin) options.onBroken(`${id} was used with the host key of another VM`);
   }
 
   function isUsed(id: string): boolean {
@@ -119,7 +115,6 @@ export function createFakeGuests(options: FakeGuestsOptions): {
   function stateOf(guest: FakeGuest, job: FakeJob): JobState {
     const end = job.boot === guest.boot || job.isDone ? endOf(job) : null;
     const state = end !== null ? 'ended' : job.boot === guest.boot ? 'running' : 'lost';
-    if (state === 'lost') lost.add(job.spec.id);
     return { id: job.spec.id, state, streamBytes: end === null ? 0 : 10, end };
   }
 
@@ -138,7 +133,7 @@ export function createFakeGuests(options: FakeGuestsOptions): {
       takeIn(vm);
       guest.folders.set(seed.folder, seed.commit);
       if (seed.folder !== 'work') return;
-      if (unsaved(vm.id) !== null) options.onLost(`seeding ${vm.id} overwrote ${guest.tree}`);
+      if (unsaved(vm.id) !== null) options.onBroken(`work was lost: seeding ${vm.id} overwrote ${guest.tree}`);
       guest.byAgent = false;
       guest.tree = options.treeOf(seed.commit);
     },
@@ -147,7 +142,8 @@ export function createFakeGuests(options: FakeGuestsOptions): {
       takeIn(vm);
       if (guest.jobs.has(spec.id)) return;
       const started = spec.kind === 'agent' ? spec.id : `${spec.id} in ${vm.id}`;
-      startedJobs.set(started, (startedJobs.get(started) ?? 0) + 1);
+      if (startedJobs.has(started)) options.onBroken(`job ${started} was started twice`);
+      startedJobs.add(started);
       guest.jobs.set(spec.id, play(guest, spec));
     },
     jobs: async (vm) => {
@@ -179,7 +175,7 @@ export function createFakeGuests(options: FakeGuestsOptions): {
     seal: async (vm) => void reach(vm),
     settle: async (vm) => {
       reach(vm);
-      if (isUsed(vm.id)) options.onTaint(`a template was made of ${vm.id}, which was used`);
+      if (isUsed(vm.id)) options.onBroken(`a template was made of ${vm.id}, which was used`);
       const found = world.vms.get(vm.id);
       if (found !== undefined) world.settle(found);
     },
@@ -277,7 +273,7 @@ export function createFakeGuests(options: FakeGuestsOptions): {
     if (vm !== undefined) silent.set(id, { boot: vm.boots, until: clock.now() + ms });
   }
 
-  return { guests, startedJobs, lost, freeze, unsaved, isUsed, silence };
+  return { guests, freeze, unsaved, isUsed, silence };
 }
 
 export type { Driver };

@@ -32,21 +32,32 @@ interface Wrapping {
   /** Whether this port, or the host's disk (`storage`), is away for a while. */
   isAway: (name: string) => boolean;
   note: (what: string) => void;
+  /** Called after a transaction was taken back. */
+  onTakenBack: () => void;
 }
 
-const never = new Promise<never>(() => {});
+/** What a dead daemon waits for. A new one each time: what waits for it would otherwise never be let go. */
+export function never(): Promise<never> {
+  return new Promise(() => {});
+}
 
 /** A port whose every call may be slow, fail before its effect, lose its reply after it, or be the daemon's last. */
 export function withFaults<T extends object>(port: T, name: string, using: Wrapping): T {
-  return new Proxy(port, {
-    get(target, key) {
-      const member = target[key as keyof T];
-      if (typeof member !== 'function' || typeof key !== 'string') return member;
-      if (synchronous.has(key)) return member;
-      const call = (...args: unknown[]) => (member as (...all: unknown[]) => Promise<unknown>).apply(target, args);
-      return (...args: unknown[]) => strike(() => call(...args), { name, where: `${name}.${key}`, using });
-    },
-  });
+  const wrapped: Record<string, unknown> = {};
+  for (const [key, member] of Object.entries(port)) {
+    const struck = { name, where: `${name}.${key}`, using };
+    wrapped[key] =
+      typeof member !== 'function' || synchronous.has(key)
+        ? member
+        : (...args: unknown[]) => strike({ port, member, args }, struck);
+  }
+  return wrapped as T;
+}
+
+interface Call {
+  port: object;
+  member: (...args: unknown[]) => Promise<unknown>;
+  args: unknown[];
 }
 
 interface Struck {
@@ -55,19 +66,19 @@ interface Struck {
   using: Wrapping;
 }
 
-async function strike(call: () => Promise<unknown>, { name, where, using }: Struck): Promise<unknown> {
+async function strike({ port, member, args }: Call, { name, where, using }: Struck): Promise<unknown> {
   const { life, clock, dice } = using;
-  if (life.dead) return never;
+  if (life.dead) return never();
   const faults = using.faults();
   if (dice.chance(faults.crash)) return die(using, `before ${where}`);
   if (dice.chance(faults.slow)) await clock.sleep(dice.between(1_000, 40_000));
   else if (dice.chance(faults.late)) await clock.sleep(dice.between(1, 20));
-  if (life.dead) return never;
+  if (life.dead) return never();
   if (using.isAway(name) || dice.chance(faults.errorBefore)) throw unavailable(name, where);
   if (dice.chance(faults.hang) && (await hang(using))) throw unavailable(name, where);
-  if (life.dead) return never;
-  if (dice.chance(faults.doubled)) await call();
-  const result = await call();
+  if (life.dead) return never();
+  if (dice.chance(faults.doubled)) await member.apply(port, args);
+  const result = await member.apply(port, args);
   return answered(result, { name, where, using });
 }
 
@@ -79,7 +90,7 @@ async function hang({ clock, dice }: Wrapping): Promise<boolean> {
 
 function answered(result: unknown, { name, where, using }: Struck): unknown {
   const { life, dice } = using;
-  if (life.dead) return never;
+  if (life.dead) return never();
   const faults = using.faults();
   if (dice.chance(faults.crash)) return die(using, `after ${where}`);
   if (dice.chance(faults.lostReply)) throw unavailable(name, where);
@@ -90,7 +101,7 @@ function die({ life, note }: Wrapping, where: string): Promise<never> {
   note(`CRASH ${where}`);
   life.dead = true;
   life.onCrash();
-  return never;
+  return never();
 }
 
 /** Calls that answer at once and cannot fail. */
@@ -120,6 +131,18 @@ export function withCrashes<T extends { tx<R>(work: () => R): R }>(store: T, usi
     }
     throw new DOMException('crashed', 'AbortError');
   };
+  function stored<R>(work: () => R): R {
+    try {
+      return store.tx(() => {
+        const made = work();
+        if (using.isAway('storage')) throw new FleetError('storage', 'fault: the disk is full');
+        return made;
+      });
+    } catch (error) {
+      using.onTakenBack();
+      throw error;
+    }
+  }
   return {
     ...store,
     tx<R>(work: () => R): R {
@@ -128,11 +151,7 @@ export function withCrashes<T extends { tx<R>(work: () => R): R }>(store: T, usi
       if (dice.chance(using.faults().crash)) stop('before a transaction');
       depth++;
       try {
-        const result = store.tx(() => {
-          const made = work();
-          if (using.isAway('storage')) throw new FleetError('storage', 'fault: the disk is full');
-          return made;
-        });
+        const result = stored(work);
         if (dice.chance(using.faults().crash)) stop('after a transaction');
         return result;
       } finally {

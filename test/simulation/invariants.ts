@@ -1,5 +1,9 @@
+import { isDeepStrictEqual } from 'node:util';
 import { evidenceDigest } from '../../src/domain/evidence.ts';
 import { isEnded } from '../../src/domain/task.ts';
+import { columns } from '../../src/store/columns.ts';
+import type { Database } from '../../src/store/open.ts';
+import { createStore } from '../../src/store/store.ts';
 import { fleetName } from './config.ts';
 import type { SimWorld } from './simulate.ts';
 
@@ -9,9 +13,17 @@ export function checkAlways(world: SimWorld): void {
   for (const vm of world.hypervisor.vms.values())
     if (vm.fleet === fleetName && vm.state === 'running' && vm.spec !== null) up++;
   if (up > world.capacity) world.violations.push(`${up} VMs run where ${world.capacity} fit`);
-  for (const [job, times] of world.startedJobs) {
-    if (times > 1) world.violations.push(`job ${job} was started ${times} times`);
+}
+
+/** What a daemon remembers of its rows is what the next one reads. */
+export function checkRemembered({ store, clock, violations }: SimWorld, db: Database): void {
+  const next = createStore({ db, clock });
+  for (const noun of Object.keys(columns) as (keyof typeof columns)[]) {
+    if (!isDeepStrictEqual(store.alive[noun].rows(), next.alive[noun].rows()))
+      violations.push(`the ${noun} remembered are not those in the database`);
   }
+  const other = (of: typeof store) => [of.fleet(), of.pinged(), of.spend.cursor()];
+  if (!isDeepStrictEqual(other(store), other(next))) violations.push('what is remembered is not in the database');
 }
 
 /** What must hold once everything has come to rest. */

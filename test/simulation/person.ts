@@ -70,7 +70,7 @@ export function createPerson(world: SimWorld, nudge: () => void): Person {
           if (!hasLeft) await leaveEarly();
           undefineOne();
         }
-        for (const task of store.tasks.list('ORDER BY createdAt, id')) look(task);
+        for (const task of store.alive.tasks.rows()) look(task);
         if (isCalm) await goHome();
       } catch (error) {
         if (!isFleetError(error)) throw error;
@@ -147,7 +147,7 @@ export function createPerson(world: SimWorld, nudge: () => void): Person {
   }
 
   function tryEach(act: (task: Task) => void): void {
-    const tasks = store.tasks.list().filter((task) => !isEnded(task.phase));
+    const tasks = store.alive.tasks.rows().filter((task) => !isEnded(task.phase));
     if (tasks.length > 0) act(dice.pick(tasks));
   }
 
@@ -206,7 +206,7 @@ export function createPerson(world: SimWorld, nudge: () => void): Person {
 
   function vmsLeft(): number {
     const made = [...world.hypervisor.vms.values()].filter((vm) => vm.fleet === fleetName);
-    return store.vms.list("WHERE phase <> 'gone'").length + made.length;
+    return store.alive.vms.rows().length + made.length;
   }
 
   /** Whatever is under way, and whatever became of its VMs: `down --delete` ends. */
@@ -229,7 +229,7 @@ export function createPerson(world: SimWorld, nudge: () => void): Person {
   async function nextIteration(): Promise<void> {
     const late = new AbortController();
     const stop = store.events.onChange(() => {
-      if (store.iterations.list("WHERE phase = 'started' LIMIT 1").length > 0) late.abort('seen');
+      if (store.alive.iterations.rows().some((it) => it.phase === 'started')) late.abort('seen');
     });
     await clock.sleep(600_000, late.signal).catch(() => {});
     stop();
@@ -237,7 +237,7 @@ export function createPerson(world: SimWorld, nudge: () => void): Person {
 
   /** Once all tasks have ended: everything down and away. */
   async function goHome(): Promise<void> {
-    const open = store.tasks.list().filter((task) => !isEnded(task.phase));
+    const open = store.alive.tasks.rows().filter((task) => !isEnded(task.phase));
     if (open.length > 0) {
       fleetUp(deps);
       fleetResume(deps);
@@ -248,7 +248,7 @@ export function createPerson(world: SimWorld, nudge: () => void): Person {
       hasRested = true;
     }
     fleetDown(deps, true);
-    const held = store.ralphs.list('WHERE task IS NOT NULL').length;
+    const held = store.alive.ralphs.rows().filter((ralph) => ralph.task !== null).length;
     if (vmsLeft() === 0 && held === 0 && world.gateway.openTunnels.size === 0) isDone = true;
   }
 

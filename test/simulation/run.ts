@@ -1,6 +1,5 @@
 import { parseArgs } from 'node:util';
 import { replayCommand, simulateMany } from './pool.ts';
-import { simulate } from './simulate.ts';
 
 /** `npm run sim -- --seeds N [--from K] [--threads T]`, or `--seed K [--trace]` to replay one. */
 const { values } = parseArgs({
@@ -14,6 +13,8 @@ const { values } = parseArgs({
 });
 
 async function replay(seed: number, withTrace: boolean): Promise<boolean> {
+  // Loaded only here: the threads load it for themselves.
+  const { simulate } = await import('./simulate.ts');
   const outcome = await simulate(seed, { withTrace: true });
   if (withTrace || outcome.violations.length > 0) console.log(outcome.trace.join('\n'));
   for (const violation of outcome.violations.slice(0, 10)) console.log(`seed ${seed}: ${violation}`);

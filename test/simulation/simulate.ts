@@ -3,20 +3,19 @@ import type { Driver } from '../../src/drivers/driver.ts';
 import { createFakeDriver } from '../../src/drivers/fake/driver.ts';
 import { createFakeWorld, type FakeWorld } from '../../src/drivers/fake/world.ts';
 import type { ImageBuilder } from '../../src/images/builder.ts';
-import { sha256 } from '../../src/lib/digest.ts';
 import { FleetError } from '../../src/lib/errors.ts';
 import type { Log } from '../../src/lib/log.ts';
 import { type Control, createControl } from '../../src/reconcile/control.ts';
 import type { Plan } from '../../src/reconcile/plan/step.ts';
 import type { World } from '../../src/reconcile/plan/world.ts';
-import { openDatabase } from '../../src/store/open.ts';
 import { createStore, type Store } from '../../src/store/store.ts';
 import { config, fleetName } from './config.ts';
+import { giveBackDatabase, takeDatabase } from './database.ts';
 import { createFakeRepository, type FakeRepository } from './fake-changes.ts';
 import { createFakeGateway, type FakeGateway } from './fake-gateway.ts';
 import { createFakeGuests } from './fake-guests.ts';
-import { type Faults, type Incarnation, noFaults, withCrashes, withFaults } from './incarnation.ts';
-import { checkAlways, checkAtEnd } from './invariants.ts';
+import { type Faults, type Incarnation, never, noFaults, withCrashes, withFaults } from './incarnation.ts';
+import { checkAlways, checkAtEnd, checkRemembered } from './invariants.ts';
 import { createPerson } from './person.ts';
 import { createDice, type Dice } from './random.ts';
 import { createVirtualClock, type VirtualClock } from './virtual-clock.ts';
@@ -40,7 +39,6 @@ export interface SimWorld {
   hypervisor: FakeWorld;
   repository: FakeRepository;
   gateway: FakeGateway;
-  startedJobs: Map<string, number>;
   files: Map<string, Uint8Array>;
   capacity: number;
   trace: string[];
@@ -73,7 +71,7 @@ export interface SimOptions {
 export async function simulate(seed: number, { withTrace = false, planner }: SimOptions = {}): Promise<Outcome> {
   const clock = createVirtualClock();
   const dice = createDice(seed);
-  const database = openDatabase(':memory:');
+  const database = takeDatabase();
   const store = createStore({ db: database, clock });
   const trace: string[] = [];
   const start = clock.now();
@@ -89,8 +87,7 @@ export async function simulate(seed: number, { withTrace = false, planner }: Sim
     bundles: repository.bundles,
     isCalm: () => isCalm,
     isSaved: (tree) => repository.savedTrees.has(tree),
-    onLost: (what) => void world.violations.push(`work was lost: ${what}`),
-    onTaint: (what) => void world.violations.push(what),
+    onBroken: (what) => void world.violations.push(what),
   });
   const world: SimWorld = {
     clock,
@@ -99,7 +96,6 @@ export async function simulate(seed: number, { withTrace = false, planner }: Sim
     hypervisor,
     repository,
     gateway,
-    startedJobs: fakeGuests.startedJobs,
     files: new Map(),
     capacity: dice.between(1, 5),
     trace,
@@ -129,17 +125,31 @@ export async function simulate(seed: number, { withTrace = false, planner }: Sim
   let lostWithVm = 0;
   const note = (what: string) => void (withTrace && trace.push(`${clock.now() - start} ${what}`));
   if (withTrace) store.events.onChange(() => noteEvents(world, note));
+  let life: Incarnation = { dead: true, onCrash: () => {} };
   let control: Control = born();
 
   function born(): Control {
-    const life: Incarnation = { dead: false, onCrash: () => crashed() };
+    const own: Incarnation = { dead: false, onCrash: () => crashed() };
+    life = own;
     const isAway = (name: string) => clock.now() < (world.away.get(name) ?? 0);
-    const using = { life, clock, dice, faults: () => (isCalm ? noFaults : chaos), isAway, note };
+    const using = {
+      life: own,
+      clock,
+      dice,
+      faults: () => (isCalm ? noFaults : chaos),
+      isAway,
+      note,
+      onTakenBack: remembered,
+    };
     const made = createControl({
       store: withCrashes(store, using),
-      clock: { now: clock.now, sleep: (ms, signal) => (life.dead ? new Promise(() => {}) : clock.sleep(ms, signal)) },
+      clock: {
+        now: clock.now,
+        sleep: (ms, signal) => (own.dead ? never() : clock.sleep(ms, signal)),
+        after: (ms, call) => (own.dead ? () => {} : clock.after(ms, call)),
+      },
       random: dice,
-      log: traceLog(note),
+      log: traceLog(note, withTrace),
       config: () => config,
       driver: withFaults(watched(createFakeDriver({ world: hypervisor, fleet: fleetName })), 'driver', using),
       guests: withFaults(fakeGuests.guests, 'guests', using),
@@ -155,7 +165,7 @@ export async function simulate(seed: number, { withTrace = false, planner }: Sim
       agent: () => adapter,
       prompts: { implementer: () => 'p', reviewer: () => 'p' },
       authorizedKey: 'ssh-ed25519 AAAA sim',
-      tokenOf: (iteration) => `rft_${sha256(iteration).slice(0, 32)}`,
+      tokenOf: (iteration) => `rft_${iteration}`,
       preparedPath: (key) => `/prepared/${key}`,
       incomingPath: (iteration) => `/incoming/${iteration}`,
       isThere: async () => true,
@@ -197,15 +207,22 @@ export async function simulate(seed: number, { withTrace = false, planner }: Sim
   function crashed(): void {
     crashes++;
     void clock.sleep(dice.between(10, 5_000)).then(() => {
+      remembered();
       control = born();
     });
+  }
+
+  function remembered(): void {
+    checkRemembered(world, database);
   }
 
   const person = createPerson(world, () => control.runner.nudge());
   person.begin();
   let steps = 0;
   while (steps < maxTimers && clock.now() - start < maxVirtualMs && world.violations.length === 0) {
-    if (!(await clock.step())) break;
+    const settled = clock.step();
+    if (settled === null) break;
+    await settled;
     steps++;
     checkAlways(world);
     if (!isCalm && clock.now() - start > chaosMs) {
@@ -218,8 +235,10 @@ export async function simulate(seed: number, { withTrace = false, planner }: Sim
   }
   if (world.violations.length === 0 && !person.isDone()) world.violations.push('the fleet never came to rest');
   checkAtEnd(world);
+  life.dead = true;
   void control.runner.stop(0);
-  database.close();
+  await clock.settle();
+  giveBackDatabase(database);
   return { seed, violations: world.violations, trace, crashes, lostWithVm, steps, virtualMs: clock.now() - start };
 }
 
@@ -232,8 +251,9 @@ function noteEvents(world: SimWorld, note: (what: string) => void): void {
 const lastSeen = new WeakMap<Store, number>();
 
 /** The runner's log lines stand in the trace. */
-function traceLog(note: (what: string) => void): Log {
+function traceLog(note: (what: string) => void, withTrace: boolean): Log {
   const line = (fields: unknown, message?: string) => {
+    if (!withTrace) return;
     const { step, key, reason, err } = fields as { step?: string; key?: string; reason?: string; err?: Error };
     note(`  ${message} ${step ?? ''} ${key ?? ''} ${reason ?? ''} ${err?.message ?? ''}`);
   };

@@ -2,8 +2,9 @@ import type { Clock } from '../../src/lib/clock.ts';
 
 /** Time that moves only when told to: to the next timer, with all that follows from it done before the one after. */
 export interface VirtualClock extends Clock {
-  /** Fires the next timer and lets everything it wakes settle; false when nothing waits. */
-  step(): Promise<boolean>;
+  /** Fires the next timer and lets everything it wakes settle; null when nothing waits. */
+  step(): Promise<void> | null;
+  settle(): Promise<void>;
 }
 
 interface Timer {
@@ -16,6 +17,11 @@ export function createVirtualClock(start = 1_800_000_000_000): VirtualClock {
   let now = start;
   let seq = 0;
   const timers: Timer[] = [];
+
+  function drop(timer: Timer): void {
+    const at = timers.indexOf(timer);
+    if (at !== -1) timers.splice(at, 1);
+  }
 
   function add(at: number, fire: () => void): Timer {
     const timer = { at, seq: seq++, fire };
@@ -41,19 +47,22 @@ export function createVirtualClock(start = 1_800_000_000_000): VirtualClock {
         }
         const timer = add(now + Math.max(0, ms), resolve);
         signal?.addEventListener('abort', () => {
-          const at = timers.indexOf(timer);
-          if (at !== -1) timers.splice(at, 1);
+          drop(timer);
           reject(calledOff);
         });
       }),
-    async step() {
+    after(ms, call) {
+      const timer = add(now + Math.max(0, ms), call);
+      return () => drop(timer);
+    },
+    step() {
       const next = timers.pop();
-      if (next === undefined) return false;
+      if (next === undefined) return null;
       now = Math.max(now, next.at);
       next.fire();
-      await settle();
-      return true;
+      return settle();
     },
+    settle,
   };
 }
 

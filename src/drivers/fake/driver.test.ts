@@ -23,6 +23,7 @@ function setUp(script: ScriptedFault[] = []) {
     sleep: async (ms) => {
       time.now += ms;
     },
+    after: () => () => {},
   };
   const world = createFakeWorld({ clock, random: seeded('world'), bootMs: 3000 });
   const driver = createFakeDriver({ world, fleet: 'f', faults: createScriptedFaults(script) });

@@ -9,7 +9,12 @@ import type { ExecuteDeps } from './deps.ts';
 type Deps = Pick<ExecuteDeps, 'store' | 'config' | 'clock'>;
 
 function budgetRowsOf({ store, config, clock }: Deps): BudgetRows {
-  return { fleet: config().budget, changes: store.budgets.list(), stops: store.stops.list(), now: clock.now() };
+  return {
+    fleet: config().budget,
+    changes: store.alive.budgets.rows(),
+    stops: store.alive.stops.rows(),
+    now: clock.now(),
+  };
 }
 
 export function nodesOf(iteration: Iteration, task: Task): string[] {
@@ -70,7 +75,7 @@ export function createBudgetTeller(
 ): () => Promise<void> {
   let told = '';
   return async () => {
-    const open = deps.store.iterations.list("WHERE phase <> 'ended'");
+    const open = deps.store.alive.iterations.rows().filter((it) => it.phase !== 'ended');
     const nodes = new Set([fleetNode, ...open.flatMap((it) => nodesOf(it, deps.store.tasks.mustGet(it.task)))]);
     const budgets = budgetsFor(deps, [...nodes]);
     const now = JSON.stringify(budgets);

@@ -1,8 +1,9 @@
 import type { CheckResult, CheckRun } from '../../domain/check.ts';
 import { allPassed } from '../../domain/check.ts';
-import type { Task } from '../../domain/task.ts';
+import { isEnded, type Task } from '../../domain/task.ts';
 import { ralphUser, workspaceFolder } from '../../guest/guest.ts';
 import { parseCheckResults } from '../../loop/check-results.ts';
+import { findRun } from '../plan/checks.ts';
 import type { StepMap } from '../plan/step.ts';
 import { readyVm } from './address.ts';
 import type { ExecuteDeps, Executor } from './deps.ts';
@@ -58,21 +59,14 @@ function wantedRun(
   tested: string,
 ): CheckRun | null {
   return store.tx(() => {
-    const same = store.checkRuns.list(
-      'WHERE task = ? AND kind = ? AND variant = ? AND "commit" = ? AND base = ? AND iteration IS ? ORDER BY startedAt DESC, rowid DESC LIMIT 1',
-      data.task,
-      data.kind,
-      data.variant,
-      data.commit,
-      data.base,
-      data.iteration,
-    )[0];
+    if (isEnded(store.tasks.mustGet(data.task).phase)) return null;
+    const same = findRun({ checkRuns: store.alive.checkRuns.rows() }, data);
     if (same?.phase === 'wanted') {
       const run = { ...same, vm: data.vm, tested, startedAt: clock.now() };
       store.checkRuns.update(same.id, run);
       return run;
     }
-    if (same !== undefined && same.phase !== 'infra') return null;
+    if (same !== null && same.phase !== 'infra') return null;
     const run: CheckRun = {
       id: `ck-${random.hex(4)}`,
       task: data.task,

@@ -90,7 +90,7 @@ export async function identifyFork(deps: ExecuteDeps, vm: Vm): Promise<boolean> 
     ...identity,
     authorizedKey,
   });
-  const twin = findTwin(vm.id, { hostKey, machineId, random: drawn }, store.vms.list("WHERE phase <> 'gone'"));
+  const twin = findTwin(vm.id, { hostKey, machineId, random: drawn }, store.alive.vms.rows());
   if (twin !== null) throw new FleetError('guest_untrusted', `VM \`${vmName(vm.id)}\` was forked with ${twin}.`);
   if (hostname !== identity.hostname || machineId !== identity.machineId) {
     throw new FleetError('guest_untrusted', `VM \`${vmName(vm.id)}\` did not take the name and id it was given.`);

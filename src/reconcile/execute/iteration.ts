@@ -18,17 +18,17 @@ export const startIteration: Executor<'start_iteration'> = async (deps, data) =>
   store.tx(() => {
     const task = store.tasks.get(data.task);
     const wanted = data.role === 'implementer' ? 'implementing' : 'reviewing';
-    const open = store.iterations.list("WHERE task = ? AND phase <> 'ended'", data.task);
-    if (task === null || task.phase !== wanted || open.length > 0 || readyVm(deps, data.vm) === null) return;
+    if (task === null || task.phase !== wanted || readyVm(deps, data.vm) === null) return;
+    const before = store.alive.iterations.rows().filter((it) => it.task === data.task);
+    if (before.some((it) => it.phase !== 'ended')) return;
     const now = clock.now();
-    const before = store.iterations.list('WHERE task = ? AND role = ?', data.task, data.role);
     const row: Iteration = {
       id: `it-${random.hex(4)}`,
       task: data.task,
       ralph: data.ralph,
       vm: data.vm,
       role: data.role,
-      n: before.length + 1,
+      n: before.filter((it) => it.role === data.role).length + 1,
       nonce: random.hex(16),
       phase: 'started',
       outcome: null,

@@ -68,7 +68,7 @@ const stages: Record<ReadinessStage, (deps: ExecuteDeps, vm: Vm) => Promise<bool
   },
 };
 
-function refuseTwin({ vms }: ExecuteDeps['store'], vm: Vm, own: { hostKey: string } | { machineId: string }): void {
-  const twin = findTwin(vm.id, own, vms.list("WHERE phase <> 'gone'"));
+function refuseTwin({ alive }: ExecuteDeps['store'], vm: Vm, own: { hostKey: string } | { machineId: string }): void {
+  const twin = findTwin(vm.id, own, alive.vms.rows());
   if (twin !== null) throw new FleetError('guest_untrusted', `VM \`rf-${vm.id}\` has ${twin}.`);
 }

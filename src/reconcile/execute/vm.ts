@@ -50,10 +50,12 @@ export const requestVm: Executor<'request_vm'> = async ({ store, random, clock, 
 };
 
 /** The plan may be older than a VM that was asked for meanwhile. */
-function isAskedFor({ vms }: ExecuteDeps['store'], data: StepMap['request_vm']): boolean {
-  if (data.purpose === 'template') return vms.list("WHERE purpose = 'template' AND disk = ?", data.disk).some(isUsable);
-  if (data.prepares !== null) return vms.list('WHERE prepares = ?', data.prepares).some(isUsable);
-  return data.task !== null && vms.list('WHERE task = ? AND purpose = ?', data.task, data.purpose).some(isUsable);
+function isAskedFor({ alive }: ExecuteDeps['store'], data: StepMap['request_vm']): boolean {
+  const { task, purpose, prepares, disk } = data;
+  const vms = alive.vms.rows().filter(isUsable);
+  if (purpose === 'template') return vms.some((vm) => vm.purpose === 'template' && vm.disk === disk);
+  if (prepares !== null) return vms.some((vm) => vm.prepares === prepares);
+  return task !== null && vms.some((vm) => vm.task === task && vm.purpose === purpose);
 }
 
 export const createVm: Executor<'create_vm'> = async (deps, { vm: id }) => {
@@ -165,7 +167,7 @@ export const deleteVm: Executor<'delete_vm'> = async (deps, { vm: id }) => {
   const vm = store.vms.get(id);
   if (vm === null || vm.phase === 'gone') return;
   // The plan may be older than an iteration that was started in it.
-  if (store.iterations.list("WHERE vm = ? AND phase <> 'ended' LIMIT 1", id).length > 0) return 'waits';
+  if (store.alive.iterations.rows().some((it) => it.vm === id && it.phase !== 'ended')) return 'waits';
   if (vm.phase !== 'deleting') store.moveVm(id, 'deleting', { desired: 'gone' });
   await closeTunnel(deps, id);
   deps.guests.forget(id);

@@ -8,12 +8,10 @@ import { FleetError, formatError } from '../../lib/errors.ts';
 import type { GatewayPort } from '../../loop/ports.ts';
 import type { Store } from '../../store/store.ts';
 import { addressOf } from '../execute/address.ts';
-import type { GuestSeen, Observed, VmLook } from '../plan/world.ts';
-import type { Rows } from './rows.ts';
+import type { GuestSeen, Observed, VmLook, World } from '../plan/world.ts';
 
 export interface ObserveDeps {
   store: Store;
-  rows: () => Rows;
   driver: Driver;
   guests: Guests;
   images: ImageBuilder;
@@ -27,6 +25,8 @@ export interface ObserveDeps {
 export interface Observer {
   observe(): Promise<Observed>;
 }
+
+type Busy = Pick<World, 'vms' | 'iterations' | 'checkRuns'>;
 
 /** How long a look waits for one guest; its answer is taken by a later look, and the others are not held up. */
 const patienceMs = 5_000;
@@ -45,14 +45,23 @@ export function createObserver(deps: ObserveDeps): Observer {
   return {
     async observe() {
       const askedAt = deps.clock.now();
-      const [driver, guests, imageKey, tunnels, templates] = await Promise.all([
-        seeDriver(deps, memory),
-        seeGuests(deps, memory),
-        deps.images.key().catch(() => null),
-        deps.gateway.tunnels().catch(() => null),
-        seeTemplates(deps).catch(() => null),
-      ]);
-      return { askedAt, driver, guests, imageKey, tunnels, accel: deps.accel(), templates };
+      const { vms, iterations, checkRuns } = deps.store.alive;
+      const alive = { vms: vms.rows(), iterations: iterations.rows(), checkRuns: checkRuns.rows() };
+      // All are asked at once; none of these fails, they say what they could not learn.
+      const driver = seeDriver(deps, memory);
+      const guests = seeGuests(deps, alive, memory);
+      const imageKey = deps.images.key().catch(() => null);
+      const tunnels = deps.gateway.tunnels().catch(() => null);
+      const templates = seeTemplates(deps).catch(() => null);
+      return {
+        askedAt,
+        driver: await driver,
+        guests: await guests,
+        imageKey: await imageKey,
+        tunnels: await tunnels,
+        accel: deps.accel(),
+        templates: await templates,
+      };
     },
   };
 }
@@ -74,27 +83,26 @@ async function seeDriver({ driver, clock }: ObserveDeps, memory: Memory): Promis
   }
 }
 
-async function seeTemplates({ driver, rows, config }: ObserveDeps): Promise<Observed['templates']> {
+async function seeTemplates({ driver, store, config }: ObserveDeps): Promise<Observed['templates']> {
   if (!driver.canFork) return null;
   const { size } = config().vms;
-  const ready = rows().disks.filter((disk) => disk.phase === 'ready');
+  const ready = store.alive.disks.rows().filter((disk) => disk.phase === 'ready');
   const bases = ready.flatMap(({ key, path, boot }) => (path === null ? [] : [{ disk: key, base: path, boot, size }]));
   return new Set(bases.length === 0 ? [] : await driver.templates(bases));
 }
 
-async function seeGuests(deps: ObserveDeps, memory: Memory): Promise<Map<string, GuestSeen>> {
+async function seeGuests(deps: ObserveDeps, alive: Busy, memory: Memory): Promise<Map<string, GuestSeen>> {
   const seen = new Map<string, GuestSeen>();
-  const asked = deps.rows().vms.filter((vm) => vm.phase === 'ready' && hasJobs(deps.rows(), vm));
-  await Promise.all(asked.map(async (vm) => seen.set(vm.id, await seeGuest(deps, vm, memory))));
+  const asked = alive.vms.filter((vm) => vm.phase === 'ready' && hasJobs(alive, vm));
+  const answers = asked.map((vm) => ({ id: vm.id, answer: seeGuest(deps, vm, memory) }));
+  for (const { id, answer } of answers) seen.set(id, await answer);
   for (const id of memory.silentSince.keys()) if (!seen.has(id)) memory.silentSince.delete(id);
   return seen;
 }
 
 async function seeGuest(deps: ObserveDeps, vm: Vm, { silentSince, asking }: Memory): Promise<GuestSeen> {
   try {
-    const answer = asking.get(vm.id) ?? deps.guests.jobs(addressOf(deps, vm)).finally(() => asking.delete(vm.id));
-    asking.set(vm.id, answer);
-    const jobs = await soon(deps.clock, answer);
+    const jobs = await soon(deps.clock, asking.get(vm.id) ?? ask(deps, vm, asking));
     silentSince.delete(vm.id);
     return {
       ok: true,
@@ -107,22 +115,34 @@ async function seeGuest(deps: ObserveDeps, vm: Vm, { silentSince, asking }: Memo
   }
 }
 
+function ask(deps: ObserveDeps, vm: Vm, asking: Memory['asking']): Promise<JobState[]> {
+  const answer = deps.guests.jobs(addressOf(deps, vm));
+  const answered = () => void asking.delete(vm.id);
+  asking.set(vm.id, answer);
+  answer.then(answered, answered);
+  return answer;
+}
+
 /** The answer, if it comes in time. */
-async function soon<T>(clock: Clock, answer: Promise<T>): Promise<T> {
-  const called = new AbortController();
-  const late = clock.sleep(patienceMs, called.signal).then(
-    () => Promise.reject(new FleetError('guest_timed_out', 'It has not answered yet.')),
-    () => answer,
-  );
-  try {
-    return await Promise.race([answer, late]);
-  } finally {
-    called.abort('answered');
-  }
+function soon<T>(clock: Clock, answer: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const tooLate = () => reject(new FleetError('guest_timed_out', 'It has not answered yet.'));
+    const callOff = clock.after(patienceMs, tooLate);
+    answer.then(
+      (value) => {
+        callOff();
+        resolve(value);
+      },
+      (error: unknown) => {
+        callOff();
+        reject(error);
+      },
+    );
+  });
 }
 
 /** Only guests with something under way are asked: an idle fleet costs nothing. */
-function hasJobs(rows: Rows, vm: Vm): boolean {
-  if (vm.purpose === 'setup' || rows.iterations.some((it) => it.vm === vm.id && it.phase !== 'ended')) return true;
-  return rows.checkRuns.some((run) => run.vm === vm.id && run.phase === 'running');
+function hasJobs({ iterations, checkRuns }: Busy, vm: Vm): boolean {
+  if (vm.purpose === 'setup' || iterations.some((it) => it.vm === vm.id && it.phase !== 'ended')) return true;
+  return checkRuns.some((run) => run.vm === vm.id && run.phase === 'running');
 }

@@ -48,14 +48,14 @@ function isWanted(world: World, run: CheckRun): boolean {
 
 /** The newest run that matches. */
 export function findRun(
-  world: World,
+  world: Pick<World, 'checkRuns'>,
   match: {
     task: string;
     kind: CheckRunKind;
     variant?: CheckVariant;
     commit?: string;
     base?: string;
-    iteration?: string;
+    iteration?: string | null;
   },
 ): CheckRun | null {
   const all = world.checkRuns.filter(

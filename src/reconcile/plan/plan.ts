@@ -1,4 +1,4 @@
-import { isWorking, type Task } from '../../domain/task.ts';
+import { isWorking, type Task, type TaskPhase } from '../../domain/task.ts';
 import { planOverBudget } from './budget.ts';
 import { planCheckRuns } from './checks.ts';
 import { isGivenUp, planDisks } from './disks.ts';
@@ -118,8 +118,16 @@ function planRalphs(pass: Pass): void {
   }
 }
 
+const nearestToTheEndFirst: readonly TaskPhase[] = [
+  'integrating',
+  'awaiting_approval',
+  'verifying',
+  'reviewing',
+  'implementing',
+  'claimed',
+];
+
 function rank(task: Task): number {
-  const order = ['integrating', 'awaiting_approval', 'verifying', 'reviewing', 'implementing', 'claimed'];
-  const at = order.indexOf(task.phase);
-  return at === -1 ? order.length : at;
+  const at = nearestToTheEndFirst.indexOf(task.phase);
+  return at === -1 ? nearestToTheEndFirst.length : at;
 }

@@ -13,6 +13,7 @@ export function planQueue(pass: Pass): void {
     return;
   }
   const inQueue = world.tasks.filter((t) => t.phase === 'waiting' || t.phase === 'ready').sort(byAge);
+  if (inQueue.length === 0) return;
   const busy = new Set(world.iterations.filter((it) => it.phase !== 'ended').map((it) => it.ralph));
   const free = world.ralphs.filter(
     (r) => r.role === 'implementer' && r.task === null && !busy.has(r.name) && !isRalphStopped(world, r.name),
@@ -83,5 +84,5 @@ function move(pass: Pass, task: Task, to: Task['phase'], reason: string | null):
 /** By priority, then oldest first: a clean change never waits behind newer ones. */
 function byAge(a: Task, b: Task): number {
   const urgency = taskPriorities.indexOf(b.priority) - taskPriorities.indexOf(a.priority);
-  return urgency || a.createdAt - b.createdAt || a.id.localeCompare(b.id, 'en', { numeric: true });
+  return urgency || a.createdAt - b.createdAt || Number(a.id.slice(1)) - Number(b.id.slice(1));
 }
