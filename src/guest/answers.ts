@@ -1,6 +1,5 @@
 import { z } from 'zod';
-import type { CheckResult } from '../domain/check.ts';
-import { checkTailBytes } from '../domain/check.ts';
+import { cleanText } from '../lib/clean-text.ts';
 import { FleetError } from '../lib/errors.ts';
 import type { JobState } from './guest.ts';
 
@@ -42,15 +41,6 @@ export const verifyAnswer = z.object({
 });
 export const saveAnswer = z.object({ files: whole, bytes: whole, leftOut: z.array(text(4096)).max(1000) });
 
-const checkResult = z.object({
-  id: word,
-  exitCode: z.number().int().min(0).max(255).nullable(),
-  timedOut: z.boolean(),
-  ms: whole,
-  passed: z.boolean(),
-  tail: z.string(),
-});
-
 /** `what` names the question in the error. */
 export function parseAnswer<T>(schema: z.ZodType<T>, bytes: Uint8Array, what: string): T {
   const shown = new TextDecoder().decode(bytes);
@@ -67,27 +57,6 @@ export function parseAnswer<T>(schema: z.ZodType<T>, bytes: Uint8Array, what: st
 
 export function parseJobStates(bytes: Uint8Array): JobState[] {
   return lines(bytes).map((line) => parseAnswer(jobState, new TextEncoder().encode(line), 'its jobs'));
-}
-
-/**
- * Reads `checks.jsonl`. A last line without its end is not there yet and is left out; any other line that is no result is an
- * error. A result that contradicts itself did not pass.
- */
-export function parseCheckResults(bytes: Uint8Array): CheckResult[] {
-  const complete = bytes.subarray(0, bytes.lastIndexOf(10) + 1);
-  return lines(complete).map((line) => {
-    const result = parseAnswer(checkResult, new TextEncoder().encode(line), 'the results of its checks');
-    const passed = result.passed && result.exitCode === 0 && !result.timedOut;
-    return { ...result, passed, tail: cleanText(result.tail).slice(-checkTailBytes) };
-  });
-}
-
-/** Without control characters, except line ends and tabs, and without escape sequences. */
-export function cleanText(value: string): string {
-  return value
-    .replace(/\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]*[0-~])/g, '')
-    .replace(/\r\n?/g, '\n')
-    .replace(/[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]/g, '');
 }
 
 function lines(bytes: Uint8Array): string[] {

@@ -1,8 +1,8 @@
 import { createConnection } from 'node:net';
 import { z } from 'zod';
 import type { GuestEndpoint } from '../domain/endpoint.ts';
+import { cleanText } from '../lib/clean-text.ts';
 import { FleetError } from '../lib/errors.ts';
-import { cleanText } from './answers.ts';
 import type { ForkIdentity, ForkReport } from './guest.ts';
 
 /**

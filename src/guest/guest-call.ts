@@ -1,5 +1,5 @@
+import { cleanText } from '../lib/clean-text.ts';
 import { FleetError } from '../lib/errors.ts';
-import { cleanText } from './answers.ts';
 import type { Exchange } from './exchange.ts';
 import { quoteCommand } from './shell-quote.ts';
 import type { Call, SshConnection } from './ssh-connection.ts';

@@ -8,6 +8,7 @@ import { readSaved, sendFile } from './file-transfer.ts';
 import { createForkChannel } from './fork-channel.ts';
 import type { GuestAddress, Guests, Terminal } from './guest.ts';
 import { callGuest } from './guest-call.ts';
+import { jobFile } from './job-file.ts';
 import { scriptsFolder } from './places.ts';
 import { quoteCommand } from './shell-quote.ts';
 import { type Call, createSshConnection, type SshConnection } from './ssh-connection.ts';
@@ -118,7 +119,7 @@ export function createGuests(deps: GuestsDeps): Guests {
     },
 
     async startJob(vm, job) {
-      const input = new TextEncoder().encode(JSON.stringify(job));
+      const input = new TextEncoder().encode(jobFile(job));
       const what = `start the job \`${job.id}\``;
       await ask(vm, [script('ralph-job'), 'start', job.id], { what, input, deadlineMs: patience.quick * 2 });
     },

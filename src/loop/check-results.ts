@@ -1,12 +1,14 @@
 import { z } from 'zod';
 import { type Check, type CheckResult, checkTailBytes } from '../domain/check.ts';
+import { cleanText, tailText } from '../lib/clean-text.ts';
 
 const resultSchema = z.object({
   id: z.string(),
   exitCode: z.number().int().nullable(),
   timedOut: z.boolean(),
   ms: z.number().nonnegative(),
-  tail: z.string(),
+  /** What it printed last: bytes of anything, so in base64. */
+  tail64: z.base64(),
 });
 
 /**
@@ -18,14 +20,15 @@ export function parseCheckResults(bytes: Uint8Array, asked: readonly Pick<Check,
   for (const line of new TextDecoder().decode(bytes).split('\n')) {
     const result = resultSchema.safeParse(parseJson(line));
     if (!result.success || found.has(result.data.id)) continue;
-    const { id, exitCode, timedOut, ms, tail } = result.data;
+    const { id, exitCode, timedOut, ms, tail64 } = result.data;
+    const tail = new TextDecoder().decode(Buffer.from(tail64, 'base64'));
     found.set(id, {
       id,
       exitCode,
       timedOut,
       ms,
       passed: exitCode === 0 && !timedOut,
-      tail: clean(tail).slice(-checkTailBytes),
+      tail: tailText(cleanText(tail), checkTailBytes),
     });
   }
   return asked.flatMap((check) => found.get(check.id) ?? []);
@@ -37,9 +40,4 @@ function parseJson(line: string): unknown {
   } catch {
     return null;
   }
-}
-
-/** Escape sequences and control characters but newline and tab go. */
-function clean(text: string): string {
-  return text.replace(/\u001b\[[0-9;?]*[ -/]*[@-~]/g, '').replace(/[\u0000-\u0008\u000b-\u001f\u007f]/g, '');
 }

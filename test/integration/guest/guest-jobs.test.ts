@@ -1,8 +1,8 @@
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { parseCheckResults } from '../../../src/guest/answers.ts';
 import type { Guests } from '../../../src/guest/guest.ts';
+import { parseCheckResults } from '../../../src/loop/check-results.ts';
 import { exec, type LocalGuest, startLocalGuest, text, until } from './fixture.ts';
 
 let guest: LocalGuest;
@@ -148,7 +148,8 @@ test('checks: each with its own limit, output and clean-up', async () => {
     }),
   );
   expect((await ended('ck-1')).end).toMatchObject({ exitCode: 0, timedOut: false, killed: false });
-  const results = parseCheckResults(await guests.readJobFile(guest.address, 'ck-1', 'checks.jsonl', 1_000_000));
+  const asked = ['good', 'left', 'bad', 'slow', 'shot', 'forge'].map((id) => ({ id }));
+  const results = parseCheckResults(await guests.readJobFile(guest.address, 'ck-1', 'checks.jsonl', 1_000_000), asked);
   expect(results.map((r) => [r.id, r.passed, r.exitCode, r.timedOut])).toEqual([
     ['good', true, 0, false],
     ['left', true, 0, false],
