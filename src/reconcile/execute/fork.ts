@@ -1,8 +1,8 @@
 import type { Vm } from '../../domain/vm.ts';
 import { findTwin, isUnused, vmName } from '../../domain/vm.ts';
+import type { VmBase } from '../../drivers/driver.ts';
 import { FleetError, formatError, isAbort, isFleetError } from '../../lib/errors.ts';
 import { addressOf } from './address.ts';
-import { baseOf } from './base.ts';
 import type { ExecuteDeps, Executor } from './deps.ts';
 import { countForkFailure, current, failVm } from './vm.ts';
 
@@ -16,7 +16,7 @@ export const forkVm: Executor<'fork_vm'> = async (deps, { vm: id }) => {
   if (vm?.way !== 'fork' || !isUnused(vm)) return;
   if (vm.phase === 'wanted') store.moveVm(id, 'preparing');
   try {
-    await driver.fork({ id, authorizedKey, ...baseOf(deps, vm.disk, vm.size) });
+    await driver.fork({ id, authorizedKey, ...baseOf(deps, vm) });
   } catch (error) {
     if (!isFleetError(error) || isFleetError(error, 'driver_unavailable')) throw error;
     noteFailure(deps, id, error);
@@ -43,7 +43,7 @@ export const unforkVm: Executor<'unfork_vm'> = async (deps, { vm: id, reason }) 
   await driver.stop(id, 0);
   await driver.remove(id);
   const disk = store.disks.get(vm.disk);
-  if (disk !== null && disk.forkFailures + 1 >= dropAfter) await driver.dropTemplate(baseOf(deps, vm.disk, vm.size));
+  if (disk !== null && disk.forkFailures + 1 >= dropAfter) await driver.dropTemplate(baseOf(deps, vm));
   store.tx(() => {
     const now = current(deps, id, ['preparing', 'starting', 'identifying']);
     if (now?.way !== 'fork') return;
@@ -63,7 +63,7 @@ export const saveTemplate: Executor<'save_template'> = async (deps, { vm: id }) 
   try {
     await guests.settle(addressOf(deps, vm), driver.endpoint(id, 'spare'));
     guests.forget(id);
-    await driver.saveTemplate(id, baseOf(deps, vm.disk, vm.size));
+    await driver.saveTemplate(id, baseOf(deps, vm));
   } catch (error) {
     if (isAbort(error)) throw error;
     await failVm(deps, { vm: id, reason: `it could not be saved as a template: ${formatError(error)}` });
@@ -111,4 +111,10 @@ export function forkSucceeded({ store }: Pick<ExecuteDeps, 'store'>, vm: Vm): vo
   if (disk !== null && disk.forkFailedAt !== null) {
     store.disks.update(disk.key, { forkFailures: 0, forkFailedAt: null });
   }
+}
+
+function baseOf({ store }: Pick<ExecuteDeps, 'store'>, vm: Vm): VmBase {
+  const disk = store.disks.get(vm.disk);
+  if (disk?.path) return { disk: disk.key, base: disk.path, boot: disk.boot, size: vm.size };
+  throw new FleetError('not_found', `The disk \`${vm.disk}\` of VM \`${vmName(vm.id)}\` is not there.`);
 }

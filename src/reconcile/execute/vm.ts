@@ -2,17 +2,10 @@ import type { Vm } from '../../domain/vm.ts';
 import { FleetError, isFleetError } from '../../lib/errors.ts';
 import type { StepMap } from '../plan/step.ts';
 import { isUsable } from '../plan/world.ts';
-import { baseOf } from './base.ts';
 import type { ExecuteDeps, Executor } from './deps.ts';
 
 /** Intent before effect: the row is stored first; creating follows from it in a later step. */
-export const requestVm: Executor<'request_vm'> = async (deps, data) => {
-  const { store, random, clock, config, driver } = deps;
-  // The look may be older than a template that was saved since.
-  if (data.purpose === 'template') {
-    const base = baseOf(deps, data.disk, config().vms.size);
-    if ((await driver.templates([base])).length > 0) return;
-  }
+export const requestVm: Executor<'request_vm'> = async ({ store, random, clock, config }, data) => {
   store.tx(() => {
     if (isAskedFor(store, data)) return;
     if (data.warm !== null) {

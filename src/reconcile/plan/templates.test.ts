@@ -61,6 +61,12 @@ describe('a template', () => {
     expect(asked(atWork([], { vms: [aVm(), { ...template, phase: 'stopping', desired: 'ready' }] }))).toEqual([]);
   });
 
+  it('is not asked for again before a look that can see the one just saved', () => {
+    const saved = { ...template, phase: 'deleting', desired: 'gone' } as const;
+    expect(asked(atWork([], { vms: [aVm(), { ...saved, since: now - 5 }] }))).toEqual([]);
+    expect(asked(atWork([], { vms: [aVm(), { ...saved, since: now - 50 }] }))).toEqual(['template image boot']);
+  });
+
   it('is saved when its VM is ready, and given up for one that is there or for its room', () => {
     const vms = [aVm(), template];
     expect(of(atWork([], { vms }), 'save_template').map((step) => step.data.vm)).toEqual([template.id]);

@@ -1,7 +1,7 @@
 import type { Disk } from '../../domain/disk.ts';
 import { isWorking } from '../../domain/task.ts';
 import { isUnused, type Vm } from '../../domain/vm.ts';
-import { disksSoonNeeded, mayFork } from './forks.ts';
+import { comingTemplate, disksSoonNeeded, mayFork } from './forks.ts';
 import type { Pass } from './need-vm.ts';
 import { isUsable, type World } from './world.ts';
 
@@ -22,7 +22,9 @@ export function planTemplates(pass: Pass): void {
     }
   }
   if (world.desire !== 'up' || world.paused || room.pressed || own.length > 0 || isAnyStarting(pass)) return;
-  const disk = wanting(pass).find((one) => mayFork(world, one) && !templates?.has(one.key));
+  const disk = wanting(pass).find(
+    (one) => mayFork(world, one) && !templates?.has(one.key) && comingTemplate(world, one) === null,
+  );
   if (disk === undefined || !room.take('template')) return;
   to.step('request_vm', `template:${disk.key}`, 'VMs on this disk are forked once there is a template', {
     purpose: 'template',
