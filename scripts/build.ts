@@ -19,7 +19,9 @@ for (const file of globSync('src/**/*', { cwd: root, withFileTypes: true })) {
   cpSync(from, to);
 }
 
-if (!existsSync(bin)) throw new Error('there is no src/cli/bin.ts, so that the package would have no command');
-const text = readFileSync(bin, 'utf8').replace(/^#!.*\n/, '');
+if (!existsSync(bin)) throw new Error('there is no src/cli/bin.js, so that the package would have no command');
+const text = readFileSync(bin, 'utf8')
+  .replace(/^#!.*\n/, '')
+  .replaceAll('.ts', '.js');
 writeFileSync(bin, `${shebang}\n${text}`);
 chmodSync(bin, 0o755);

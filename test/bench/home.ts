@@ -46,7 +46,7 @@ export async function openHome(fleetYaml: string): Promise<Home> {
   const argv = (args: readonly string[]) => [
     process.execPath,
     '--disable-warning=ExperimentalWarning',
-    join(root, 'src/cli/bin.ts'),
+    join(root, 'src/cli/bin.js'),
     ...args,
   ];
   const run = (args: readonly string[], timeoutMs = 60_000) => exec(argv(args), { env, timeoutMs });

@@ -27,7 +27,7 @@ async function accel(): Promise<string> {
     [
       process.execPath,
       '--disable-warning=ExperimentalWarning',
-      join(root, 'src/cli/bin.ts'),
+      join(root, 'src/cli/bin.js'),
       'doctor',
       '--demo',
       '--json',

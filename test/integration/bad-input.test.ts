@@ -9,7 +9,7 @@ import { type CliHome, createCliHome, nodeFlags } from '../support/cli-home.ts';
 
 // What a person, a script or a bad editor hands in: each gets a clear error and the right exit code, or is handled.
 const exec = createExec();
-const bin = join(import.meta.dirname, '../../src/cli/bin.ts');
+const bin = join(import.meta.dirname, '../../src/cli/bin.js');
 const ended = taskRow('T3', 'ended', { phase: 'merged', state: 'ended' });
 const check = { id: 'test', description: 'test', run: 'npm test', timeoutSeconds: 600 };
 const project = {

@@ -14,7 +14,7 @@ beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'ralph-fleet-launcher-'));
   await cp(join(root, 'scripts'), join(folder, 'scripts'), { recursive: true });
   await mkdir(join(folder, 'src/cli'), { recursive: true });
-  await writeFile(join(folder, 'src/cli/bin.ts'), 'console.log(JSON.stringify(process.argv.slice(2)));\n');
+  await writeFile(join(folder, 'src/cli/bin.js'), 'console.log(JSON.stringify(process.argv.slice(2)));\n');
   const manifest = { name: 'x', version: '1.0.0', type: 'module', dependencies: { dep: 'file:dep' } };
   await writeFile(join(folder, 'package.json'), JSON.stringify(manifest));
   await mkdir(join(folder, 'dep'));

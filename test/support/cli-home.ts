@@ -25,7 +25,7 @@ export interface CliHome extends AsyncDisposable {
 }
 
 const exec = createExec();
-const bin = join(import.meta.dirname, '../../src/cli/bin.ts');
+const bin = join(import.meta.dirname, '../../src/cli/bin.js');
 export const nodeFlags = ['--disable-warning=ExperimentalWarning'];
 const anyExit = Array.from({ length: 256 }, (_, code) => code);
 const tools = ['git', 'ssh-keygen', 'sh', 'tmux', 'sleep', 'cat', 'mv', 'true', 'df'];

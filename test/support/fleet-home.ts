@@ -85,7 +85,7 @@ export async function createFleetHome(more: Record<string, string> = {}): Promis
 function fleetHome(root: string, env: Record<string, string>, paths: Paths): FleetHome {
   const client = createClient({ socketPath: paths.daemonSocket, clock });
   const cli: FleetHome['cli'] = (args, more = {}) =>
-    exec([process.execPath, '--disable-warning=ExperimentalWarning', join(checkout, 'src/cli/bin.ts'), ...args], {
+    exec([process.execPath, '--disable-warning=ExperimentalWarning', join(checkout, 'src/cli/bin.js'), ...args], {
       cwd: root,
       env: { ...env, ...more.env },
       timeoutMs: more.timeoutMs ?? 2 * minutes,

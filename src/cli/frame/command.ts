@@ -62,7 +62,7 @@ export interface Globals {
   yes: boolean;
 }
 
-/** What a run of the CLI is made of; bin.ts makes the real ones, tests their own. */
+/** What a run of the CLI is made of; start.ts makes the real ones, tests their own. */
 export interface CliDeps {
   io: Io;
   env: Record<string, string | undefined>;

@@ -1,16 +1,11 @@
-#!/usr/bin/env node
 import { readFileSync } from 'node:fs';
-import { enableCompileCache } from 'node:module';
 import { delimiter, join } from 'node:path';
-
-enableCompileCache();
-const { createIo } = await import('./frame/io.ts');
-const { createSystemClock } = await import('../lib/clock.ts');
-const { resolvePaths } = await import('../lib/paths.ts');
-const { resourcePath } = await import('../lib/resources.ts');
-const { runCli } = await import('./main.ts');
-
-const { formatError } = await import('../lib/errors.ts');
+import { createSystemClock } from '../lib/clock.ts';
+import { formatError } from '../lib/errors.ts';
+import { resolvePaths } from '../lib/paths.ts';
+import { resourcePath } from '../lib/resources.ts';
+import { createIo } from './frame/io.ts';
+import { runCli } from './main.ts';
 
 function placesOrEnd() {
   try {
