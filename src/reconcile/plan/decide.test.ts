@@ -80,6 +80,15 @@ describe('after a review', () => {
   });
 
   it('leaves a lasting disagreement to the person', () => {
-    expect(decideAfterReview(task, aReview({ phase: 'changes_requested', round: 3 }), now).to).toBe('blocked');
+    const decision = decideAfterReview(task, aReview({ phase: 'changes_requested', round: 3 }), now);
+    expect(decision).toMatchObject({
+      to: 'awaiting_approval',
+      reason: 'the reviewer still asks for changes after 3 rounds',
+      notes: [{ from: 'reviewer' }],
+    });
+    expect(decideAfterReview(task, aReview({ phase: 'inconclusive', attempts: 2, summary: 'x' }), now)).toMatchObject({
+      to: 'awaiting_approval',
+      reason: 'not reviewed: the review was inconclusive 2 times: x',
+    });
   });
 });

@@ -92,23 +92,15 @@ export function notesFromChecks(task: Task, run: CheckRun | null, now: number): 
 
 /** After a reviewer's verdict on the current commit. */
 export function decideAfterReview(task: Task, review: Review, now: number): Decision {
-  if (review.phase === 'approved') return { to: 'awaiting_approval', reason: null, notes: [], patch: {} };
+  const toPerson: Decision = { to: 'awaiting_approval', reason: null, notes: [], patch: {} };
+  if (review.phase === 'approved') return toPerson;
+  // Where no reviewer comes to an end with it, the person has the last word, and is told so.
   if (review.phase === 'inconclusive') {
-    return {
-      to: 'blocked',
-      reason: `the review was inconclusive ${review.attempts} times: ${review.summary ?? 'no verdict'}`,
-      notes: [],
-      patch: {},
-    };
+    const why = review.summary ?? 'no verdict';
+    return { ...toPerson, reason: `not reviewed: the review was inconclusive ${review.attempts} times: ${why}` };
   }
   const notes: Note[] = [{ from: 'reviewer', at: now, text: findingsNote(review.summary, review.findings) }];
-  if (review.round >= task.limits.reviewRounds) {
-    return {
-      to: 'blocked',
-      reason: `reviewer and implementer disagree after ${review.round} rounds`,
-      notes,
-      patch: {},
-    };
-  }
+  if (review.round >= task.limits.reviewRounds)
+    return { ...toPerson, reason: `the reviewer still asks for changes after ${review.round} rounds`, notes };
   return { to: 'ready', reason: 'the reviewer asked for changes', notes, patch: {} };
 }

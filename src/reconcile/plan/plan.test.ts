@@ -303,8 +303,8 @@ describe('a review', () => {
       at({ reviews: [aReview({ phase, attempts: 2, ...more })] }).steps[0];
     expect(to('approved')).toMatchObject({ data: { to: 'awaiting_approval' } });
     expect(to('changes_requested')).toMatchObject({ data: { to: 'ready' } });
-    expect(to('changes_requested', { round: 3 })).toMatchObject({ data: { to: 'blocked' } });
-    expect(to('inconclusive')).toMatchObject({ data: { to: 'blocked' } });
+    expect(to('changes_requested', { round: 3 })).toMatchObject({ data: { to: 'awaiting_approval' } });
+    expect(to('inconclusive')).toMatchObject({ data: { to: 'awaiting_approval' } });
   });
 });
 
