@@ -193,6 +193,16 @@ describe('a task', () => {
     expect(codeOf(() => pause(setup().deps, 'T1'))).toBe('refused');
   });
 
+  it.each(['verifying', 'reviewing'] as const)(
+    'paused while %s goes on there: what is done is not done again',
+    (phase) => {
+      const { deps, store } = setup({ phase, head });
+      pause(deps, 'T1');
+      resume(deps, 'T1');
+      expect(store.tasks.get('T1')).toMatchObject({ phase, pausedIn: null, head });
+    },
+  );
+
   it('tried again starts afresh, with its disk and the image under it', () => {
     const { deps, store } = setup({ phase: 'blocked', iterations: 5, uncounted: 10, disk: 'prep' });
     store.disks.update('image', { phase: 'failed', attempts: 3, failure: 'x' });

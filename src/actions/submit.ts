@@ -66,6 +66,7 @@ export function submit(
         priority: draft.priority,
         seen: false,
         calledOut: null,
+        pausedIn: null,
         judged: null,
         reviewRound: 0,
         progressDigest: null,

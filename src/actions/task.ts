@@ -22,7 +22,10 @@ export function pause(deps: ActionDeps, id: string): Done {
   if (task.phase === 'paused') return done(`\`${id}\` is paused already.`, id, false);
   const idle: readonly TaskPhase[] = ['integrating', 'awaiting_approval', 'pr_open'];
   if (isEnded(task.phase) || idle.includes(task.phase)) refuse(task, 'pause', `ralph-fleet why ${id}`);
-  deps.store.moveTask(id, 'paused', { reason: 'you paused it', ralph: null });
+  // What its implementer has finished is not done a second time.
+  const { phase, head } = task;
+  const pausedIn = head !== null && (phase === 'verifying' || phase === 'reviewing') ? phase : null;
+  deps.store.moveTask(id, 'paused', { reason: 'you paused it', ralph: null, pausedIn });
   return done(`\`${id}\` is paused; its work is saved.`, id);
 }
 
@@ -33,8 +36,8 @@ export function resume(deps: ActionDeps, id: string): Done {
   if (!resumable.includes(task.phase)) refuse(task, 'resume', `ralph-fleet why ${id}`);
   const more = task.phase === 'paused' ? {} : freshStart;
   deps.store.tx(() => {
-    const to = task.phase === 'over_budget' ? tryAgain(deps, task) : 'ready';
-    deps.store.moveTask(id, to, { ...more, ralph: null });
+    const to = task.phase === 'over_budget' ? tryAgain(deps, task) : (task.pausedIn ?? 'ready');
+    deps.store.moveTask(id, to, { ...more, ralph: null, pausedIn: null });
     wantDiskAgain(deps, task.disk);
   });
   return done(`\`${id}\` goes on.`, id);

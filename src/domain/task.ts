@@ -66,7 +66,7 @@ export const taskTransitions: Transitions<TaskPhase> = {
   pr_open: ['merged', 'closed', 'ready'],
   merged: [],
   closed: [],
-  paused: ['ready', 'waiting', 'awaiting_approval', 'cancelled'],
+  paused: ['ready', 'verifying', 'reviewing', 'waiting', 'awaiting_approval', 'cancelled'],
   needs_input: ['ready', 'cancelled', 'paused'],
   rate_limited: ['ready', 'cancelled', 'paused'],
   over_budget: ['ready', 'reviewing', 'cancelled', 'paused'],
@@ -136,6 +136,8 @@ export interface Task {
   seen: boolean;
   /** Protected files its change touches, and files left out of it; known once verified. */
   calledOut: number | null;
+  /** While it is paused: where it goes on, when that is not with its implementer. */
+  pausedIn: 'verifying' | 'reviewing' | null;
   /** The last iteration whose result was acted upon. */
   judged: string | null;
   reviewRound: number;

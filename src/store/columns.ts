@@ -45,6 +45,7 @@ export const columns = {
     priority: 'text',
     seen: 'bool',
     calledOut: 'int',
+    pausedIn: 'text',
     judged: 'text',
     reviewRound: 'int',
     progressDigest: 'text',

@@ -100,4 +100,7 @@ export const migrations: readonly string[] = [
   DROP TABLE events;
   ALTER TABLE kept RENAME TO events;
   `,
+  `
+  ALTER TABLE tasks ADD COLUMN pausedIn TEXT;
+  `,
 ];

@@ -63,6 +63,7 @@ export function aTask(more: Partial<Task> = {}): Task {
     priority: 'medium',
     seen: false,
     calledOut: null,
+    pausedIn: null,
     judged: null,
     reviewRound: 0,
     progressDigest: null,
