@@ -127,8 +127,11 @@ export const warningSchema = z.object({
  */
 export const countedAs = ['said', 'delivered', 'worst', 'nothing'] as const;
 
-/** `unsettled`: left open by a gateway that died. `says-less`, `says-more`: the provider's figures are not believed, or beyond the worst case. */
-export const settlementFlags = ['unsettled', 'says-less', 'says-more'] as const;
+/**
+ * `unsettled`: left open by a gateway that died. `power-cut`: what the host's last moment may have swallowed. `says-less`, `says-more`: the provider's figures are
+ * not believed, or beyond the worst case.
+ */
+export const settlementFlags = ['unsettled', 'power-cut', 'says-less', 'says-more'] as const;
 
 /** What else a settlement tells. */
 export const settlementMore = {

@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util';
 import { createCredential } from '../gateway/credentials.ts';
 import { defaultGuestSocket, defaultUpstream, startGateway } from '../gateway/start.ts';
+import { readBootId } from '../lib/boot-id.ts';
 import { createSystemClock } from '../lib/clock.ts';
 import { formatError, isFleetError } from '../lib/errors.ts';
 import { createLog, standardOutput } from '../lib/log.ts';
@@ -47,6 +48,7 @@ async function main(): Promise<void> {
       },
       guestSocket: values['guest-socket'] ?? defaultGuestSocket,
       timeZone: Intl.DateTimeFormat().resolvedOptions().timeZone,
+      bootId: readBootId(),
     });
     let closing = false;
     const stop = (signal: string) => {

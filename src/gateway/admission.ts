@@ -4,7 +4,8 @@ import type { Settlement, Shortfall } from '../contract/gateway.ts';
 import { budgetLevelName, sayAmount, sayPeriod } from '../domain/budget-words.ts';
 import type { Clock } from '../lib/clock.ts';
 import { guestToken } from './headers.ts';
-import type { Ledger, OpenGrant, Who } from './ledger/ledger.ts';
+import type { Ledger, OpenGrant } from './ledger/ledger.ts';
+import type { Who } from './ledger/who.ts';
 import type { RefusalKind } from './refusal.ts';
 
 /** May this request go up? Everything that is not granted is refused. */

@@ -122,6 +122,8 @@ function addRoutes(app: FastifyInstance, deps: ControlDeps): void {
   });
   app.get('/v1/settlements', async (request) => {
     const { after, limit } = pageSchema.parse(request.query);
+    // Who reads counts on it: what is told must not be lost.
+    await ledger.sync();
     return ledger.settlements(after, limit);
   });
   app.setNotFoundHandler((request) => {

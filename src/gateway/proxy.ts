@@ -4,12 +4,13 @@ import type { Duplex } from 'node:stream';
 import { isAbort } from '../lib/errors.ts';
 import { admit, createRefusalBook, heldTooLong, overBudget, type Refusal, whoOf } from './admission.ts';
 import { type Api, apis } from './apis.ts';
-import { BodyRefused, createBodies } from './budget/body.ts';
+import { BodyTooLarge, createBodies } from './budget/body.ts';
 import { readRequest, withOutputLimit } from './budget/request.ts';
 import { worstCase } from './budget/worst-case.ts';
 import type { Credential } from './credentials.ts';
 import { type Call, type ForwardDeps, forward } from './forward.ts';
-import type { OpenGrant, Who } from './ledger/ledger.ts';
+import { nothing, type OpenGrant } from './ledger/ledger.ts';
+import type { Who } from './ledger/who.ts';
 import type { PriceList } from './meter/price-file.ts';
 import { answerRefusal } from './refusal.ts';
 import type { RegistryMirror } from './registry-mirror.ts';
@@ -37,14 +38,17 @@ export interface ProxyDeps extends ForwardDeps {
 
 interface OpenCall {
   grant: string;
+  expiresAt: number;
+  /** Until when its body must be there. */
+  bodyBy: number;
   abort: AbortController;
 }
 
 const countTokens = 'POST /v1/messages/count_tokens';
 const hello = new Set(['HEAD /api/hello', 'GET /api/hello']);
 const nobody: Who = { grant: '', project: '', task: '', ralph: '', iteration: '', role: 'implementer' };
-/** What a timer can wait for; a grant that lasts longer is looked at again by nobody, and needs not be. */
-const longestTimerMs = 2 ** 31 - 1;
+const lookForExpiredMs = 2_000;
+const bodyPatienceMs = 120_000;
 /** How long the last bytes of answers may be on their way. */
 const flushMs = 2_000;
 
@@ -53,8 +57,10 @@ export function createProxy(deps: ProxyDeps): ModelProxy {
   const vmOf = new Map<Duplex, string>();
   const openCalls = new Set<OpenCall>();
   const noteRefusal = createRefusalBook(deps);
-  const bodies = createBodies(deps);
+  const refusedBefore = new Set<string>();
+  const bodies = createBodies();
   let isDraining = false;
+  let isWatching = false;
   let onIdle: (() => void) | null = null;
   const server = createServer({ maxHeaderSize: 32 * 1024, requestTimeout: 0 }, (req, res) => {
     void handle(req, res).catch((error: unknown) => {
@@ -90,18 +96,23 @@ export function createProxy(deps: ProxyDeps): ModelProxy {
 
   /** From here on the call is open: it ends with its client, its grant, or the gateway. */
   async function follow(asked: Asked, req: IncomingMessage, res: ServerResponse): Promise<void> {
-    const open: OpenCall = { grant: asked.grant.id, abort: new AbortController() };
+    const open: OpenCall = {
+      grant: asked.grant.id,
+      expiresAt: asked.grant.expiresAt,
+      bodyBy: clock.now() + bodyPatienceMs,
+      abort: new AbortController(),
+    };
     const { signal } = open.abort;
     openCalls.add(open);
     // An ssh channel that is gone answers writes never; only this event tells.
-    res.once('close', () => open.abort.abort());
-    const lifeMs = Math.min(longestTimerMs, asked.grant.expiresAt - clock.now());
-    clock.sleep(lifeMs, signal).then(
-      () => open.abort.abort(),
-      () => {},
-    );
+    res.once('close', () => {
+      if (!res.writableFinished) open.abort.abort();
+    });
+    if (openCalls.size === 1) void watchExpiry();
     try {
-      const call = await prepare(asked, req, signal);
+      const call = await prepare(asked, req, signal, () => {
+        open.bodyBy = Number.POSITIVE_INFINITY;
+      });
       if ('kind' in call) return refuse(asked.vm, res, asked.api, call);
       await forward(deps, { ...call, signal }, req, res);
     } catch (error) {
@@ -109,10 +120,20 @@ export function createProxy(deps: ProxyDeps): ModelProxy {
       log.warn({ grant: asked.grant.id, err: describe(error) }, 'upstream did not answer');
       answerRefusal(res, asked.api, 'unreachable', 'The gateway could not reach the model API.');
     } finally {
-      open.abort.abort();
       openCalls.delete(open);
       if (openCalls.size === 0) onIdle?.();
     }
+  }
+
+  /** A stream without an end is ended with its iteration's token, a body that does not come in time. One look at all of them is cheaper than a timer for each. */
+  async function watchExpiry(): Promise<void> {
+    if (isWatching) return;
+    isWatching = true;
+    while (openCalls.size > 0) {
+      await clock.sleep(lookForExpiredMs);
+      for (const call of openCalls) if (Math.min(call.expiresAt, call.bodyBy) <= clock.now()) call.abort.abort();
+    }
+    isWatching = false;
   }
 
   /** What the call can cost at worst is known and stored before it leaves; or why it does not. */
@@ -120,20 +141,22 @@ export function createProxy(deps: ProxyDeps): ModelProxy {
     { vm, grant, api, key, path, isMetered }: Asked,
     req: IncomingMessage,
     signal: AbortSignal,
+    onBody: () => void,
   ): Promise<Omit<Call, 'signal'> | Refusal> {
     const call = { grant, api, key, path };
     if (!isMetered) return { ...call, metered: null };
     const who = whoOf(grant);
-    const shut = gate.isShut(who);
+    // Who was refused a moment ago most likely is again; a loop of requests shall cost next to nothing.
+    const shut = refusedBefore.has(grant.id) ? gate.isShut(who) : null;
     if (shut !== null) return overBudget(who, shut);
+    refusedBefore.delete(grant.id);
     const prices = await deps.prices.current();
     const body = await bodies.read(vm, req, signal).catch((error: unknown) => {
-      if (error instanceof BodyRefused) return error;
+      if (error instanceof BodyTooLarge) return plain('too-large', who, error.message);
       throw error;
     });
-    if (body instanceof BodyRefused) {
-      return plain(body.status === 413 ? 'too-large' : 'late', who, body.message);
-    }
+    if ('kind' in body) return body;
+    onBody();
     const read = readRequest(api, body.bytes);
     const release = body.release;
     if (!read.ok) {
@@ -150,25 +173,30 @@ export function createProxy(deps: ProxyDeps): ModelProxy {
       release();
       return entry.kind === 'refuse' ? overBudget(who, entry.shortfall) : heldTooLong(who, entry.shortfall);
     }
+    await entry.stored.catch((error: unknown) => {
+      release();
+      const end = { at: clock.now(), status: 0, refused: 'upstream', retryAt: null } as const;
+      deps.ledger.settle(entry.id, end, nothing(facts.model));
+      throw error;
+    });
     const { outputTokens } = entry;
     const isLowered = outputTokens < need.outputTokens;
     const bytes = isLowered ? withOutputLimit(api, body.bytes, facts, outputTokens) : body.bytes;
     const { provider } = api;
     const reserved = {
-      ...{
-        provider,
-        model: facts.model,
-        priceKnown,
-        inputTokens: need.inputTokens,
-        outputTokens,
-        usd: entry.worst.usd,
-      },
+      provider,
+      model: facts.model,
+      priceKnown,
+      inputTokens: need.inputTokens,
+      outputTokens,
+      usd: entry.worst.usd,
     };
     return { ...call, metered: { bytes, reservation: entry.id, reserved, prices, release } };
   }
 
   function refuse(vm: string, res: ServerResponse, api: Api, refusal: Refusal): void {
     if (refusal.refused !== null) noteRefusal(vm, refusal);
+    if (refusal.kind === 'over-budget') refusedBefore.add(refusal.who.grant);
     log.warn({ vm, task: refusal.who.task, kind: refusal.kind, refused: refusal.refused }, 'request refused');
     answerRefusal(res, api, refusal.kind, refusal.message);
   }

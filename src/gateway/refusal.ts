@@ -11,7 +11,6 @@ export type RefusalKind =
   | 'held'
   | 'invalid'
   | 'too-large'
-  | 'late'
   | 'not-found';
 
 interface Form {
@@ -34,7 +33,6 @@ const anthropic: Readonly<Record<RefusalKind, Form>> = {
   held: { status: 503, type: 'overloaded_error', retry: true },
   invalid: { status: 400, type: 'invalid_request_error', retry: false },
   'too-large': { status: 413, type: 'request_too_large', retry: false },
-  late: { status: 408, type: 'timeout_error', retry: true },
   'not-found': { status: 404, type: 'not_found_error', retry: false },
 };
 

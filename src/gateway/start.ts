@@ -26,6 +26,7 @@ export interface GatewayOptions {
   guestSocket: string;
   /** Where days and months begin. */
   timeZone: string;
+  bootId: string;
 }
 
 export interface Gateway {
@@ -45,7 +46,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const urls = { anthropic: checkUpstream(options.upstream.anthropic), openai: checkUpstream(options.upstream.openai) };
   const lock = await acquireLock(paths.gatewayLock, 'gateway');
   try {
-    const ledger = openLedger(paths.gasDb, { now: clock.now, timeZone: options.timeZone });
+    const ledger = openLedger(paths.gasDb, { now: clock.now, timeZone: options.timeZone, bootId: options.bootId });
     const gate = createGate({ ledger, clock });
     const prices = createPriceList({ builtIn: resourcePath('prices/prices.json'), own: paths.prices, clock, log });
     const dispatcher = new Agent({ allowH2: false, headersTimeout: patienceMs, bodyTimeout: patienceMs });

@@ -47,7 +47,7 @@ export interface SettledCall {
   /** Levels that have now used the share of a limit at which people are told. */
   warnings: Omit<BudgetStop, 'at' | 'needed'>[];
   /** Why its figures are not simply the provider's. */
-  flags: ('unsettled' | 'says-less' | 'says-more')[];
+  flags: ('unsettled' | 'power-cut' | 'says-less' | 'says-more')[];
 }
 
 export type NodeBudget = Omit<Budget, 'ms'> & { node: string; runSince: number };

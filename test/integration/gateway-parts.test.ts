@@ -34,13 +34,17 @@ const need = { inputTokens: 30, outputTokens: 10, floorTokens: 10, usdBase: 0.5,
 const reserving = { who, at: 1, model: 'm', priceKnown: true, need, heldMs: 7 };
 
 describe('the ledger', () => {
-  const open = () => openLedger(join(folder, 'gas.db'), { now: () => 9, timeZone: 'UTC' });
+  const open = (bootId = 'boot-1') => openLedger(join(folder, 'gas.db'), { now: () => 9, timeZone: 'UTC', bootId });
+  const reserve = (ledger: ReturnType<typeof open>) => {
+    const reserved = ledger.reserve(reserving);
+    return reserved.kind === 'go' ? reserved.id : 0;
+  };
 
   it('settles a call once, and at the next start what was left open, at its worst case', () => {
     const first = open();
-    const { id } = first.reserve(reserving);
-    expect(first.settle(id ?? 0, end, spent)).toMatchObject({ seq: 1, ...who, ...spent, ...end, heldMs: 7 });
-    expect(first.settle(id ?? 0, end, spent)).toBeNull();
+    const id = reserve(first);
+    expect(first.settle(id, end, spent)).toMatchObject({ seq: 1, ...who, ...spent, ...end, heldMs: 7 });
+    expect(first.settle(id, end, spent)).toBeNull();
     first.reserve(reserving);
     expect(first.levels(['task:T1'], 5)[0]).toMatchObject({
       settled: { tokens: 16 },
@@ -114,8 +118,7 @@ describe('the ledger', () => {
       calls: null,
       warnAt: 0.3,
     } as const;
-    const warnings = () =>
-      ledger.settle(ledger.reserve(reserving).id ?? 0, end, spent)?.warnings.map((it) => [it.used, it.limit]);
+    const warnings = () => ledger.settle(reserve(ledger), end, spent)?.warnings.map((it) => [it.used, it.limit]);
     ledger.putBudgets([budget]);
     expect([warnings(), warnings(), warnings()]).toEqual([[], [[32, 100]], []]);
     ledger.putBudgets([budget]);
@@ -127,6 +130,29 @@ describe('the ledger', () => {
       ...{ loweredCalls: 0, heldCalls: 6, heldMs: 42 },
     });
     ledger.close();
+  });
+
+  it('counts the advance of an iteration when the host went down, and not when only the gateway did', async () => {
+    const first = open();
+    const reserved = first.reserve(reserving);
+    if (reserved.kind !== 'go') throw new Error(reserved.kind);
+    await reserved.stored;
+    first.settle(reserved.id, end, spent);
+    first.close();
+    const restarted = open('boot-1');
+    expect(restarted.settlements(1, 9).settlements).toEqual([]);
+    restarted.reserve(reserving);
+    restarted.close();
+    const rebooted = open('boot-2');
+    expect(rebooted.settlements(1, 9).settlements).toMatchObject([
+      { ...who, inputTokens: 30, outputTokens: 10, usd: 1.5, flags: ['unsettled'] },
+      { ...who, inputTokens: 80, usd: 3, counted: 'worst', flags: ['power-cut'] },
+    ]);
+    rebooted.endGrant('g1', 9);
+    rebooted.close();
+    const again = open('boot-3');
+    expect(again.settlements(3, 9).settlements).toEqual([]);
+    again.close();
   });
 
   it('takes over the books of the version before it', () => {
@@ -232,6 +258,7 @@ describe('starting', () => {
         guestSocket: '/run/x.sock',
         upstream: { anthropic: upstream, openai: 'https://model.example' },
         timeZone: 'UTC',
+        bootId: 'b',
       },
       credentials: { anthropic: none, openai: none },
     });

@@ -70,6 +70,7 @@ const how = {
 };
 const why = {
   unsettled: 'left open by a gateway that ended',
+  'power-cut': 'begun when the host went down',
   'says-less': 'the provider said less',
   'says-more': 'more than it could be',
 };

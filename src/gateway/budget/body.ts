@@ -1,12 +1,11 @@
 import type { IncomingMessage } from 'node:http';
-import type { Clock } from '../../lib/clock.ts';
 
 /**
  * A request's cost is only known once its body is there, so bodies are held until they go up. What one VM may have held at once is
  * bounded: more of its requests wait unread, and others are not in their way.
  */
 export interface Bodies {
-  /** Throws `BodyRefused`, or the signal's reason. */
+  /** Throws `BodyTooLarge`, or the signal's reason. */
   read(vm: string, req: IncomingMessage, signal: AbortSignal): Promise<HeldBody>;
 }
 
@@ -16,20 +15,13 @@ export interface HeldBody {
   release(): void;
 }
 
-export class BodyRefused extends Error {
-  readonly status: 408 | 413;
-  constructor(status: 408 | 413, message: string) {
-    super(message);
-    this.status = status;
-  }
-}
+export class BodyTooLarge extends Error {}
 
 /** As large as the largest that the providers take. */
 const maxBodyBytes = 32 * 1024 * 1024;
 const perVmBytes = 48 * 1024 * 1024;
-const patienceMs = 120_000;
 
-export function createBodies({ clock }: { clock: Clock }): Bodies {
+export function createBodies(): Bodies {
   const rooms = new Map<string, { taken: number; waiting: Set<() => void> }>();
 
   async function take(vm: string, bytes: number, signal: AbortSignal): Promise<() => void> {
@@ -65,10 +57,10 @@ export function createBodies({ clock }: { clock: Clock }): Bodies {
   return {
     read: async (vm, req, signal) => {
       const announced = Number(req.headers['content-length'] ?? maxBodyBytes);
-      if (!(announced <= maxBodyBytes)) throw tooLarge();
+      if (!(announced <= maxBodyBytes)) throw new BodyTooLarge(tooLarge);
       const release = await take(vm, announced, signal);
       try {
-        return { bytes: await collect(req, announced, { clock, signal }), release };
+        return { bytes: await readAll(req, announced), release };
       } catch (error) {
         release();
         throw error;
@@ -77,26 +69,7 @@ export function createBodies({ clock }: { clock: Clock }): Bodies {
   };
 }
 
-function tooLarge(): BodyRefused {
-  return new BodyRefused(413, `A request is at most ${maxBodyBytes / 1024 ** 2} MiB.`);
-}
-
-async function collect(
-  req: IncomingMessage,
-  most: number,
-  { clock, signal }: { clock: Clock; signal: AbortSignal },
-): Promise<Buffer> {
-  const done = new AbortController();
-  const late = clock.sleep(patienceMs, AbortSignal.any([signal, done.signal])).then((): never => {
-    throw new BodyRefused(408, 'The request did not arrive in time.');
-  });
-  late.catch(() => {}); // the body came first
-  try {
-    return await Promise.race([readAll(req, most), late]);
-  } finally {
-    done.abort();
-  }
-}
+const tooLarge = `A request is at most ${maxBodyBytes / 1024 ** 2} MiB.`;
 
 async function readAll(req: IncomingMessage, most: number): Promise<Buffer> {
   const pieces: Buffer[] = [];
@@ -104,7 +77,7 @@ async function readAll(req: IncomingMessage, most: number): Promise<Buffer> {
   // The request outlives a refused upload: its connection must still carry the answer.
   for await (const piece of req.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
     held += piece.length;
-    if (held > most) throw tooLarge();
+    if (held > most) throw new BodyTooLarge(tooLarge);
     pieces.push(piece);
   }
   return Buffer.concat(pieces);

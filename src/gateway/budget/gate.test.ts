@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { createVirtualClock } from '../../../test/simulation/virtual-clock.ts';
-import { createLedger, type Ledger, nothing, type Who } from '../ledger/ledger.ts';
+import { createLedger, type Ledger, nothing } from '../ledger/ledger.ts';
 import { openSql } from '../ledger/sql.ts';
+import type { Who } from '../ledger/who.ts';
 import { createGate, type Entry } from './gate.ts';
 import type { Need } from './level.ts';
 
@@ -26,7 +27,7 @@ function need(tokens: number, more: Partial<Need> = {}): Need {
 
 function setup(start = midnight - 2 * hour) {
   const clock = createVirtualClock(start);
-  const ledger = createLedger(openSql(':memory:'), { now: clock.now, timeZone: 'UTC' });
+  const ledger = createLedger(openSql(':memory:'), { now: clock.now, timeZone: 'UTC', bootId: 'b' });
   const gate = createGate({ ledger, clock });
   const enter = (
     task: string,

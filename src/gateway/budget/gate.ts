@@ -25,7 +25,7 @@ export interface Gate {
 }
 
 export type Entry =
-  | { kind: 'go'; id: number; outputTokens: number; worst: Amounts }
+  | { kind: 'go'; id: number; outputTokens: number; worst: Amounts; stored: Promise<void> }
   | { kind: 'refuse'; shortfall: Shortfall }
   | { kind: 'too long' | 'too many'; shortfall: Shortfall };
 
@@ -52,10 +52,7 @@ export function createGate({ ledger, clock }: { ledger: Ledger; clock: Clock }):
   ): Entry | { kind: 'hold'; shortfall: Shortfall } {
     const now = clock.now();
     const heldMs = since === null ? 0 : Math.max(1, now - since);
-    const verdict = ledger.reserve({ ...call, at: now, heldMs });
-    if (verdict.kind !== 'go') return verdict;
-    const { id, outputTokens, worst } = verdict;
-    return { kind: 'go', id: id ?? 0, outputTokens, worst };
+    return ledger.reserve({ ...call, at: now, heldMs });
   }
 
   function look(): void {

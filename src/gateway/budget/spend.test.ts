@@ -3,8 +3,9 @@ import { expect, it } from 'vitest';
 import { createVirtualClock, type VirtualClock } from '../../../test/simulation/virtual-clock.ts';
 import type { Level } from '../../contract/gateway.ts';
 import { budgetChain } from '../../domain/budget.ts';
-import { createLedger, type Ledger, nothing, type Who } from '../ledger/ledger.ts';
+import { createLedger, type Ledger, nothing } from '../ledger/ledger.ts';
 import { openSql, type Sql } from '../ledger/sql.ts';
+import type { Who } from '../ledger/who.ts';
 import { createGate, type Entry, type Gate } from './gate.ts';
 import type { Need } from './level.ts';
 
@@ -100,14 +101,13 @@ class Books {
   readonly spent: { who: Who; opened: number; tokens: number }[] = [];
 
   born(): Ledger {
-    return createLedger(this.sql, { now: this.clock.now, timeZone: 'Europe/Berlin' });
+    return createLedger(this.sql, { now: this.clock.now, timeZone: 'Europe/Berlin', bootId: 'b' });
   }
 
   /** A gate whose process may die: then nothing of it reaches the books any more, though its timers still run here. */
   opened(ledger: Ledger): Gate {
     const isDead = () => this.ledger !== ledger;
-    const reserve: Ledger['reserve'] = (call) =>
-      isDead() ? { kind: 'hold', shortfall: dead, id: null } : ledger.reserve(call);
+    const reserve: Ledger['reserve'] = (call) => (isDead() ? { kind: 'hold', shortfall: dead } : ledger.reserve(call));
     return createGate({ ledger: { ...ledger, reserve }, clock: this.clock });
   }
 

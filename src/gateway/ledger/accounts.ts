@@ -1,12 +1,5 @@
 import type { SQLInputValue } from 'node:sqlite';
-import {
-  type Level,
-  type NodeBudget,
-  nodeBudgetSchema,
-  type Settlement,
-  type SpentBy,
-  spentSchema,
-} from '../../contract/gateway.ts';
+import { type Level, type NodeBudget, type Settlement, type SpentBy, spentSchema } from '../../contract/gateway.ts';
 import { type Amounts, type BudgetPeriod, budgetUnits, parseNode } from '../../domain/budget.ts';
 import { type Period, periodAt } from '../../domain/budget-period.ts';
 import type { Sql } from './sql.ts';
@@ -28,7 +21,18 @@ type Row = Amounts & { warned: boolean };
 const sums = 'coalesce(sum(input + cache_write + output), 0) AS tokens, coalesce(sum(usd), 0) AS usd';
 
 export function createAccounts({ run, get, all }: Sql, timeZone: string): Accounts {
+  /** Only this process writes them. */
+  const budgets = new Map<string, NodeBudget>();
+
   function budgetOf(node: string): NodeBudget {
+    const known = budgets.get(node);
+    if (known !== undefined) return known;
+    const read = readBudget(node);
+    budgets.set(node, read);
+    return read;
+  }
+
+  function readBudget(node: string): NodeBudget {
     const row = get(
       'SELECT node, per, run_since AS runSince, tokens, usd, calls, warn_at AS warnAt FROM budgets WHERE node = ?',
       node,
@@ -68,17 +72,17 @@ export function createAccounts({ run, get, all }: Sql, timeZone: string): Accoun
   }
 
   return {
-    put: (budgets) => {
-      for (const wanted of budgets) {
-        const { node, per, runSince, tokens, usd, calls, warnAt } = nodeBudgetSchema.parse(wanted);
+    put: (wanted) => {
+      for (const { node, per, runSince, tokens, usd, calls, warnAt } of wanted) {
         const next = { node, per, runSince, tokens, usd, calls, warnAt };
-        if (JSON.stringify(next) === JSON.stringify({ ...budgetOf(node) }) && isKnown(node)) continue;
+        if (isKnown(node) && isSame(next, budgetOf(node))) continue;
         run(
           'INSERT OR REPLACE INTO budgets VALUES (?, ?, ?, ?, ?, ?, ?)',
           ...[node, per, runSince, tokens, usd, calls, warnAt],
         );
         // Another period has other sums, and another limit is warned of anew.
         run('DELETE FROM periods WHERE node = ?', node);
+        budgets.delete(node);
       }
     },
     levels: (nodes, now) =>
@@ -138,6 +142,10 @@ export function createAccounts({ run, get, all }: Sql, timeZone: string): Accoun
     );
     return spentSchema.parse({ node, rows, ...other });
   }
+}
+
+function isSame(one: NodeBudget, other: NodeBudget): boolean {
+  return (Object.keys(one) as (keyof NodeBudget)[]).every((key) => one[key] === other[key]);
 }
 
 function crossed(budget: NodeBudget, before: Amounts, spent: Amounts, until: number | null) {

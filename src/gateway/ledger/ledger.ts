@@ -17,7 +17,9 @@ import { budgetChain } from '../../domain/budget.ts';
 import { FleetError } from '../../lib/errors.ts';
 import { decide, type Need, type Verdict } from '../budget/level.ts';
 import { createAccounts } from './accounts.ts';
+import { createAdvances } from './advances.ts';
 import { openSql, type Sql } from './sql.ts';
+import type { Who } from './who.ts';
 
 /**
  * The gateway's books (`gas.db`), written by this process only. A call's life:
@@ -37,12 +39,14 @@ export interface Ledger {
   levels(nodes: readonly string[], now: number): Level[];
   spentBy(node: string, now: number): SpentBy;
   /** Stores the worst case of a call if it may go. */
-  reserve(call: Reserving): Verdict & { id: number | null };
+  reserve(call: Reserving): Reserved;
   /** Null when the call was settled before. */
   settle(reservation: number, end: End, counted: Counted): Settlement | null;
   /** For what never reached the upstream. */
   settleRefusal(who: Who, end: End, shortfall: Settlement['shortfall']): Settlement;
   settlements(after: number, limit: number): Settlements;
+  /** Resolves when all that is in the books now is on the disk. */
+  sync(): Promise<void>;
   putTunnel(vm: string, tunnel: Tunnel): void;
   deleteTunnel(vm: string): boolean;
   tunnels(): { vm: string; tunnel: Tunnel }[];
@@ -50,7 +54,6 @@ export interface Ledger {
 }
 
 export type OpenGrant = Grant & { id: string };
-export type Who = Pick<Settlement, 'grant' | 'project' | 'task' | 'ralph' | 'iteration' | 'role'>;
 export type End = Pick<Settlement, 'at' | 'status' | 'refused' | 'retryAt'>;
 
 export interface Reserving {
@@ -63,11 +66,20 @@ export interface Reserving {
   heldMs: number;
 }
 
+/** `stored`: the call may leave when it resolves. */
+export type Reserved =
+  | (Extract<Verdict, { kind: 'go' }> & { id: number; stored: Promise<void> })
+  | Exclude<Verdict, { kind: 'go' }>;
+
 /** What a call came to, and how that is known. */
 export type Counted = Pick<
   Settlement,
   'model' | 'inputTokens' | 'cacheWriteTokens' | 'cacheReadTokens' | 'outputTokens' | 'usd' | 'counted' | 'flags'
 > & { priceKnown: boolean };
+
+/** Commits after which the log is moved into the database: when nothing is open, and at the latest. */
+const fewCommits = 200;
+const manyCommits = 4000;
 
 const whoColumns = 'grant_id AS "grant", project, task, ralph, iteration, role';
 const amountColumns =
@@ -78,7 +90,9 @@ const insertSettlement = `INSERT INTO settlements
   (at, grant_id, project, task, ralph, iteration, role, model, input, cache_write, cache_read, output, usd, price_known, status,
    refused, retry_at, opened, calls, more) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING seq`;
 
+const grantRowSchema = grantSchema.extend({ id: z.string() });
 const moreSchema = z.object(settlementMore).omit({ role: true });
+const noTells = moreSchema.parse({});
 const rowSchema = settlementSchema
   .omit({ counted: true, flags: true, worst: true, lowered: true, heldMs: true, shortfall: true, warnings: true })
   .extend({ priceKnown: z.number().transform((it) => it === 1), more: z.string() })
@@ -104,6 +118,8 @@ interface Frame {
   now: () => number;
   /** Where days and months begin. */
   timeZone: string;
+  /** Another one than before: the host went down meanwhile. */
+  bootId: string;
 }
 
 export function openLedger(path: string, frame: Frame): Ledger {
@@ -111,11 +127,18 @@ export function openLedger(path: string, frame: Frame): Ledger {
 }
 
 /** On a database that may have been left by another: what it left open is settled first. */
-export function createLedger(sql: Sql, { now, timeZone }: Frame): Ledger {
+export function createLedger(sql: Sql, { now, timeZone, bootId }: Frame): Ledger {
   const { run, get, all } = sql;
   const accounts = createAccounts(sql, timeZone);
+  const advances = createAdvances(sql, bootId);
+  let sinceCheckpoint = 0;
 
-  function append(who: Who, counted: Counted, end: End, more: { opened: number; calls: number; tells: object }) {
+  function append(
+    who: Who,
+    counted: Counted,
+    end: End,
+    more: { opened: number; calls: number; tells: Partial<typeof noTells> },
+  ) {
     const { counted: how, flags, ...amounts } = counted;
     const spent = {
       tokens: amounts.inputTokens + amounts.cacheWriteTokens + amounts.outputTokens,
@@ -124,13 +147,22 @@ export function createLedger(sql: Sql, { now, timeZone }: Frame): Ledger {
     };
     const isNothing = spent.tokens === 0 && spent.usd === 0 && spent.calls === 0;
     const warnings = isNothing ? [] : accounts.add(budgetChain(who), spent, more.opened, end.at);
-    const tells = moreSchema.parse({ counted: how, flags, warnings, ...more.tells });
+    const tells = { ...noTells, counted: how, flags, warnings, ...more.tells };
     const row = get(
       insertSettlement,
       ...[end.at, ...whoValues(who), ...amountValues(amounts), end.status, end.refused, end.retryAt],
       ...[more.opened, more.calls, JSON.stringify(tells)],
     );
     return { seq: Number(row?.['seq']), ...who, ...amounts, ...end, ...tells };
+  }
+
+  /** The log is moved into the database when no call waits for it, or when it has grown long. */
+  function checkpoint(): void {
+    sinceCheckpoint += 1;
+    const isIdle = () => get('SELECT 1 FROM reservations LIMIT 1') === undefined;
+    if (sinceCheckpoint < manyCommits && !(sinceCheckpoint > fewCommits && isIdle())) return;
+    sinceCheckpoint = 0;
+    sql.checkpoint();
   }
 
   function settle(reservation: number, end: End, counted: Counted | null): Settlement | null {
@@ -165,6 +197,11 @@ export function createLedger(sql: Sql, { now, timeZone }: Frame): Ledger {
   for (const { id } of all('SELECT id FROM reservations ORDER BY id')) {
     settle(Number(id), { at: now(), status: 0, refused: 'upstream', retryAt: null }, null);
   }
+  for (const { who, tokens, usd } of advances.recover()) {
+    const end = { at: now(), status: 0, refused: 'upstream', retryAt: null } as const;
+    const lost: Counted = { ...nothing(''), inputTokens: tokens, usd, counted: 'worst', flags: ['power-cut'] };
+    sql.transaction(() => append(who, lost, end, { opened: end.at, calls: 0, tells: {} }));
+  }
 
   return {
     putGrant: (id, grant) => {
@@ -179,18 +216,21 @@ export function createLedger(sql: Sql, { now, timeZone }: Frame): Ledger {
         ...[id, tokenHash, vm, project, task, ralph, iteration, role, expiresAt],
       );
     },
-    endGrant: (id, at) => run('UPDATE grants SET expires_at = min(expires_at, ?) WHERE id = ?', at, id).changes > 0,
+    endGrant: (id, at) => {
+      advances.end(id);
+      return run('UPDATE grants SET expires_at = min(expires_at, ?) WHERE id = ?', at, id).changes > 0;
+    },
     findGrant: (tokenHash) => {
       const row = get(`SELECT ${grantColumns} FROM grants WHERE token_hash = ?`, tokenHash);
-      return row === undefined ? null : grantSchema.extend({ id: z.string() }).parse(row);
+      return row === undefined ? null : grantRowSchema.parse(row);
     },
     putBudgets: (budgets) => sql.transaction(() => accounts.put(budgets)),
     levels: accounts.levels,
     spentBy: accounts.spentBy,
-    reserve: ({ who, at, model, priceKnown, need, heldMs }) =>
-      sql.transaction(() => {
+    reserve: ({ who, at, model, priceKnown, need, heldMs }) => {
+      const reserved = sql.transaction(() => {
         const verdict = decide(accounts.levels(budgetChain(who), at), need);
-        if (verdict.kind !== 'go') return { ...verdict, id: null };
+        if (verdict.kind !== 'go') return verdict;
         const { outputTokens, worst } = verdict;
         const { lastInsertRowid } = run(
           `INSERT INTO reservations (at, grant_id, project, task, ralph, iteration, role, model, price_known, input, output, usd,
@@ -199,8 +239,15 @@ export function createLedger(sql: Sql, { now, timeZone }: Frame): Ledger {
           ...[outputTokens < need.outputTokens ? need.outputTokens : null, heldMs],
         );
         return { ...verdict, id: lastInsertRowid };
-      }),
-    settle,
+      });
+      return 'id' in reserved ? { ...reserved, stored: advances.take(who, reserved.worst) } : reserved;
+    },
+    settle: (reservation, end, counted) => {
+      const settlement = settle(reservation, end, counted);
+      checkpoint();
+      return settlement;
+    },
+    sync: sql.sync,
     settleRefusal: (who, end, shortfall) =>
       sql.transaction(() => append(who, nothing(''), end, { opened: end.at, calls: 0, tells: { shortfall } })),
     settlements: (after, limit) => {

@@ -1,6 +1,5 @@
-import { z } from 'zod';
 import { compilePaths, type JsonMembers } from './json-members.ts';
-import { bytesAt, type Dialect, modelName, read, type Seen, unseen } from './meter.ts';
+import { bytesAt, type Dialect, modelName, read, type Seen, text, unseen } from './meter.ts';
 import { openAiUsage, usageSchema } from './openai-usage.ts';
 import { isFast } from './responses.ts';
 
@@ -32,7 +31,7 @@ export const chat: Dialect = {
       seen = { ...seen, model: read(members, 'model', modelName) ?? seen.model };
       const usage = read(members, 'usage', usageSchema);
       if (usage === null) return;
-      const fast = isFast(read(members, 'service_tier', z.string()));
+      const fast = isFast(read(members, 'service_tier', text));
       seen = { ...seen, usage: { ...openAiUsage(usage), fast }, saysInput: true, saysOutput: true };
     }
     return {

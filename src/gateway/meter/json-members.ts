@@ -71,6 +71,8 @@ export function createJsonMembers(root: Paths): JsonMembers {
   let offset = 0;
   let escapes = 0;
   let isEscaped = false;
+  /** In the present piece the next backslash: looked for once, however many strings come before it. */
+  let nextEscape = -1;
   /** Brackets open in a value that is only skipped. */
   let depth = 0;
   let key: number[] = [];
@@ -106,8 +108,9 @@ export function createJsonMembers(root: Paths): JsonMembers {
     capture.pieces.push(Buffer.from(piece));
   }
 
-  /** A value starts; returns false for what no value starts with. */
+  /** A value starts; returns false for what no value starts with. The root must be an object. */
   function startValue(byte: number, at: number): boolean {
+    if (frames.length === 0 && byte !== brace) return false;
     const paths = next;
     if ((byte === brace || byte === open) && paths instanceof Map) {
       frames.push({ paths, path, isArray: byte === open, keys: new Set() });
@@ -192,15 +195,21 @@ export function createJsonMembers(root: Paths): JsonMembers {
     return byte === quote;
   }
 
-  /** From `at` on inside a string: the index behind its end, or the chunk's length. */
+  /** From `from` on inside a string: the index behind its end, or the chunk's length. */
   function throughString(bytes: Buffer, from: number): { to: number; ended: boolean } {
-    for (let at = from; at < bytes.length; at++) {
-      const byte = bytes[at];
+    for (let at = from; at < bytes.length; ) {
       if (isEscaped) {
         isEscaped = false;
-        escapes += byte === 117 ? 3 : 1;
-      } else if (byte === backslash) isEscaped = true;
-      else if (byte === quote) return { to: at + 1, ended: true };
+        escapes += bytes[at] === 117 ? 3 : 1;
+        at += 1;
+        continue;
+      }
+      const end = bytes.indexOf(quote, at);
+      if (nextEscape < at) nextEscape = indexOrEnd(bytes, backslash, at);
+      if (end >= 0 && end < nextEscape) return { to: end + 1, ended: true };
+      if (nextEscape === bytes.length) break;
+      isEscaped = true;
+      at = nextEscape + 1;
     }
     return { to: bytes.length, ended: false };
   }
@@ -280,6 +289,7 @@ export function createJsonMembers(root: Paths): JsonMembers {
   return {
     push: (chunk) => {
       const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+      nextEscape = -1;
       for (let at = 0; at < bytes.length && !broken; ) at = step(bytes, at);
       offset += bytes.length;
     },
@@ -287,6 +297,11 @@ export function createJsonMembers(root: Paths): JsonMembers {
     get: (name) => found.get(name) ?? null,
     escapes: () => escapes,
   };
+}
+
+function indexOrEnd(bytes: Buffer, byte: number, from: number): number {
+  const at = bytes.indexOf(byte, from);
+  return at < 0 ? bytes.length : at;
 }
 
 function isSpace(byte: number): boolean {

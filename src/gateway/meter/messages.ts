@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { compilePaths, type JsonMembers } from './json-members.ts';
-import { bytesAt, count, type Dialect, modelName, read, type Seen, unseen } from './meter.ts';
+import { bytesAt, count, type Dialect, modelName, read, type Seen, text, unseen } from './meter.ts';
 import type { Usage } from './prices.ts';
 
 /**
@@ -38,7 +38,7 @@ export const messages: Dialect = {
       if (usage !== null) seen = { ...seen, usage: merge(seen.usage, usage), saysInput: true };
     }
     function event(members: JsonMembers): void {
-      const type = read(members, 'type', z.string());
+      const type = read(members, 'type', text);
       if (type === 'message_start') {
         seen = { ...seen, model: read(members, 'message.model', modelName) ?? seen.model };
         take(read(members, 'message.usage', usageSchema));
@@ -49,7 +49,7 @@ export const messages: Dialect = {
       } else if (type === 'message_stop') seen = { ...seen, isFinal: true };
       else if (type === 'content_block_start') {
         hasBlock = true;
-        hasThought ||= read(members, 'content_block.type', z.string())?.includes('thinking') ?? true;
+        hasThought ||= read(members, 'content_block.type', text)?.includes('thinking') ?? true;
       } else if (type === 'content_block_delta') {
         const bytes = bytesAt(members, 'delta.text', 'delta.partial_json', 'delta.thinking');
         seen = { ...seen, outputBytes: seen.outputBytes + bytes };

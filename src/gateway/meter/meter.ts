@@ -88,6 +88,8 @@ function answerMeter({ answerPaths }: Dialect, reader: ReturnType<Dialect['creat
   };
 }
 
+/** Made once: making a schema takes longer than using it. */
+export const text = z.string();
 export const count = z.number().int().nonnegative().max(1e12).nullish().catch(null);
 
 /** The last value of a member, read by a schema; null when it is missing, too long or of another form. */

@@ -1,6 +1,5 @@
-import { z } from 'zod';
 import { compilePaths, type JsonMembers } from './json-members.ts';
-import { bytesAt, type Dialect, modelName, read, type Seen, unseen } from './meter.ts';
+import { bytesAt, type Dialect, modelName, read, type Seen, text, unseen } from './meter.ts';
 import { openAiUsage, usageSchema } from './openai-usage.ts';
 
 /**
@@ -25,12 +24,12 @@ export const responses: Dialect = {
     function take(members: JsonMembers, prefix: string): void {
       const usage = read(members, `${prefix}usage`, usageSchema);
       if (usage === null) return;
-      const fast = isFast(read(members, `${prefix}service_tier`, z.string()));
+      const fast = isFast(read(members, `${prefix}service_tier`, text));
       seen = { ...seen, usage: { ...openAiUsage(usage), webSearches, fast }, saysInput: true, saysOutput: true };
     }
     return {
       event: (members) => {
-        const type = read(members, 'type', z.string()) ?? '';
+        const type = read(members, 'type', text) ?? '';
         const model = read(members, 'response.model', modelName);
         if (model !== null) seen = { ...seen, model };
         if (type === 'response.web_search_call.completed') webSearches += 1;

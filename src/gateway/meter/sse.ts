@@ -69,20 +69,26 @@ export function createSseParser(reader: SseReader): SseParser {
   return {
     push: (chunk) => {
       const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
-      let start = 0;
-      for (let at = 0; at < bytes.length; at++) {
-        const byte = bytes[at];
-        if (byte === newline && afterReturn) start = at + 1;
-        else if (byte === newline || byte === carriageReturn) {
-          readLine(bytes.subarray(start, at));
-          endLine();
-          start = at + 1;
-        }
-        afterReturn = byte === carriageReturn;
+      let nextReturn = indexOrEnd(bytes, carriageReturn, 0);
+      let start = afterReturn && bytes[0] === newline ? 1 : 0;
+      if (bytes.length > 0) afterReturn = false;
+      while (start < bytes.length) {
+        const end = Math.min(indexOrEnd(bytes, newline, start), nextReturn);
+        readLine(bytes.subarray(start, end));
+        if (end === bytes.length) return;
+        endLine();
+        const isReturn = end === nextReturn;
+        start = end + (isReturn && bytes[end + 1] === newline ? 2 : 1);
+        afterReturn = isReturn && end + 1 === bytes.length;
+        if (isReturn) nextReturn = indexOrEnd(bytes, carriageReturn, end + 1);
       }
-      readLine(bytes.subarray(start));
     },
   };
+}
+
+function indexOrEnd(bytes: Buffer, byte: number, from: number): number {
+  const at = bytes.indexOf(byte, from);
+  return at < 0 ? bytes.length : at;
 }
 
 /** A byte order mark may stand before the first field. */

@@ -28,6 +28,7 @@ export async function settle(deps: Deps): Promise<void> {
 
 const flagged = {
   unsettled: 'was open when the gateway ended, and counts at its worst case',
+  'power-cut': 'may have been begun when the host went down, and counts at the most it can have been',
   'says-less': 'delivered more than the provider says it used, and counts by what was delivered',
   'says-more': 'took more than it could by its size, says the provider; it counts as said',
 } as const;
@@ -45,11 +46,8 @@ function tell({ store }: Deps, call: SettledCall): void {
   }
   for (const flag of call.flags) {
     const amount = `${sayAmount('usd', call.usd)}, ${sayAmount('tokens', call.tokens)}`;
-    store.events.add(
-      `budget.${flag}`,
-      call.task,
-      `A call of ${call.task} (${call.model}) ${flagged[flag]}: ${amount}.`,
-    );
+    const model = call.model === '' ? '' : ` (${call.model})`;
+    store.events.add(`budget.${flag}`, call.task, `A call of ${call.task}${model} ${flagged[flag]}: ${amount}.`);
   }
 }
 
