@@ -10,7 +10,7 @@ import { FleetError, isFleetError } from '../lib/errors.ts';
 import { baseEnvironment, networkEnvironment, spawnDetached } from '../lib/exec.ts';
 import type { Log } from '../lib/log.ts';
 import type { Paths } from '../lib/paths.ts';
-import type { GatewayPort, SettledCall } from '../loop/ports.ts';
+import type { GatewayPort, NodeBudget, SettledCall } from '../loop/ports.ts';
 import type { FindRegistry } from './registries.ts';
 
 export interface GatewayProcessDeps {
@@ -34,8 +34,11 @@ export interface GatewayProcess {
   port: GatewayPort;
   /** Starts it unless one answers. */
   ensure(): Promise<void>;
-  /** For `budget show`; nulls while it cannot be asked. */
-  budgets(nodes: readonly string[], one: string | null): Promise<{ levels: Level[] | null; spent: SpentBy | null }>;
+  /** For `budget show`: told what is wanted, it says how it stands; nulls while it cannot be asked. */
+  budgets(
+    wanted: readonly NodeBudget[],
+    one: string | null,
+  ): Promise<{ levels: Level[] | null; spent: SpentBy | null }>;
   /** For `purge` only. */
   end(): Promise<void>;
 }
@@ -64,10 +67,14 @@ export function createGatewayProcess(deps: GatewayProcessDeps): GatewayProcess {
 
   return {
     ensure,
-    async budgets(nodes, one) {
+    async budgets(wanted, one) {
       try {
-        const spent = one === null ? null : await client.spentBy(one);
-        return { levels: await levelsOf(client, nodes), spent };
+        await withGateway(() => client.putBudgets(wanted));
+        const levels = await levelsOf(
+          client,
+          wanted.map(({ node }) => node),
+        );
+        return { levels, spent: one === null ? null : await client.spentBy(one) };
       } catch (error) {
         deps.log.warn({ err: error }, 'the gateway could not be asked for budgets');
         return { levels: null, spent: null };
@@ -160,6 +167,8 @@ function environment({ config, env }: GatewayProcessDeps): Record<string, string
   const child: Record<string, string> = {
     ...baseEnvironment(env),
     ...networkEnvironment(env),
+    // Days and months begin for the gateway where they begin for the user.
+    ...(env['TZ'] ? { TZ: env['TZ'] } : {}),
     ANTHROPIC_UPSTREAM: config().upstream.anthropic,
     OPENAI_UPSTREAM: config().upstream.openai,
   };

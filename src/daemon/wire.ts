@@ -30,6 +30,7 @@ import { fleetView } from '../queries/fleet-view.ts';
 import { waitOfVm } from '../queries/vm-view.ts';
 import { type Control, createControl } from '../reconcile/control.ts';
 import { addressOf } from '../reconcile/execute/address.ts';
+import { budgetsFor } from '../reconcile/execute/budget.ts';
 import { openDatabase } from '../store/open.ts';
 import { createStore } from '../store/store.ts';
 import { keepConfig, readKeptConfig } from './config-store.ts';
@@ -169,7 +170,7 @@ export async function wire(deps: WireDeps): Promise<Wired> {
       deps.end(folders);
       return { purged: true, paths: folders };
     },
-    budgets: gateway.budgets,
+    budgets: (nodes, one) => gateway.budgets(budgetsFor({ store, clock, config: () => config }, nodes), one),
     filesOf,
     diffOf: async (task) =>
       task.head === null || task.base === null ? '' : changes.diff(task.project, task.base, task.head),
