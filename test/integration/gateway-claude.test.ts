@@ -154,7 +154,7 @@ describe('Claude Code through the gateway', () => {
     const { exitCode, result } = await ask('BIG').ended;
     expect(exitCode).toBe(1);
     expect(result).toMatchObject({ is_error: true, api_error_status: 402, api_error_type: 'billing_error' });
-    expect(result['result']).toContain('Task `T1` is over its budget: 400000 tokens of 400000 tokens are used.');
+    expect(result['result']).toContain('Task `T1` is over its budget: 400000 tokens of 400000 tokens are used');
     expect(api.requests).toHaveLength(1);
     const { settlements } = await client.settlements(0);
     expect(settlements.map((it) => [it.status, it.refused])).toEqual([
