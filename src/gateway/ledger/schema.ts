@@ -56,8 +56,8 @@ const migrations: readonly string[] = [
      warned INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (node, start)) STRICT;
    CREATE TABLE reservations (
      id INTEGER PRIMARY KEY, at INTEGER NOT NULL, ${who}, role TEXT NOT NULL, model TEXT NOT NULL, price_known INTEGER NOT NULL,
-     input INTEGER NOT NULL, output INTEGER NOT NULL, usd REAL NOT NULL, lowered_from INTEGER, held_ms INTEGER NOT NULL) STRICT;
-   CREATE TABLE advances (
+     input INTEGER NOT NULL, output INTEGER NOT NULL, usd REAL NOT NULL, lowered_from INTEGER, held_ms INTEGER NOT NULL) STRICT;`,
+  `CREATE TABLE advances (
      grant_id TEXT PRIMARY KEY, project TEXT NOT NULL, task TEXT NOT NULL, ralph TEXT NOT NULL, iteration TEXT NOT NULL,
      role TEXT NOT NULL, tokens INTEGER NOT NULL, usd REAL NOT NULL, boot TEXT NOT NULL) STRICT;`,
 ];

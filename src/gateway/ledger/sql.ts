@@ -6,7 +6,7 @@ import { migrate } from './schema.ts';
 /**
  * The ledger's database, with each statement prepared once. A commit is with the kernel when it returns, and so survives the death
  * of this process; it is on the disk once a `sync` begun after it has ended. The disk takes milliseconds, in which this process
- * would carry no other call, so it is waited for aside (docs/decisions/0011).
+ * would carry no other call, so it is waited for aside (docs/decisions/0012).
  */
 export interface Sql {
   run(sql: string, ...values: SQLInputValue[]): { lastInsertRowid: number; changes: number };
