@@ -30,8 +30,6 @@ export async function openHome(fleetYaml: string): Promise<Home> {
     XDG_STATE_HOME: join(folder, 'state'),
     XDG_CACHE_HOME: join(folder, 'cache'),
     XDG_RUNTIME_DIR: join(folder, 'run'),
-    // As the launcher has it.
-    NODE_COMPILE_CACHE: join(folder, 'cache/ralph-fleet/compiled'),
     // `up` wants one; no task is handed in that would use it.
     ANTHROPIC_API_KEY: 'none',
   };

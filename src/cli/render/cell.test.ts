@@ -20,6 +20,13 @@ describe('cell', () => {
     expect(cell(text, width)).toBe(shown);
   });
 
+  it('shows a character alike, whatever stands beside it', () => {
+    for (let code = 0x20; code < 0x2100; code = code === 0x2ff ? 0x2010 : code + 1) {
+      const character = String.fromCharCode(code);
+      expect([code, clean(`${character} 日`)]).toEqual([code, `${clean(character)} ·`]);
+    }
+  });
+
   it('is exactly as wide as asked, without a control byte, for any text', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary', maxLength: 50 }), fc.integer({ min: 0, max: 40 }), (text, width) => {

@@ -56,5 +56,8 @@ export function short(commit: string | null): string {
 
 /** Clock time of this machine, `13:39:02`. */
 export function clockTime(iso: string, timeZone?: string): string {
-  return new Date(iso).toLocaleTimeString('en-GB', { hour12: false, ...(timeZone ? { timeZone } : {}) });
+  const date = new Date(iso);
+  if (timeZone) return date.toLocaleTimeString('en-GB', { hour12: false, timeZone });
+  // By hand: a first use of locales takes a command 9 ms.
+  return [date.getHours(), date.getMinutes(), date.getSeconds()].map((part) => String(part).padStart(2, '0')).join(':');
 }

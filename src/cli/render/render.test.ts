@@ -6,7 +6,7 @@ import { taskView as taskSchema } from '../../contract/task-view.ts';
 import { FleetError } from '../../lib/errors.ts';
 import { renderError } from './error.ts';
 import { renderEvidence } from './evidence.ts';
-import { age, tokens } from './figures.ts';
+import { age, clockTime, tokens } from './figures.ts';
 import { renderTasks, renderVms } from './lists.ts';
 import { join, type Look } from './look.ts';
 import { renderStatus } from './status.ts';
@@ -218,6 +218,11 @@ describe('figures', () => {
     [-5, '0 s'],
   ])('says %i ms as %s', (ms, text) => {
     expect(age(ms)).toBe(text);
+  });
+
+  it('tells the time of day here as it does elsewhere', () => {
+    const here = Intl.DateTimeFormat().resolvedOptions().timeZone;
+    for (const at of ['2026-11-21T00:00:05Z', '2026-06-01T23:59:59Z']) expect(clockTime(at)).toBe(clockTime(at, here));
   });
 
   it('says tokens as 999, 412 k, 5.0 M', () => {
