@@ -4,6 +4,8 @@ import { seenOf } from './seen.ts';
 import type { JobSeen, World } from './world.ts';
 
 const saveEveryMs = 180_000;
+/** What cannot be started for this long (a full disk, a gateway that does not come) has failed; it does not count for the task. */
+const launchPatienceMs = 600_000;
 
 /**
  * Every open iteration: launched, read, saved now and then, and ended exactly once. Whatever happens to the task, the fleet or
@@ -50,9 +52,9 @@ function planOpen(pass: Pass, iteration: Iteration): void {
     return;
   }
   if (job === null) {
-    if (iteration.phase === 'started')
-      to.step('launch_iteration', key, 'it was decided to start', { iteration: iteration.id, vm: iteration.vm });
-    else end('the guest knows nothing of it any more');
+    if (iteration.phase !== 'started') end('the guest knows nothing of it any more');
+    else if (world.now - iteration.startedAt > launchPatienceMs) end('it could not be started in 10 minutes');
+    else to.step('launch_iteration', key, 'it was decided to start', { iteration: iteration.id, vm: iteration.vm });
     return;
   }
   if (job.state !== 'running') {

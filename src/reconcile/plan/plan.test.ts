@@ -138,6 +138,15 @@ describe('an iteration', () => {
     expect(only(withGuest(world, jobs(['it-1', 'lost'])))).toEqual(['end_iteration it:it-1']);
   });
 
+  it('is started again and again for ten minutes, and then it has failed', () => {
+    const decided = (agoMs: number) => {
+      const iterations = [anIteration({ phase: 'started', startedAt: now - agoMs })];
+      return only(withGuest({ ...world, iterations }, jobs()));
+    };
+    expect(decided(600_000)).toEqual(['launch_iteration it:it-1']);
+    expect(decided(600_001)).toEqual(['end_iteration it:it-1']);
+  });
+
   it('is not begun when the time implementers may work on the task is used up, whatever reviewers took', () => {
     const having = (worked: number) => {
       const limited = { ...task, judged: 'it-1', limits: { ...task.limits, maxDurationMs: 60_000 } };
