@@ -51,17 +51,15 @@ function planOpen(pass: Pass, iteration: Iteration): void {
     end(unwanted, { stop: true });
     return;
   }
-  if (job === null) {
-    if (iteration.phase !== 'started') end('the guest knows nothing of it any more');
-    else if (world.now - iteration.startedAt > launchPatienceMs) end('it could not be started in 10 minutes');
-    else to.step('launch_iteration', key, 'it was decided to start', { iteration: iteration.id, vm: iteration.vm });
-    return;
-  }
-  if (job.state !== 'running') {
-    end(job.state === 'lost' ? 'its process is gone without an end' : 'the agent CLI ended');
-    return;
-  }
-  planRunning(pass, iteration, job, end);
+  if (job === null) planLaunch(pass, iteration, end);
+  else if (job.state === 'running') planRunning(pass, iteration, job, end);
+  else end(job.state === 'lost' ? 'its process is gone without an end' : 'the agent CLI ended');
+}
+
+function planLaunch({ world, to }: Pass, { id, vm, phase, startedAt }: Iteration, end: (why: string) => void): void {
+  if (phase !== 'started') end('the guest knows nothing of it any more');
+  else if (world.now - startedAt > launchPatienceMs) end('it could not be started in 10 minutes');
+  else to.step('launch_iteration', `it:${id}`, 'it was decided to start', { iteration: id, vm });
 }
 
 function planRunning(
