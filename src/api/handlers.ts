@@ -15,6 +15,7 @@ import { FleetError } from '../lib/errors.ts';
 import { budgetNodes, budgetsView } from '../queries/budget-view.ts';
 import { evidenceView } from '../queries/evidence-view.ts';
 import { diskView, fleetView } from '../queries/fleet-view.ts';
+import { reportView } from '../queries/report-view.ts';
 import { taskView } from '../queries/task-view.ts';
 import { planView, whyView } from '../queries/why-view.ts';
 import type { ApiDeps } from './deps.ts';
@@ -107,6 +108,7 @@ export const handlers: { [N in RouteName]: Handler<N> } = {
   },
   budgetSet: (deps, { body }) => setBudget(deps.actions, body),
   plan: async (deps) => planView(deps.queries, await deps.look()),
+  report: (deps, { query }) => reportView(deps.queries, Date.parse(query.since)),
   projects: (deps) =>
     listed(deps.actions.store.projects.list('ORDER BY name').map((project) => projectView(deps, project))),
   projectInspect: (deps, { body }) => inspectProject(deps.actions, body.path),

@@ -33,6 +33,7 @@ export const routePaths = {
   budgets: ['GET', '/v1/budgets'],
   budgetSet: ['POST', '/v1/budgets'],
   plan: ['GET', '/v1/plan'],
+  report: ['GET', '/v1/report'],
   projects: ['GET', '/v1/projects'],
   projectInspect: ['POST', '/v1/projects/inspect'],
   projectAdd: ['POST', '/v1/projects'],

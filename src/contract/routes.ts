@@ -6,6 +6,7 @@ import { readyView, stopping } from './daemon-view.ts';
 import { evidenceView } from './evidence.ts';
 import { diskView, fleetView, ralphView, taskRow, vmView } from './fleet-view.ts';
 import { planView, whyView } from './plan-view.ts';
+import { reportQuery, reportView } from './report.ts';
 import type { RouteName } from './route-paths.ts';
 import { diffView, taskView } from './task-view.ts';
 
@@ -66,6 +67,7 @@ export const routes = {
   budgets: get('The budget tree: limits, what was spent, what is left.', budgets.budgetsView, budgets.budgetsQuery),
   budgetSet: post('Sets limits at one level of the budget tree.', budgets.budgetSet, done),
   plan: get('What the next pass would do.', planView),
+  report: get('What was done and spent since a time.', reportView, reportQuery),
   projects: get('The registered repositories.', listOf(actions.projectView)),
   projectInspect: post('Looks at a checkout, changes nothing.', actions.projectInspect, actions.projectInspection),
   projectAdd: post('Registers a repository.', actions.projectAdd, actions.projectView),

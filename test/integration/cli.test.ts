@@ -44,6 +44,36 @@ afterEach(() => daemon[Symbol.asyncDispose]());
 
 const sent = (name: string) => daemon.calls.filter((call) => call.name === name).map((call) => call.body);
 
+describe('report', () => {
+  const spent = { tokens: 0, usd: 0, calls: 0, seconds: 0 };
+  const counts = { tasks: 0, merged: 0, waiting: 0, failed: 0, iterations: 0, reviews: 0, personSeconds: 0 };
+  const since = () =>
+    Date.now() - Date.parse(daemon.calls.findLast((call) => call.name === 'report')?.query['since'] ?? '');
+
+  it('asks for the time that was said: hours, days, weeks, or a date here', async () => {
+    daemon.answers.report = ({ query }) => {
+      const frame = { since: query['since'] ?? '', until: new Date().toISOString(), tasks: [] };
+      return { ...frame, totals: { ...counts, spent } };
+    };
+    expect((await cli(daemon, ['report'])).out).toContain('0 tasks: 0 merged');
+    expect(Math.round(since() / 3_600_000)).toBe(7 * 24);
+    await cli(daemon, ['report', '--since', '12h']);
+    expect(Math.round(since() / 3_600_000)).toBe(12);
+    expect((await cli(daemon, ['report', '--since', '2026-11-01', '--html'])).out).toMatch(/^<!doctype html>/);
+    expect(daemon.calls.at(-1)?.query['since']).toBe(new Date('2026-11-01T00:00:00').toISOString());
+  });
+
+  it.each(['yesterday', '7', '-1d', '99999d', '2026-13-01', '2999-01-01', '7d; rm -rf /', '', '0x10d'])(
+    'refuses --since %j',
+    async (said) => {
+      const run = await cli(daemon, ['report', '--since', said]);
+      expect([run.code, run.out]).toEqual([2, '']);
+      expect(run.err).toContain('Such as 12h, 7d');
+      expect(daemon.calls).toEqual([]);
+    },
+  );
+});
+
 describe('status', () => {
   it('prints the screen, or the whole document, or some of its fields', async () => {
     const people = await cli(daemon, ['status']);

@@ -57,6 +57,12 @@ export const commandTable: readonly CommandEntry[] = [
     load: async () => [(await import('../commands/daily/reject.ts')).reject],
   },
   {
+    name: 'report',
+    group: 'daily',
+    summary: 'What was done and what it cost',
+    load: async () => [(await import('../commands/daily/report.ts')).report],
+  },
+  {
     name: 'up',
     group: 'fleet',
     summary: 'Start the fleet',

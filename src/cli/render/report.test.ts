@@ -1,0 +1,68 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { type ReportTask, type ReportView, reportView } from '../../contract/report.ts';
+import type { Look } from './look.ts';
+import { reportMarkdown } from './report.ts';
+import { reportHtml } from './report-html.ts';
+
+const look: Look = {
+  ...{ colour: false, ascii: false, columns: 100, rows: Number.POSITIVE_INFINITY, now: 0, timeZone: 'UTC' },
+};
+const task: ReportTask = {
+  ...{ id: 'T1', title: 'parse invoices', project: 'shop-api', phase: 'merged' },
+  ...{ submittedAt: '2026-11-14T08:00:00.000Z', endedAt: '2026-11-15T08:00:00.000Z' },
+  ...{ iterations: 3, uncounted: 1, reviews: 2, rejections: 1, limit: { usd: 4, tokens: null } },
+  ...{ spent: { tokens: 412_000, usd: 1.84, calls: 40, seconds: 4200 }, personSeconds: 600 },
+};
+
+function viewOf(...tasks: ReportTask[]): ReportView {
+  const spent = { tokens: 412_000, usd: 1.84, calls: 40, seconds: 4200 };
+  const totals = { tasks: tasks.length, merged: 1, waiting: 0, failed: 0, iterations: 3, reviews: 2, spent };
+  const frame = { since: '2026-11-14T00:00:00.000Z', until: '2026-11-21T12:00:00.000Z' };
+  return reportView.parse({ ...frame, tasks, totals: { ...totals, personSeconds: 600 } });
+}
+
+describe('the report', () => {
+  it('is one sentence and one table in Markdown', () => {
+    expect(reportMarkdown(viewOf(task), look).join('\n')).toMatchInlineSnapshot(`
+      "# Fleet report, 2026-11-14 00:00 to 2026-11-21 12:00
+
+      1 task: 1 merged, 0 failed, 0 waiting for you now; 3 iterations and 2 reviews; 412 k tokens, $1.84 in 40 calls; agents worked 1 h 10 m, tasks waited 10 m for you.
+
+      | task | project | outcome | iterations | reviews | tokens | USD | of its budget | worked | waited for you |
+      |---|---|---|--:|--:|--:|--:|--:|--:|--:|
+      | T1 parse invoices | shop-api | merged, rejected 1× | 3 (+1 not counted) | 2 | 412 k | 1.84 | 46 % | 1 h 10 m | 10 m |"
+    `);
+    expect(reportMarkdown(viewOf(), look)).toHaveLength(3);
+  });
+
+  it('is a page that loads nothing, with a plot of the cost and one of the time', () => {
+    const page = reportHtml(viewOf(task, { ...task, id: 'T2', limit: { usd: null, tokens: null } }), look).join('\n');
+    expect(page.match(/<svg/g)).toHaveLength(2);
+    expect(page).toContain('$1.84 / $4.00');
+    expect(page).not.toMatch(/<script|https?:\/\/(?!www\.w3\.org\/2000\/svg)/);
+    const free = { ...task, spent: { tokens: 0, usd: 0, calls: 0, seconds: 0 }, limit: { usd: null, tokens: null } };
+    expect(reportHtml(viewOf({ ...free, personSeconds: 0 }), look).join('\n')).not.toContain('<svg');
+  });
+
+  it('shows a title as it is, whatever it is', () => {
+    const odd = fc.oneof(
+      fc.string({ unit: 'binary', maxLength: 60 }),
+      fc.string({ unit: fc.constantFrom(...'\\|<"&`\n a'), maxLength: 20 }),
+    );
+    fc.assert(
+      fc.property(odd, odd, (title, project) => {
+        const view = viewOf({ ...task, title, project });
+        const table = reportMarkdown(view, look).slice(4);
+        expect(table).toHaveLength(3);
+        expect(table[2]?.replaceAll(/\\./g, '').split('|')).toHaveLength(12);
+        const page = reportHtml(view, look).join('\n');
+        expect(page.replaceAll(/<\/?[a-z0-9]+( [a-z-]+="[^"<>]*")*\/?>|<!doctype html>/gi, '')).not.toMatch(/[<>]/);
+      }),
+      { numRuns: 200 },
+    );
+    expect(reportMarkdown(viewOf({ ...task, title: 'a|b <img src=x> [c](d) `e`' }), look)[6]).toContain(
+      'T1 a\\|b \\<img src=x\\> \\[c\\](d) \\`e\\`',
+    );
+  });
+});
