@@ -33,7 +33,8 @@ export function whyView({ store }: QueryDeps, task: Task, said: PlanSaid): WhyVi
   const own =
     said.waits.find((wait) => wait.subject === task.id) ??
     said.waits.find((wait) => subjects.includes(wait.subject) || wait.subject === 'fleet');
-  const next = said.steps.find((step) => subjects.some((subject) => step.key.endsWith(subject)));
+  const next = said.steps.find((step) => step.key === `task:${task.id}`);
+  const nearby = said.steps.find((step) => subjects.some((subject) => step.key.endsWith(subject)));
   return {
     task: task.id,
     title: task.title,
@@ -41,12 +42,14 @@ export function whyView({ store }: QueryDeps, task: Task, said: PlanSaid): WhyVi
     state: shownState(task.phase, task.seen),
     since: toIso(task.since),
     waitsFor: own?.reason ?? task.reason,
-    whatWouldMoveIt:
-      next === undefined
-        ? (movers[task.phase] ?? null)
-        : `the next pass: ${next.kind.replaceAll('_', ' ')} (${next.reason})`,
+    // What becomes of its VM does not move a task that waits for its person.
+    whatWouldMoveIt: nextPass(next) ?? movers[task.phase] ?? nextPass(nearby),
     command: commandFor(task),
   };
+}
+
+function nextPass(step: PlanSaid['steps'][number] | undefined): string | null {
+  return step === undefined ? null : `the next pass: ${step.kind.replaceAll('_', ' ')} (${step.reason})`;
 }
 
 const movers: Partial<Record<TaskPhase, string>> = {

@@ -164,6 +164,10 @@ describe('while an iteration runs', () => {
   }
 });
 
+/** All at once, then byte by byte to the very end: to write it all takes an emulated guest minutes. */
+const fillDisk =
+  'fallocate -l "$(df --output=avail -B1 . | tail -n 1)" .ralph-fill; head -c 500000000 /dev/zero >>.ralph-fill; df . | tail -n 1';
+
 describe('an agent that misbehaves', () => {
   it('ends each time with a clear outcome, and the daemon stays small', { timeout: 20 * minutes }, async () => {
     await home.client.call('fleetUp', { body: { config: chaosConfig(180_000), demo: false } });
@@ -180,7 +184,7 @@ describe('an agent that misbehaves', () => {
         [{ do: 'raw-signal', text: '{"verb":"done"' }, { do: 'forge-end' }],
         [],
         [{ do: 'ignore-sigterm' }, { do: 'fork', seconds: 5000 }, { do: 'hang' }],
-        [{ do: 'fill-disk', megabytes: 100_000 }, signal('done', { summary: 'full' })],
+        [{ do: 'run', command: fillDisk }, signal('done', { summary: 'full' })],
         [{ do: 'run', command: 'rm -f .ralph-fill' }, write('done.txt', 'done\n'), signal('done', { summary: 'done' })],
       ],
     });
