@@ -166,7 +166,8 @@ describe('Claude Code in VMs', () => {
         .reduce((sum, r) => sum + tokensOf(r.usage), 0);
     expect(parked.spent.tokens).toBe(spentOf(true));
     expect((await task(words)).task.spent.tokens).toBe(spentOf(false));
-    expect(parked.spent.tokens).toBe(710);
+    // Its first call could have cost more than it may spend: it never left.
+    expect(parked.spent.tokens).toBe(0);
 
     // A setup, two implementers of one task and one of the other, two verifiers, a reviewer; all but the first from one disk.
     const keys = [...rows('hostKey').values()].filter((key) => key !== 'null');
