@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Sql } from './sql.ts';
-import type { Who } from './who.ts';
+import { type Who, whoSchema } from './who.ts';
 
 /**
  * A host that loses its power loses what was committed in its last moment. So that no call waits for the disk and yet none can be
@@ -22,16 +22,7 @@ interface Advance {
   pending: { tokens: number; usd: number };
 }
 
-const rowSchema = z.object({
-  grant: z.string(),
-  project: z.string(),
-  task: z.string(),
-  ralph: z.string(),
-  iteration: z.string(),
-  role: z.enum(['implementer', 'reviewer']),
-  tokens: z.number(),
-  usd: z.number(),
-});
+const rowSchema = whoSchema.extend({ tokens: z.number(), usd: z.number() });
 
 export function createAdvances(sql: Sql, bootId: string): Advances {
   const advances = new Map<string, Advance>();

@@ -19,7 +19,7 @@ import { decide, type Need, type Verdict } from '../budget/level.ts';
 import { createAccounts } from './accounts.ts';
 import { createAdvances } from './advances.ts';
 import { openSql, type Sql } from './sql.ts';
-import type { Who } from './who.ts';
+import { type Who, whoSchema } from './who.ts';
 
 /**
  * The gateway's books (`gas.db`), written by this process only. A call's life:
@@ -97,14 +97,8 @@ const rowSchema = settlementSchema
   .omit({ counted: true, flags: true, worst: true, lowered: true, heldMs: true, shortfall: true, warnings: true })
   .extend({ priceKnown: z.number().transform((it) => it === 1), more: z.string() })
   .transform(({ more, ...row }): Settlement => ({ ...row, ...moreSchema.parse(JSON.parse(more)) }));
-const reservationSchema = z.object({
+const reservationSchema = whoSchema.extend({
   at: z.number(),
-  grant: z.string(),
-  project: z.string(),
-  task: z.string(),
-  ralph: z.string(),
-  iteration: z.string(),
-  role: z.enum(['implementer', 'reviewer']),
   model: z.string(),
   priceKnown: z.number().transform((it) => it === 1),
   input: z.number(),

@@ -1,4 +1,9 @@
-import type { Settlement } from '../../contract/gateway.ts';
+import type { z } from 'zod';
+import { settlementSchema } from '../../contract/gateway.ts';
 
 /** Whose call it is. */
-export type Who = Pick<Settlement, 'grant' | 'project' | 'task' | 'ralph' | 'iteration' | 'role'>;
+export const whoSchema = settlementSchema.pick({
+  ...{ grant: true, project: true, task: true },
+  ...{ ralph: true, iteration: true, role: true },
+});
+export type Who = z.infer<typeof whoSchema>;
