@@ -170,6 +170,7 @@ const fillDisk =
 
 describe('an agent that misbehaves', () => {
   it('ends each time with a clear outcome, and the daemon stays small', { timeout: 20 * minutes }, async () => {
+    await home.json(['daemon', 'start']);
     await home.client.call('fleetUp', { body: { config: chaosConfig(180_000), demo: false } });
     await home.client.call('projectAdd', { body: { path: await makeProject(home, 'farm') } });
     const id = await submitScenario(home, 'farm', {
