@@ -1,5 +1,5 @@
 import { cleanText } from '../lib/clean-text.ts';
-import { FleetError } from '../lib/errors.ts';
+import { FleetError, isFleetError } from '../lib/errors.ts';
 import type { Exchange } from './exchange.ts';
 import { quoteCommand } from './shell-quote.ts';
 import type { Call, SshConnection } from './ssh-connection.ts';
@@ -26,4 +26,9 @@ export async function callGuest(
   throw new FleetError(code, `\`${vm}\` was asked to ${call.what}: exit ${result.exitCode}, it said: ${said}`, {
     details: { argv: [...argv], exitCode: result.exitCode },
   });
+}
+
+/** Whether a guest said that it cannot write: most often its disk is full, whoever filled it. */
+export function isGuestFull(error: unknown): error is FleetError {
+  return isFleetError(error, 'storage') && error.details['exitCode'] === 74;
 }

@@ -1,4 +1,5 @@
-import type { Step } from '../plan/step.ts';
+import { isGuestFull } from '../../guest/guest-call.ts';
+import type { Step, StepKind } from '../plan/step.ts';
 import { endChecks, startChecks } from './checks.ts';
 import type { ExecuteDeps, Executor, ExecutorTable, StepEnd } from './deps.ts';
 import { buildImage, failDisk, sealDisk, startSetup } from './disk.ts';
@@ -65,7 +66,18 @@ const table = {
   ping,
 } satisfies ExecutorTable;
 
-export function execute(deps: ExecuteDeps, step: Step): Promise<StepEnd> {
+export async function execute(deps: ExecuteDeps, step: Step): Promise<StepEnd> {
   const executor = table[step.kind] as Executor<typeof step.kind>;
-  return executor(deps, step.data as never);
+  try {
+    return await executor(deps, step.data as never);
+  } catch (error) {
+    if (!begins.has(step.kind) || !isGuestFull(error)) throw error;
+    await failVm(deps, {
+      vm: (step.data as { vm: string }).vm,
+      reason: `nothing can be written in it: ${error.message}`,
+    });
+  }
 }
+
+/** Steps that begin something in a guest: what was done in it before is on the host, so that a guest without room is given up. */
+const begins: ReadonlySet<StepKind> = new Set(['seed_workspace', 'launch_iteration', 'start_checks']);
