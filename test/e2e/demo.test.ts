@@ -148,7 +148,10 @@ describe('going away', () => {
   });
 
   it('down saves the work and stops the VMs', async () => {
-    await home.see('it wrote a file', ({ ralphs }) => ralphs.some((one) => one.does?.includes('write')), 2 * minutes);
+    const { iterations: begun } = await home.json<TaskView>(['task', 'show', 'T2']);
+    const stream = join(home.paths.runs, begun[0]?.id ?? '', 'stream');
+    const hasWritten = async () => (await readFile(stream, 'utf8').catch(() => '')).includes('"name":"write"');
+    await home.see('it wrote a file', hasWritten, 2 * minutes);
     await home.json(['down']);
     await home.see('no VM runs', ({ vms }) => vms.every((vm) => vm.phase === 'stopped' || vm.phase === 'gone'));
     expect(await home.domains('running')).toEqual([]);

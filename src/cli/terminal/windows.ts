@@ -86,8 +86,9 @@ async function listWindows(tmux: Tmux): Promise<Set<string>> {
   }
 }
 
+/** `-S`: where another command has made it meanwhile, that one stays. */
 async function addWindow(context: Context, tmux: Tmux, name: string, args: readonly string[]): Promise<void> {
-  await tmux(['new-window', '-d', '-t', target, '-n', name, ...command(context, args), ...keepOpen(name)]);
+  await tmux(['new-window', '-d', '-S', '-t', target, '-n', name, ...command(context, args), ...keepOpen(name)]);
 }
 
 /** In the same breath as the window is made: what runs in it may end at once. */
