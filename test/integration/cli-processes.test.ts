@@ -100,6 +100,9 @@ describe('the tmux session', () => {
     const asleep = context(['sh', '-c', 'echo "$XDG_STATE_HOME" "$@" >>"$HOME/started"; exec sleep 600', 'self']);
     expect(await keepWindows(asleep, ['implementer-1', 'reviewer-1', '$(touch x)', 'a:b'])).toBe(true);
     expect(await windows()).toEqual(['fleet', 'implementer-1', 'reviewer-1']);
+    const many = ['implementer-1', ...Array.from({ length: 6 }, (_, n) => `implementer-${n + 2}`)];
+    await Promise.all([keepWindows(asleep, many), keepWindows(asleep, many), keepWindows(asleep, many)]);
+    expect(await windows()).toEqual(['fleet', ...many]);
     await keepWindows(asleep, ['implementer-1', 'implementer-2']);
     expect(await windows()).toEqual(['fleet', 'implementer-1', 'implementer-2']);
     await openWriteWindow(asleep, 'implementer-1');

@@ -28,7 +28,7 @@ export async function keepWindows(context: Context, ralphs: readonly string[]): 
   }
   for (const name of open) {
     const isOurs = /^(implementer|reviewer)-\d+!?$/.test(name);
-    if (isOurs && !wanted.includes(name.replace('!', ''))) await tmux(['kill-window', '-t', `${target}=${name}`]);
+    if (isOurs && !wanted.includes(name.replace('!', ''))) await closeWindow(tmux, name);
   }
   return true;
 }
@@ -89,6 +89,14 @@ async function listWindows(tmux: Tmux): Promise<Set<string>> {
 /** `-S`: where another command has made it meanwhile, that one stays. */
 async function addWindow(context: Context, tmux: Tmux, name: string, args: readonly string[]): Promise<void> {
   await tmux(['new-window', '-d', '-S', '-t', target, '-n', name, ...command(context, args), ...keepOpen(name)]);
+}
+
+async function closeWindow(tmux: Tmux, name: string): Promise<void> {
+  try {
+    await tmux(['kill-window', '-t', `${target}=${name}`]);
+  } catch (error) {
+    if (!isFleetError(error, 'command_failed')) throw error; // another command was quicker
+  }
 }
 
 /** In the same breath as the window is made: what runs in it may end at once. */
