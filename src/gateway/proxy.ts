@@ -209,6 +209,7 @@ export function createProxy(deps: ProxyDeps): ModelProxy {
     },
     openStreams: () => openCalls.size,
     endCalls: (grant) => {
+      if (grant !== undefined) refusedBefore.delete(grant);
       for (const call of openCalls) if (grant === undefined || call.grant === grant) call.abort.abort();
     },
     drain: async (deadlineMs) => {

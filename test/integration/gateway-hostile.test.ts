@@ -1,5 +1,7 @@
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -185,6 +187,24 @@ describe('an agent', () => {
     const before = scene.provider.requests.length;
     for (const token of [other, `rft_${'0'.repeat(32)}`, 'x'.repeat(5000)]) expect(await dump(post(token))).toBe(403);
     expect(scene.provider.requests).toHaveLength(before);
+  });
+
+  it('that begins a body and never ends it is cut off with its token, and holds nobody up', async () => {
+    const token = await scene.grant('B1', { expiresAt: Date.now() + 1000 });
+    const { hostname, port } = new URL(scene.guest.url);
+    const socket = connect(Number(port), hostname);
+    const head = [
+      'POST /v1/messages HTTP/1.1',
+      'host: gateway',
+      `authorization: Bearer ${token}`,
+      'content-length: 1000',
+    ];
+    socket.write(`${head.join('\r\n')}\r\n\r\n{"model":`);
+    const isOpen = async () => (await scene.gateway.client.health()).openStreams > 0;
+    await until('the call is open', isOpen);
+    await once(socket.resume(), 'close');
+    await until('the call is over', async () => !(await isOpen()));
+    expect((await scene.level('task:B1')).reserved.calls).toBe(0);
   });
 
   it('that asks a thousand times a second is refused each time, fills no books and is in nobody’s way', async () => {

@@ -59,11 +59,16 @@ export function createBodies(): Bodies {
       const announced = Number(req.headers['content-length'] ?? maxBodyBytes);
       if (!(announced <= maxBodyBytes)) throw new BodyTooLarge(tooLarge);
       const release = await take(vm, announced, signal);
+      const stop = () => req.destroy(signal.reason);
+      signal.addEventListener('abort', stop, { once: true });
       try {
+        signal.throwIfAborted();
         return { bytes: await readAll(req, announced), release };
       } catch (error) {
         release();
         throw error;
+      } finally {
+        signal.removeEventListener('abort', stop);
       }
     },
   };
