@@ -31,7 +31,7 @@ export const tmuxCheck = toolCheck({
   id: 'tmux',
   why: 'you watch a Ralph by attaching to its tmux',
   argv: ['tmux', '-V'],
-  least: [3, 0],
+  least: [3, 2],
 });
 
 export const sshCheck = toolCheck({
