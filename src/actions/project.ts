@@ -23,7 +23,14 @@ export interface Inspection {
 }
 
 const settingsFile = '.ralph/project.yaml';
-const noSettings: ProjectSettings = { setup: null, protected: [], checks: [], registries: [] };
+const noSettings: ProjectSettings = {
+  setup: null,
+  protected: [],
+  checks: [],
+  registries: [],
+  packages: [],
+  services: [],
+};
 
 /** Looks at a checkout and says what `addProject` would make of it. The user's repository is only read. */
 export async function inspectProject(deps: ActionDeps, path: string): Promise<Inspection> {

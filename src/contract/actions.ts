@@ -30,6 +30,8 @@ export const projectSettings = z.strictObject({
   protected: z.array(z.string()),
   checks: z.array(checkView),
   registries: z.array(z.string()),
+  packages: z.array(z.string()),
+  services: z.array(z.strictObject({ name: z.string(), run: z.string(), ready: z.string().nullable() })),
 });
 export const projectView = z.object({
   name: z.string(),

@@ -2,6 +2,7 @@ import { homedir } from 'node:os';
 import { z } from 'zod';
 import type { Mirror } from '../contract/gateway.ts';
 import type { RegistryKind } from '../domain/registry.ts';
+import { findMirror, hostFiles } from '../images/debian/mirror.ts';
 import { FleetError } from '../lib/errors.ts';
 import { baseEnvironment, type Exec, networkEnvironment } from '../lib/exec.ts';
 
@@ -10,8 +11,14 @@ export type FindRegistry = (kind: RegistryKind) => Promise<Mirror['registries'][
 
 const npmConfig = z.object({ registry: z.url({ protocol: /^https?$/ }), cafile: z.string().nullish() });
 
-export function createFindRegistry(deps: { exec: Exec; env: Record<string, string | undefined> }): FindRegistry {
+export function createFindRegistry(deps: {
+  exec: Exec;
+  env: Record<string, string | undefined>;
+  /** `image.debianMirror`; null takes the one this machine installs from. */
+  debianMirror: () => string | null;
+}): FindRegistry {
   return async (kind) => {
+    if (kind === 'debian') return { kind, url: await findMirror(deps.debianMirror(), hostFiles), caFile: null };
     try {
       const { stdout } = await deps.exec(['npm', 'config', 'list', '--json'], {
         env: { ...baseEnvironment(deps.env), ...networkEnvironment(deps.env) },

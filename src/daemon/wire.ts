@@ -77,7 +77,7 @@ export async function wire(deps: WireDeps): Promise<Wired> {
     ...{ paths, clock, log, env },
     config: () => config,
     sshKeyFile: keys.sshKeyFile,
-    findRegistry: createFindRegistry({ exec, env }),
+    findRegistry: createFindRegistry({ exec, env, debianMirror: () => config.image.debianMirror }),
   });
   const runs = createRunFiles(paths.runs);
   const actions: ActionDeps = { store, clock, changes, config: () => config };

@@ -1,5 +1,5 @@
 /** Package registries that a project's setup may read through the gateway (`registries` in .ralph/project.yaml). */
-export const registryKinds = ['npm'] as const;
+export const registryKinds = ['npm', 'debian'] as const;
 export type RegistryKind = (typeof registryKinds)[number];
 
 export function isRegistryKind(name: string): name is RegistryKind {

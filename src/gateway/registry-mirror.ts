@@ -4,7 +4,7 @@ import { pipeline } from 'node:stream/promises';
 import { rootCertificates } from 'node:tls';
 import { Agent, type Dispatcher, interceptors, request } from 'undici';
 import type { Mirror } from '../contract/gateway.ts';
-import { type RegistryKind, registryPath } from '../domain/registry.ts';
+import { type RegistryKind, registryKinds, registryPath } from '../domain/registry.ts';
 import type { Clock } from '../lib/clock.ts';
 import { FleetError, isAbort } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
@@ -65,11 +65,7 @@ export function createRegistryMirror(deps: { clock: Clock; log: Log }): Registry
       if (asked === null) return false;
       const registry = its?.registries.get(asked.kind);
       if (its === undefined || registry === undefined || its.expiresAt <= deps.clock.now()) {
-        refuse(
-          res,
-          403,
-          'Package registries are open to a setup that names them in `registries`, and to nothing else.',
-        );
+        refuse(res, 403, 'Package registries are open to a setup that needs them, and to nothing else.');
       } else if (req.method !== 'GET' && req.method !== 'HEAD') {
         refuse(res, 405, 'Package registries are read-only here.');
       } else {
@@ -104,12 +100,11 @@ async function readCertificates(file: string): Promise<string> {
  * registry may name it so. Undecoded, so what is checked is what is sent.
  */
 function parse(url: string, isGranted: boolean): { kind: RegistryKind; path: string } | null {
-  const prefix = registryPath('npm');
-  const isBelow = url.startsWith(prefix);
-  if (!isBelow && !(isGranted && /^\/[^?]+\/-\/[^/?]+\.tgz$/.test(url))) return null;
-  const path = url.slice(isBelow ? prefix.length : 1);
+  const named = registryKinds.find((kind) => url.startsWith(registryPath(kind)));
+  if (named === undefined && !(isGranted && /^\/[^?]+\/-\/[^/?]+\.tgz$/.test(url))) return null;
+  const path = url.slice(named === undefined ? 1 : registryPath(named).length);
   const isPlain = /^[\w@.~+%-]+(\/[\w@.~+%-]+)*$/.test(path) && !/(^|\/|%2f)\.{1,2}($|\/|%2f)|%2e|%5c/i.test(path);
-  return isPlain ? { kind: 'npm', path } : null;
+  return isPlain ? { kind: named ?? 'npm', path } : null;
 }
 
 async function pass(

@@ -18,12 +18,18 @@ describe('hashOf', () => {
 });
 
 describe('preparedKey', () => {
-  const inputs = { image: '0123456789abcdef', run: 'npm ci', inputs: 'aa' };
+  const inputs = { image: '0123456789abcdef', packages: ['a'], run: 'npm ci', inputs: 'aa' };
   it('changes with each of its inputs', () => {
-    const keys = [inputs, { ...inputs, image: 'x' }, { ...inputs, run: 'npm i' }, { ...inputs, inputs: 'ab' }].map(
-      preparedKey,
-    );
-    expect(new Set(keys).size).toBe(4);
+    const others = [
+      { image: 'x' },
+      { run: 'npm i' },
+      { run: null },
+      { inputs: 'ab' },
+      { packages: [] },
+      { packages: ['a', 'npm ci'], run: null },
+    ];
+    const keys = [inputs, ...others.map((other) => ({ ...inputs, ...other }))].map(preparedKey);
+    expect(new Set(keys).size).toBe(7);
     expect(preparedKey({ ...inputs })).toBe(keys[0]);
   });
 });

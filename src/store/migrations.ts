@@ -103,4 +103,7 @@ export const migrations: readonly string[] = [
   `
   ALTER TABLE tasks ADD COLUMN pausedIn TEXT;
   `,
+  `
+  UPDATE projects SET settings = json_set(settings, '$.packages', json('[]'), '$.services', json('[]'));
+  `,
 ];

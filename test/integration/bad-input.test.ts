@@ -16,7 +16,7 @@ const project = {
   name: 'shop-api',
   path: '/x/shop-api',
   branch: 'main',
-  settings: { setup: null, protected: [], checks: [check], registries: [] },
+  settings: { setup: null, protected: [], checks: [check], registries: [], packages: [], services: [] },
   settingsFrom: null,
   remote: null,
   addedAt: ago(0),

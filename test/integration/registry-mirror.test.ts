@@ -151,7 +151,7 @@ describe('the mirror of package registries', () => {
 
   it('finds the registry this host itself uses', async () => {
     const env = { ...process.env, npm_config_registry: 'http://127.0.0.1:9/own/' };
-    expect(await createFindRegistry({ exec: createExec(), env })('npm')).toMatchObject({
+    expect(await createFindRegistry({ exec: createExec(), env, debianMirror: () => null })('npm')).toMatchObject({
       kind: 'npm',
       url: 'http://127.0.0.1:9/own/',
     });

@@ -31,11 +31,13 @@ export function createPerson(world: SimWorld, nudge: () => void): Person {
     const now = clock.now();
     const check = { id: 'c', description: 'd', run: 'true', timeoutSeconds: 60 };
     const setup = dice.chance(0.3) ? { run: 'make', inputs: ['a'], timeoutSeconds: 60 } : null;
+    const packages = setup !== null && dice.chance(0.5) ? ['sqlite3'] : [];
+    const services = setup !== null && dice.chance(0.5) ? [{ name: 'db', run: 'db', ready: 'db-ready' }] : [];
     store.projects.insert({
       name: 'p',
       path: '/p',
       branch: 'main',
-      settings: { setup, protected: [], checks: [], registries: setup === null ? [] : ['npm'] },
+      settings: { setup, protected: [], checks: [], registries: setup === null ? [] : ['npm'], packages, services },
       settingsFrom: 'x',
       addedAt: now,
     });

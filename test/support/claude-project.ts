@@ -3,7 +3,9 @@ import { join } from 'node:path';
 import type { ModelRule } from '../fixtures/model-api.ts';
 import { exec } from './fleet-home.ts';
 
-/** A user's repository with packages from npm, a failing test to mend, and a test that judges; made where it is used. */
+const hello = `node -e 'require("http").createServer((_, s) => s.end("hello")).listen(8099, "127.0.0.1")'`;
+
+/** A user's repository with packages from npm and Debian, a service its checks need, a failing test to mend, and a test that judges; made where it is used. */
 export async function makeProject(path: string, env: Record<string, string>): Promise<void> {
   const files: Record<string, string> = {
     'package.json': JSON.stringify({
@@ -18,6 +20,9 @@ export async function makeProject(path: string, env: Record<string, string>): Pr
       'version: 1',
       'setup: {run: npm ci, inputs: [package.json, package-lock.json]}',
       'registries: [npm]',
+      'packages: [bc]',
+      `services: [{name: hello, run: ${JSON.stringify(hello)}, ready: "curl -fs http://127.0.0.1:8099"}]`,
+      'checks: [{id: served, run: "test $(curl -fs http://127.0.0.1:8099) = hello && test $(echo 1+1 | bc) = 2"}]',
       'protected: [test/**]',
     ].join('\n'),
     'src/age.js': "import ms from 'ms';\n\nexport function age(milliseconds) {\n  return ms(milliseconds);\n}\n",

@@ -33,7 +33,7 @@ export const config: FleetConfig = {
 };
 
 export function aProject(more: Partial<Project> = {}): Project {
-  const settings = { setup: null, protected: ['test/**'], checks: [], registries: [] };
+  const settings = { setup: null, protected: ['test/**'], checks: [], registries: [], packages: [], services: [] };
   return { name: 'p', path: '/p', branch: 'main', settings, settingsFrom: base, addedAt: now, ...more };
 }
 

@@ -4,7 +4,7 @@ import { checkDocument, parseYaml, type Source } from '../document.ts';
 import { problemAt } from '../parsed.ts';
 import { type FileProblem, formatPath, type Read, refuseProblems } from '../problems.ts';
 import { defaultProtected } from './propose.ts';
-import { projectFile, withoutEffect } from './schema.ts';
+import { projectFile } from './schema.ts';
 
 /** .ralph/project.yaml -> settings. `files`: the repository's paths, for the protected files where none are named. */
 export function readProjectSettings(source: Source, files: readonly string[]): Read<ProjectSettings> {
@@ -12,19 +12,18 @@ export function readProjectSettings(source: Source, files: readonly string[]): R
   const parsed = parseYaml(source);
   const file = checkDocument(source, parsed, projectFile);
   const problems: FileProblem[] = [];
-  file.checks.forEach(({ id }, i) => {
-    if (file.checks.findIndex((other) => other.id === id) === i) return;
-    const path = ['checks', i, 'id'];
-    const what = { message: `is \`${id}\`, like an earlier check`, remedy: 'give each check an id of its own' };
+  const named = [
+    ...file.checks.map(({ id }, i) => ({ noun: 'check', key: 'id', name: id, i })),
+    ...file.services.map(({ name }, i) => ({ noun: 'service', key: 'name', name, i })),
+  ];
+  for (const { noun, key, name, i } of named) {
+    if (!named.some((other) => other.noun === noun && other.name === name && other.i < i)) continue;
+    const path = [`${noun}s`, i, key];
+    const what = { message: `is \`${name}\`, like an earlier ${noun}`, remedy: `give each ${noun} one of its own` };
     problems.push(problemAt(parsed, path, formatPath(path), what));
-  });
+  }
   refuseProblems(source.file, problems);
-  const warnings = withoutEffect.flatMap((path) => {
-    const value = (parsed.value as Record<string, unknown[]>)[String(path[0])];
-    if (!Array.isArray(value) || value.length === 0) return [];
-    const what = { message: 'has no effect yet', remedy: null, key: true };
-    return [problemAt(parsed, path, formatPath(path), what)];
-  });
+  const warnings: FileProblem[] = [];
   file.registries.forEach((name, i) => {
     if (isRegistryKind(name)) return;
     const known = registryKinds.map((kind) => `\`${kind}\``).join(', ');
@@ -36,6 +35,8 @@ export function readProjectSettings(source: Source, files: readonly string[]): R
     protected: [...new Set([...(file.protected ?? defaultProtected(files)), '.ralph/**'])],
     checks: file.checks.map((check) => ({ ...check, description: check.description ?? check.id })),
     registries: file.registries,
+    packages: file.packages,
+    services: file.services,
   };
   return { value, warnings };
 }

@@ -14,7 +14,25 @@ describe('.ralph/project.yaml', () => {
       protected: ['test/**', '.ralph/**'],
       checks: [{ id: 'test', run: 'npm test', description: 'test', timeoutSeconds: 600 }],
       registries: [],
+      packages: [],
+      services: [],
     });
+  });
+
+  it('reads packages and services; refuses what is no package and two services of one name', () => {
+    const services = 'services: [{name: db, run: "redis-server", ready: redis-cli ping}, {name: web, run: ./serve}]';
+    const { value, warnings } = read(`version: 1\npackages: [redis-server, g++]\n${services}`);
+    expect(warnings).toEqual([]);
+    expect(value.packages).toEqual(['redis-server', 'g++']);
+    expect(value.services).toEqual([
+      { name: 'db', run: 'redis-server', ready: 'redis-cli ping' },
+      { name: 'web', run: './serve', ready: null },
+    ]);
+    const wrong = 'version: 1\npackages: [-y, "a b", "a;reboot"]\nservices: [{name: ../x, run: y}]';
+    expect(() => read(wrong)).toThrow(/4 problems[\s\S]*packages\[0\][\s\S]*services\[0\]\.name/);
+    expect(() => read('version: 1\nservices: [{name: a, run: x}, {name: a, run: y}]')).toThrow(
+      /like an earlier service/,
+    );
   });
 
   it('protects what the ecosystem judges by where nothing is named', () => {

@@ -16,6 +16,8 @@ export function propose(repository: Repository): Proposal {
     protected: defaultProtected(repository.files),
     checks: [],
     registries: [...new Set(found.flatMap((ecosystem) => ecosystem.registries))],
+    packages: [],
+    services: [],
   };
   for (const ecosystem of found) {
     const setup = settings.setup ? undefined : ecosystem.setups.find(({ when }) => repository.files.includes(when));

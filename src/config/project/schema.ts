@@ -17,11 +17,16 @@ export const projectFile = z.strictObject({
     .nullable()
     .default(null)
     .describe('Run once in a VM no agent touches; its disk starts every VM of the project'),
-  packages: z.array(z.string().min(1).max(100)).max(200).default([]),
+  packages: z
+    .array(z.string().regex(/^[a-z0-9][a-z0-9+.-]{0,99}$/, 'the name of a Debian package'))
+    .max(200)
+    .default([])
+    .describe('Debian packages the prepared disk holds beyond the image’s'),
   services: z
-    .array(z.strictObject({ name: z.string().min(1).max(60), run: command, ready: command.optional() }))
-    .max(50)
-    .default([]),
+    .array(z.strictObject({ name: checkId, run: command, ready: command.nullable().default(null) }))
+    .max(20)
+    .default([])
+    .describe('Run beside agents and checks; `ready` ends with 0 once one can be used'),
   registries: z.array(z.string().min(1).max(300)).max(50).default([]),
   protected: z.array(glob).max(500).nullable().default(null).describe('Files that judge a change'),
   checks: z
@@ -36,5 +41,3 @@ export const projectFile = z.strictObject({
     .max(100)
     .default([]),
 });
-
-export const withoutEffect: readonly (readonly string[])[] = [['packages'], ['services']];

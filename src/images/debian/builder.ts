@@ -13,7 +13,7 @@ import { type CacheDeps, cachedFolder, hashFolders, hashOf, isProcessAlive } fro
 import { makeImage, requiredCommands } from './bootstrap.ts';
 import { builderVersion, cmdline, packages, suite } from './contents.ts';
 import { toolEnvironment } from './environment.ts';
-import { findMirror } from './mirror.ts';
+import { findMirror, hostFiles } from './mirror.ts';
 import { toolsFor } from './npm-tools.ts';
 
 export interface DebianBuilderDeps {
@@ -138,8 +138,3 @@ async function refuseWithoutRoom(folder: string): Promise<void> {
     },
   );
 }
-
-const hostFiles = {
-  read: (path: string) => readFile(path, 'utf8').catch(() => null),
-  list: (folder: string) => readdir(folder).catch(() => []),
-};

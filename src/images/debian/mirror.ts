@@ -1,3 +1,4 @@
+import { readdir, readFile } from 'node:fs/promises';
 import { FleetError } from '../../lib/errors.ts';
 
 /** Reads a file of the host, or null when it is not there. Folders are listed by `list`, empty when missing. */
@@ -5,6 +6,11 @@ export interface AptFiles {
   read(path: string): Promise<string | null>;
   list(folder: string): Promise<string[]>;
 }
+
+export const hostFiles: AptFiles = {
+  read: (path) => readFile(path, 'utf8').catch(() => null),
+  list: (folder) => readdir(folder).catch(() => []),
+};
 
 /**
  * The Debian mirror to build from: the configured one, else the one this machine itself installs from.

@@ -1,6 +1,9 @@
 import type { Disk } from '../../domain/disk.ts';
-import { isRegistryKind, registryPath } from '../../domain/registry.ts';
+import { type Setup, setupOf } from '../../domain/project.ts';
+import { isRegistryKind, type RegistryKind, registryPath } from '../../domain/registry.ts';
 import { guestGatewayUrl, ralphUser, workspaceFolder } from '../../guest/guest.ts';
+import { scriptsFolder } from '../../guest/places.ts';
+import { quoteCommand } from '../../guest/shell-quote.ts';
 import { formatError, isAbort } from '../../lib/errors.ts';
 import { setupJobId } from '../plan/disks.ts';
 import { readyVm } from './address.ts';
@@ -36,31 +39,46 @@ export const startSetup: Executor<'start_setup'> = async (deps, { disk: key, vm:
   const disk = store.disks.get(key);
   const at = readyVm(deps, id);
   const settings = disk?.project ? store.projects.get(disk.project)?.settings : undefined;
-  const setup = settings?.setup;
-  if (disk === null || at === null || !setup) return;
-  const kinds = (settings?.registries ?? []).filter(isRegistryKind);
-  if (kinds.length > 0) {
+  const setup = settings === undefined ? null : setupOf(settings);
+  if (disk === null || at === null || settings === undefined || setup === null) return;
+  const kinds = new Set<RegistryKind>(settings.registries.filter(isRegistryKind));
+  if (setup.packages.length > 0) kinds.add('debian');
+  if (kinds.size > 0) {
     // No agent was ever in this VM: what it may reach besides, it may reach now only.
     const endpoint = deps.driver.endpoint(id, 'gateway');
     await deps.gateway.openTunnel({ id, endpoint, hostKey: at.address.hostKey });
-    await deps.gateway.openRegistries(id, kinds, deps.clock.now() + setup.timeoutSeconds * 1000);
+    await deps.gateway.openRegistries(id, [...kinds], deps.clock.now() + setup.timeoutSeconds * 1000);
   }
-  store.disks.update(key, { phase: 'building', progress: `setup: ${setup.run}` });
+  store.disks.update(key, { phase: 'building', progress: `setup: ${said(setup)}` });
   await guests.startJob(at.address, {
     id: setupJobId(id),
     kind: 'setup',
     user: ralphUser,
     title: 'setup',
     cwd: `/home/${ralphUser}/${workspaceFolder}`,
-    argv: ['/bin/sh', '-c', setup.run],
+    argv: ['/bin/sh', '-c', commandOf(setup)],
     checks: [],
-    env: kinds.includes('npm') ? npmEnvironment : {},
+    env: kinds.has('npm') ? npmEnvironment : {},
     files: [],
     paneFilter: null,
     timeoutSeconds: setup.timeoutSeconds,
     maxStreamBytes: 64 * 1024 * 1024,
   });
 };
+
+function said({ packages, run }: Setup): string {
+  return [...(packages.length === 0 ? [] : [`packages ${packages.join(' ')}`]), ...(run === null ? [] : [run])].join(
+    ', ',
+  );
+}
+
+/** The packages first: what the project runs may need them. */
+function commandOf({ packages, run }: Setup): string {
+  const archive = `${guestGatewayUrl}${registryPath('debian')}`;
+  const install =
+    packages.length === 0 ? null : quoteCommand(['sudo', `${scriptsFolder}/ralph-packages`, archive, ...packages]);
+  return [install, run].filter((line) => line !== null).join(' || exit\n');
+}
 
 /** `always`: lock files name the registry of whoever wrote them. What npm would tell or ask beyond packages is off. */
 const npmEnvironment: Record<string, string> = {

@@ -1,3 +1,4 @@
+import { setupOf } from '../../domain/project.ts';
 import type { Note, Task } from '../../domain/task.ts';
 import { preparedKey } from '../../images/prepared.ts';
 import type { ExecuteDeps, Executor } from './deps.ts';
@@ -26,8 +27,7 @@ export const claimTask: Executor<'claim_task'> = async (deps, { task: id, ralph 
 export async function nameDisk(deps: ExecuteDeps, projectName: string, base: string): Promise<string> {
   const { store, changes, images, clock } = deps;
   const image = await images.key();
-  const project = store.projects.mustGet(projectName);
-  const { setup } = project.settings;
+  const setup = setupOf(store.projects.mustGet(projectName).settings);
   const row = {
     path: null,
     boot: null,
@@ -42,7 +42,7 @@ export async function nameDisk(deps: ExecuteDeps, projectName: string, base: str
   const prepared =
     setup === null
       ? null
-      : preparedKey({ image, run: setup.run, inputs: await changes.hashPaths(projectName, base, setup.inputs) });
+      : preparedKey({ image, ...setup, inputs: await changes.hashPaths(projectName, base, setup.inputs) });
   store.tx(() => {
     if (store.disks.get(image) === null) {
       store.disks.insert({ ...row, key: image, kind: 'image', project: null, backing: null, commit: null });

@@ -1,4 +1,5 @@
 import type { Disk } from '../../domain/disk.ts';
+import { setupOf } from '../../domain/project.ts';
 import { isWorking } from '../../domain/task.ts';
 import { isUnused, type Vm } from '../../domain/vm.ts';
 import { comingTemplate, disksSoonNeeded, mayFork } from './forks.ts';
@@ -58,7 +59,7 @@ function disksOfNextTasks(world: World): Disk[] {
   const image = ready.filter((disk) => disk.key === world.observed.imageKey);
   if (world.projects.length === 0) return image;
   return world.projects.flatMap(({ name, settings }) => {
-    if (settings.setup === null) return image;
+    if (setupOf(settings) === null) return image;
     const prepared = ready.filter((disk) => disk.project === name).toSorted((a, b) => b.since - a.since);
     return prepared.slice(0, 1);
   });

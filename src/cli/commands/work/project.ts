@@ -48,6 +48,8 @@ const add: CommandSpec = {
 
 interface Shown {
   setup: { run: string } | null;
+  packages: string[];
+  services: { name: string; run: string }[];
   checks: { run: string }[];
   protected: string[];
 }
@@ -56,6 +58,8 @@ function settingsText(settings: Shown, proposed: boolean): string {
   return [
     proposed ? 'No .ralph/project.yaml; the repository suggests:' : 'From .ralph/project.yaml:',
     `  setup      ${settings.setup === null ? 'none' : clean(settings.setup.run)}`,
+    ...(settings.packages.length === 0 ? [] : [`  packages   ${clean(settings.packages.join(' '))}`]),
+    ...settings.services.map(({ name, run }) => `  service    ${name}: ${clean(run)}`),
     ...settings.checks.map((check) => `  check      ${clean(check.run)}`),
     ...(settings.checks.length === 0 ? ['  check      none: every task must bring its own'] : []),
     `  protected  ${clean(settings.protected.join('  '))}`,
