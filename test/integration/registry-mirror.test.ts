@@ -149,6 +149,16 @@ describe('the mirror of package registries', () => {
     expect(registry.seen).toEqual([]);
   });
 
+  it('is the Debian archive for apt, and no other kind than was opened', async () => {
+    const url = registry.url.replace('npm/', 'debian');
+    await gateway.client.putMirror('vm1', { ...mirror(), registries: [{ kind: 'debian', url, caFile: null }] });
+    const deb = '/pool/main/c/c%2b%2b/libx_1%3a2.0~rc1+b2_amd64.deb';
+    for (const path of ['/dists/forky/InRelease', deb]) await ask(`/registry/debian${path}`);
+    const asked = ['/repository/debian/dists/forky/InRelease', `/repository/debian${deb}`];
+    expect(registry.seen.map((it) => it.url)).toEqual(asked);
+    expect((await ask('/registry/npm/small-thing')).status).toBe(403);
+  });
+
   it('finds the registry this host itself uses', async () => {
     const env = { ...process.env, npm_config_registry: 'http://127.0.0.1:9/own/' };
     expect(await createFindRegistry({ exec: createExec(), env, debianMirror: () => null })('npm')).toMatchObject({

@@ -3,7 +3,6 @@ import { type GuestAddress, type JobSpec, type JobState, ralphUser, workspaceFol
 import { cleanText, tailText } from '../../lib/clean-text.ts';
 import type { ExecuteDeps } from './deps.ts';
 
-const readySeconds = 120;
 const lookEveryMs = 1000;
 /** Longer than any VM of a task lives. */
 const forEverSeconds = 30 * 86_400;
@@ -13,9 +12,10 @@ const forEverSeconds = 30 * 86_400;
  * can be used or cannot be, with what is wrong. They hold nobody up: what needs one that is not there fails by itself.
  */
 export async function startServices(
-  { guests, clock }: ExecuteDeps,
+  { guests, clock }: Pick<ExecuteDeps, 'guests' | 'clock'>,
   address: GuestAddress,
   services: readonly Service[],
+  readySeconds = 120,
 ): Promise<string[]> {
   for (const { name, run, ready } of services) {
     await guests.startJob(address, job(`sv-${name}`, name, run, forEverSeconds));
@@ -25,7 +25,7 @@ export async function startServices(
   }
   for (;;) {
     const jobs = new Map((await guests.jobs(address)).map((each) => [each.id, each]));
-    const states = services.map((service) => ({ service, state: stateOf(service, jobs) }));
+    const states = services.map((service) => ({ service, state: stateOf(service, jobs, readySeconds) }));
     if (!states.some(({ state }) => state === 'starting')) {
       const failed = states.flatMap(({ service, state }) => (state === 'up' ? [] : [{ service, why: state }]));
       return Promise.all(failed.map(({ service, why }) => describe(guests, address, { service, why, jobs })));
@@ -34,7 +34,7 @@ export async function startServices(
   }
 }
 
-function stateOf({ name, ready }: Service, jobs: ReadonlyMap<string, JobState>): string {
+function stateOf({ name, ready }: Service, jobs: ReadonlyMap<string, JobState>, readySeconds: number): string {
   const own = jobs.get(`sv-${name}`);
   if (own?.state === 'ended') return `ended with exit code ${own.end?.exitCode ?? 'unknown'}`;
   if (own?.state !== 'running') return 'is gone';
