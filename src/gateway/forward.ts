@@ -66,7 +66,7 @@ export async function forward(deps: ForwardDeps, call: Call, req: IncomingMessag
     book.answered(answer.statusCode, limit, down['content-type'] ?? '');
     if (limit !== null && limit.until - deps.clock.now() > shortWaitMs) {
       // Not every agent CLI ends on the provider's own words.
-      answer.body.destroy();
+      void answer.body.dump({ limit: 65_536 }).catch(() => {});
       book.settle();
       return answerRefusal(res, call.api, saidOf(limited(whoOf(call.grant), limit), deps.clock.now()));
     }

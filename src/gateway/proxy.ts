@@ -2,7 +2,16 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { isAbort } from '../lib/errors.ts';
-import { admit, createRefusalBook, heldTooLong, limited, overBudget, type Refusal, saidOf, whoOf } from './admission.ts';
+import {
+  admit,
+  createRefusalBook,
+  heldTooLong,
+  limited,
+  overBudget,
+  type Refusal,
+  saidOf,
+  whoOf,
+} from './admission.ts';
 import { type Api, apis } from './apis.ts';
 import { BodyTooLarge, createBodies } from './budget/body.ts';
 import { readRequest, withOutputLimit } from './budget/request.ts';

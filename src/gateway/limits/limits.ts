@@ -1,6 +1,12 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Provider } from '../../contract/prices.ts';
-import { type LimitCause, resumeSpreadMs, shortWaitMs, type UsageLimit } from '../../domain/usage-limit.ts';
+import {
+  type LimitCause,
+  resumeSpreadMs,
+  shortWaitMs,
+  type UsageLimit,
+  type UsageWindow,
+} from '../../domain/usage-limit.ts';
 import { spreadMs } from '../../lib/backoff.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { hmacSha256 } from '../../lib/digest.ts';
@@ -38,13 +44,6 @@ export interface Credential {
 export interface Caller extends Credential {
   /** Waits of several end a little after each other. */
   name: string;
-}
-
-export interface UsageWindow {
-  provider: string;
-  window: string;
-  usedRatio: number;
-  until: number;
 }
 
 /** A call that has waited this long goes, whatever limits were learned meanwhile: its agent CLI must not take it for dead. */
