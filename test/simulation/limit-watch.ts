@@ -1,6 +1,8 @@
-import { countsAsAttempt } from '../../src/domain/iteration.ts';
+import type { IterationOutcome } from '../../src/domain/iteration.ts';
 import type { UsageLimit } from '../../src/domain/usage-limit.ts';
 import type { SimWorld } from './simulate.ts';
+
+const free: readonly IterationOutcome[] = ['rate_limited', 'infra', 'over_budget'];
 
 /**
  * What must hold of usage limits, seen from outside the planner: once the fleet knows of one it starts no iteration before the
@@ -29,7 +31,7 @@ export function watchLimits(world: SimWorld): void {
     const [last] = store.iterations.list('WHERE task = ? ORDER BY endedAt DESC, rowid DESC LIMIT 1', id);
     const before = attempts.get(id);
     const now = store.tasks.mustGet(id).iterations;
-    if (last?.outcome == null || before === undefined || countsAsAttempt(last.outcome)) return;
+    if (last?.outcome == null || before === undefined || !free.includes(last.outcome)) return;
     if (now !== before) violations.push(`${last.id} ended as ${last.outcome} and was counted`);
   }
 }
