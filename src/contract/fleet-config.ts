@@ -39,6 +39,7 @@ export const fleetConfig = z.strictObject({
     stagnationAfter: positive,
     reviewsWaiting: positive,
     reviewRounds: positive,
+    keepFreeOfUsageWindow: z.number().min(0).lt(1).default(0.1),
   }),
   credentials: z.record(z.string(), z.strictObject({ from: z.enum(['env', 'file']), name: z.string() })),
   review: z.strictObject({ required: z.boolean(), allowNonInteractive: z.boolean() }),

@@ -1,9 +1,10 @@
 import { z } from 'zod';
 import { budgetPeriods, budgetUnits } from '../domain/budget.ts';
 import { registryKinds } from '../domain/registry.ts';
+import { limitCauses, type UsageLimit } from '../domain/usage-limit.ts';
 
 /**
- * What daemon and gateway say to each other over the gateway's unix socket (HTTP, JSON), version 2. The daemon grants; the
+ * What daemon and gateway say to each other over the gateway's unix socket (HTTP, JSON), version 3. The daemon grants; the
  * gateway meters and reports. The gateway goes on without the daemon: grants it has stay valid until they end or expire.
  *
  *   GET    /v1/health                  -> healthSchema
@@ -19,9 +20,11 @@ import { registryKinds } from '../domain/registry.ts';
  *                                      others stay); what is held for want of room is looked at again
  *   GET    /v1/budgets?node=N&node=M   -> {levels: levelSchema[]}
  *   GET    /v1/spent?node=N            -> spentSchema: of what a level's present period is made
+ *   GET    /v1/limits                  -> limitsSchema: what holds for the credentials there are now, and their usage windows
+ *   PUT    /v1/limits                  {keepFree}: the share of each usage window that is left to the person (idempotent)
  *   GET    /v1/settlements?after=SEQ&limit=N  -> {settlements: settlementSchema[], last: SEQ}   (append only, gap-free)
  */
-export const gatewayVersion = 2;
+export const gatewayVersion = 3;
 
 export const healthSchema = z.object({
   version: z.literal(gatewayVersion),
@@ -147,9 +150,23 @@ export const settlementMore = {
   shortfall: shortfallSchema.nullable().default(null),
   /** Levels that passed their `warnAt` with this call, once per period. */
   warnings: z.array(warningSchema).default([]),
+  /**
+   * What of the provider's ended it: `limit`, an HTTP status (`529`), the name of an error (`ECONNREFUSED`). Null for what went
+   * well, what the client broke off, and what it asked for wrongly.
+   */
+  fault: z.string().nullable().default(null),
 };
 
-export const refusals = ['tokens', 'usd', 'calls', 'held', 'token-unknown', 'token-expired', 'upstream'] as const;
+export const refusals = [
+  'tokens',
+  'usd',
+  'calls',
+  'held',
+  'limit',
+  'token-unknown',
+  'token-expired',
+  'upstream',
+] as const;
 
 export const settlementSchema = z.object({
   seq: z.number().int(),
@@ -165,7 +182,7 @@ export const settlementSchema = z.object({
   cacheReadTokens: z.number().int(),
   outputTokens: z.number().int(),
   usd: z.number(),
-  /** HTTP status the upstream gave; 0 when the connection broke; 402 when the gateway refused for a limit. */
+  /** HTTP status the upstream gave; 0 when the connection broke; 402, 429 when the gateway refused for a budget, a usage limit. */
   status: z.number().int(),
   refused: z.enum(refusals).nullable(),
   /** For a usage limit or 429: when it resets, ms since the epoch. */
@@ -195,6 +212,21 @@ export const spentSchema = z.object({
   heldMs: z.number(),
 });
 
+export const limitSchema = z.object({
+  id: z.string(),
+  provider: z.string(),
+  window: z.string(),
+  cause: z.enum(limitCauses),
+  usedRatio: z.number().nullable(),
+  since: z.number(),
+  until: z.number(),
+}) satisfies z.ZodType<UsageLimit>;
+
+export const limitsSchema = z.object({
+  limits: z.array(limitSchema),
+  windows: z.array(z.object({ provider: z.string(), window: z.string(), usedRatio: z.number(), until: z.number() })),
+});
+
 export const settlementsSchema = z.object({ settlements: z.array(settlementSchema), last: z.number().int() });
 
 export const tunnelStateSchema = z.object({
@@ -212,6 +244,7 @@ export type NodeBudget = z.infer<typeof nodeBudgetSchema>;
 export type Level = z.infer<typeof levelSchema>;
 export type Shortfall = z.infer<typeof shortfallSchema>;
 export type SpentBy = z.infer<typeof spentSchema>;
+export type LimitsTold = z.infer<typeof limitsSchema>;
 export type Settlement = z.infer<typeof settlementSchema>;
 export type Settlements = z.infer<typeof settlementsSchema>;
 export type TunnelState = z.infer<typeof tunnelStateSchema>;

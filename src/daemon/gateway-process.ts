@@ -102,6 +102,8 @@ export function createGatewayProcess(deps: GatewayProcessDeps): GatewayProcess {
       revoke: (iteration) => withGateway(() => client.deleteGrant(iteration)),
       setBudgets: (budgets) => withGateway(() => client.putBudgets(budgets)),
       levels: (nodes) => levelsOf(client, nodes),
+      setKeepFree: (share) => withGateway(() => client.putKeepFree(share)),
+      limits: () => client.limits(),
       settlements: async (after, limit) => {
         const { settlements } = await client.settlements(after, limit);
         return settlements.map(settledCall);
@@ -118,7 +120,7 @@ async function levelsOf(client: GatewayClient, nodes: readonly string[]): Promis
 }
 
 function settledCall(call: Settlement): SettledCall {
-  const { seq, task, iteration, model, usd, refused, retryAt, shortfall, warnings, flags } = call;
+  const { seq, task, iteration, model, usd, refused, fault, shortfall, warnings, flags } = call;
   const isCall = refused === null || (refused === 'upstream' && (call.status !== 0 || call.counted !== 'nothing'));
   const tokens = call.inputTokens + call.cacheWriteTokens + call.outputTokens;
   return {
@@ -128,7 +130,7 @@ function settledCall(call: Settlement): SettledCall {
     model,
     usd,
     refused,
-    retryAt,
+    fault,
     shortfall,
     warnings,
     flags,

@@ -28,6 +28,7 @@ export function createLive(deps: LiveDeps): Live {
     },
     problems: createProblems(deps),
     fleetLevel: () => deps.control().fleetLevel(),
+    usageWindows: () => deps.control().usageWindows(),
     doing: deps.doing,
   };
 }

@@ -19,6 +19,8 @@ export interface FleetConfig {
     stagnationAfter: number;
     reviewsWaiting: number;
     reviewRounds: number;
+    /** Share of a subscription's usage windows that is left to the person. */
+    keepFreeOfUsageWindow: number;
   };
   /** Where a provider's credential comes from on the host; never its value. */
   credentials: Record<string, { from: 'env' | 'file'; name: string }>;

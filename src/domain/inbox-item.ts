@@ -15,6 +15,11 @@ export interface InboxAction {
   disabledReason: string | null;
 }
 
+/** What only tells something asks for nobody: no ping, no exit code, no count. */
+export function needsPerson(item: Pick<InboxItem, 'severity'>): boolean {
+  return item.severity !== 'info';
+}
+
 export interface InboxItem {
   /** kind + subject + generation: the same thing keeps its id, a re-raised one gets a new one. */
   id: string;

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { inboxItem } from '../contract/inbox.ts';
 import { type InboxSnapshot, type InboxTask, inbox } from './inbox.ts';
-import { inboxSeverities } from './inbox-item.ts';
+import { inboxSeverities, needsPerson } from './inbox-item.ts';
 import { taskPhases } from './task.ts';
 
 const now = Date.parse('2026-11-21T12:00:00.000Z');
@@ -25,7 +25,7 @@ function task(id: string, more: Partial<InboxTask> = {}): InboxTask {
 }
 
 function snapshot(tasks: InboxTask[], more: Partial<InboxSnapshot> = {}): InboxSnapshot {
-  return { now, tasks, reviewsWaitingLimit: 5, budgetGone: null, problems: [], ...more };
+  return { now, tasks, reviewsWaitingLimit: 5, budgetGone: null, limits: [], problems: [], ...more };
 }
 
 describe('inbox', () => {
@@ -53,6 +53,20 @@ describe('inbox', () => {
     const items = inbox(snapshot([young, old], { budgetGone: gone }));
     expect(items.map((i) => i.subject.task)).toEqual([null, 'T1', 'T2']);
     expect(items[1]?.ageClass).toBe('waiting');
+  });
+
+  it('tells of a usage limit, after all that needs a person, and asks for nobody', () => {
+    const limit = {
+      ...{ id: 'anthropic:ab:5h', provider: 'anthropic', window: '5h', usedRatio: 0.92, cause: 'kept-free' as const },
+      ...{ since: now - 1000, until: now + 3_600_000 },
+    };
+    const items = inbox(snapshot([task('T1'), task('T2', { phase: 'rate_limited' })], { limits: [limit] }));
+    expect(items.map(needsPerson)).toEqual([true, false]);
+    expect(items[1]).toMatchObject({
+      title: '92 % of the 5-hour usage window of anthropic is used, the rest is kept free for you',
+      why: 'until 2026-11-21T13:00:00.000Z, then it goes on by itself; T2 is parked',
+    });
+    expect(inboxItem.parse(items[1])).toEqual(items[1]);
   });
 
   it('says that everything stands still once the review limit is reached', () => {

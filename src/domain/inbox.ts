@@ -2,6 +2,7 @@ import { toIso } from '../lib/clock.ts';
 import type { InboxAction, InboxItem, InboxKind, InboxSeverity } from './inbox-item.ts';
 import { inboxSeverities } from './inbox-item.ts';
 import type { TaskPhase } from './task.ts';
+import { nameLimit, type UsageLimit } from './usage-limit.ts';
 
 /**
  * What needs a person, computed from phases, questions and problems, never from timers or screen text. Pure; CLI, page, MCP and
@@ -15,6 +16,8 @@ export interface InboxSnapshot {
   reviewsWaitingLimit: number;
   /** Set while the fleet's own budget is gone: since when, and what of it. */
   budgetGone: { since: number; text: string; until: number | null } | null;
+  /** Usage limits that hold. Nobody need do anything: they are told, and pass. */
+  limits: readonly UsageLimit[];
   problems: {
     id: string;
     what: string;
@@ -52,6 +55,7 @@ export function inbox(snapshot: InboxSnapshot): InboxItem[] {
   const shown = snapshot.tasks.filter((task) => snapshot.budgetGone === null || task.phase !== 'over_budget');
   const items = shown.flatMap((task) => taskItem(task, everythingWaits, snapshot.now) ?? []);
   if (snapshot.budgetGone) items.push(budgetItem(snapshot.budgetGone, snapshot.now));
+  for (const limit of snapshot.limits) items.push(limitItem(limit, snapshot));
   for (const problem of snapshot.problems) {
     if (problem.severity === 'error') items.push(problemItem(problem, snapshot.now));
   }
@@ -170,6 +174,24 @@ function budgetItem(gone: NonNullable<InboxSnapshot['budgetGone']>, now: number)
     actions: [action('b', 'raise `budget` in fleet.yaml, then', command, 'yes')],
     link: { cli: command, tui: null, web: null },
     severity: 'blocking-many',
+  };
+}
+
+function limitItem(limit: UsageLimit, { tasks, now }: InboxSnapshot): InboxItem {
+  const parked = tasks.filter((task) => task.phase === 'rate_limited').map((task) => task.id);
+  const who =
+    parked.length === 0 ? 'nothing is parked yet' : `${parked.join(', ')} ${parked.length === 1 ? 'is' : 'are'} parked`;
+  return {
+    id: `info:limit:${limit.id}:${limit.since}`,
+    kind: 'info',
+    subject: { task: null, ralph: null, vm: null, project: null },
+    title: nameLimit(limit),
+    why: `until ${toIso(limit.until)}, then it goes on by itself; ${who}`,
+    since: toIso(limit.since),
+    ageClass: ageClass(now - limit.since),
+    actions: [],
+    link: { cli: 'ralph-fleet status', tui: null, web: null },
+    severity: 'info',
   };
 }
 

@@ -42,7 +42,7 @@ export interface Iteration {
   summary: string | null;
   /** A question it asked. */
   ask: Ask | null;
-  /** For `rate_limited`: when the limit is reset, ms since the epoch. */
+  /** Where a usage limit ended it, or the provider failed: when the next one may start, ms since the epoch. */
   retryAt: number | null;
   /** For a reviewer's: the review it works on. */
   review: string | null;

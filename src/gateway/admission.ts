@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Settlement, Shortfall } from '../contract/gateway.ts';
 import { budgetLevelName, sayAmount, sayPeriod } from '../domain/budget-words.ts';
+import { sayLimit, type UsageLimit } from '../domain/usage-limit.ts';
 import type { Clock } from '../lib/clock.ts';
 import { guestToken } from './headers.ts';
 import type { Ledger, OpenGrant } from './ledger/ledger.ts';
@@ -17,6 +18,8 @@ export interface Refusal {
   /** How the books name it; null when they need not know. */
   refused: Settlement['refused'];
   shortfall: Shortfall | null;
+  /** For a usage limit: when it is reset. */
+  retryAt?: number;
   who: Who;
 }
 
@@ -58,19 +61,34 @@ export function heldTooLong(who: Who, shortfall: Shortfall): Refusal {
   return { kind: 'held', who, refused: 'held', message, shortfall };
 }
 
+/** In the same words whether the provider or the gateway refused it. */
+export function limited(who: Who, limit: UsageLimit): Refusal {
+  const message = `Calls wait for a usage limit: ${sayLimit(limit)}.`;
+  return { kind: 'limited', who, refused: 'limit', message, shortfall: null, retryAt: limit.until };
+}
+
+export function saidOf({ kind, message, retryAt }: Refusal, now: number) {
+  return {
+    kind,
+    message,
+    ...(retryAt === undefined ? {} : { retryAfterS: Math.max(1, Math.ceil((retryAt - now) / 1000)) }),
+  };
+}
+
 /**
  * Refusals are settled too, but a guest that asks in a tight loop must not fill the disk: at most one a minute for the
  * same grant and reason.
  */
 export function createRefusalBook(deps: { ledger: Ledger; clock: Clock }): (vm: string, refusal: Refusal) => void {
   const lastAt = new Map<string, number>();
-  return (vm, { who, refused, kind, shortfall }) => {
+  return (vm, { who, refused, kind, shortfall, retryAt = null }) => {
     const key = JSON.stringify([vm, who.grant, refused, shortfall?.node]);
     const now = deps.clock.now();
     if (now - (lastAt.get(key) ?? Number.NEGATIVE_INFINITY) < 60_000) return;
     if (lastAt.size > 10_000) lastAt.clear();
     lastAt.set(key, now);
-    const status = { 'over-budget': 402, token: 403 }[kind as string] ?? 0;
-    deps.ledger.settleRefusal(who, { at: now, status, refused, retryAt: null }, shortfall);
+    const status = { 'over-budget': 402, token: 403, limited: 429 }[kind as string] ?? 0;
+    const fault = kind === 'limited' ? 'limit' : null;
+    deps.ledger.settleRefusal(who, { at: now, status, refused, retryAt, fault }, shortfall);
   };
 }

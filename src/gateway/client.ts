@@ -5,7 +5,9 @@ import {
   type Health,
   healthSchema,
   type Level,
+  type LimitsTold,
   levelSchema,
+  limitsSchema,
   type Mirror,
   type nodeBudgetSchema,
   type Settlements,
@@ -32,6 +34,8 @@ export interface GatewayClient {
   /** These levels of the budget tree as they stand in their present periods. */
   levels(nodes: readonly string[]): Promise<Level[]>;
   spentBy(node: string): Promise<SpentBy>;
+  limits(): Promise<LimitsTold>;
+  putKeepFree(share: number): Promise<void>;
   /** Settlements with a higher seq than `after`, oldest first, and the highest seq there is. */
   settlements(after: number, limit?: number): Promise<Settlements>;
   close(): Promise<void>;
@@ -109,6 +113,8 @@ export function createGatewayClient(socketPath: string): GatewayClient {
       return (await ask('GET', `/v1/budgets?${query}`, z.object({ levels: z.array(levelSchema) }))).levels;
     },
     spentBy: (node) => ask('GET', `/v1/spent?node=${encodeURIComponent(node)}`, spentSchema),
+    limits: () => ask('GET', '/v1/limits', limitsSchema),
+    putKeepFree: async (keepFree) => void (await ask('PUT', '/v1/limits', doneSchema, { keepFree })),
     settlements: (after, limit = 1000) =>
       ask('GET', `/v1/settlements?after=${after}&limit=${limit}`, settlementsSchema),
     close: () => agent.close(),

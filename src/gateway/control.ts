@@ -16,6 +16,7 @@ import type { Api } from './apis.ts';
 import type { Gate } from './budget/gate.ts';
 import type { Credential } from './credentials.ts';
 import type { Ledger } from './ledger/ledger.ts';
+import type { Limits } from './limits/limits.ts';
 import type { ModelProxy } from './proxy.ts';
 import type { RegistryMirror } from './registry-mirror.ts';
 import type { Tunnels } from './tunnels.ts';
@@ -24,6 +25,7 @@ import type { Tunnels } from './tunnels.ts';
 export interface ControlDeps {
   ledger: Ledger;
   gate: Gate;
+  limits: Limits;
   tunnels: Tunnels;
   proxy: ModelProxy;
   mirror: RegistryMirror;
@@ -58,7 +60,7 @@ export async function listenControl(deps: ControlDeps, path: string): Promise<{ 
 }
 
 function addRoutes(app: FastifyInstance, deps: ControlDeps): void {
-  const { ledger, gate, tunnels, proxy, mirror, credentials, clock } = deps;
+  const { ledger, gate, limits, tunnels, proxy, mirror, credentials, clock } = deps;
   const since = clock.now();
   const done = { ok: true };
   const param = (request: { params: unknown }, key: string) =>
@@ -119,6 +121,17 @@ function addRoutes(app: FastifyInstance, deps: ControlDeps): void {
   });
   app.get('/v1/spent', async (request) => {
     return ledger.spentBy(z.object({ node: nodeName }).parse(request.query).node, clock.now());
+  });
+  app.put('/v1/limits', async (request) => {
+    limits.keepFree(z.object({ keepFree: z.number().min(0).lt(1) }).parse(request.body).keepFree);
+    return done;
+  });
+  app.get('/v1/limits', async () => {
+    const named = Object.entries(credentials) as [Api['provider'], Credential][];
+    const keys = await Promise.all(named.map(async ([provider, it]) => ({ provider, key: await it.read() })));
+    // Who reads counts on it: what is told must not be lost.
+    await ledger.sync();
+    return limits.told(keys.flatMap(({ provider, key }) => (key === null ? [] : [{ provider, key }])));
   });
   app.get('/v1/settlements', async (request) => {
     const { after, limit } = pageSchema.parse(request.query);

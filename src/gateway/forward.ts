@@ -2,16 +2,20 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { type Dispatcher, request } from 'undici';
+import { shortWaitMs, type UsageLimit } from '../domain/usage-limit.ts';
 import type { Clock } from '../lib/clock.ts';
 import { isAbort } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
+import { limited, saidOf, whoOf } from './admission.ts';
 import type { Api } from './apis.ts';
 import type { Gate } from './budget/gate.ts';
-import { type Headers, requestHeaders, responseHeaders, retryAtOf } from './headers.ts';
+import { type Headers, requestHeaders, responseHeaders } from './headers.ts';
 import type { Ledger, OpenGrant } from './ledger/ledger.ts';
+import type { Limits } from './limits/limits.ts';
 import { countCall, type Reserved } from './meter/counted.ts';
 import { createMeter, type Meter } from './meter/meter.ts';
 import type { Prices } from './meter/prices.ts';
+import { answerRefusal } from './refusal.ts';
 
 export interface Upstream {
   /** Base URL of each provider, without a trailing slash. */
@@ -22,6 +26,7 @@ export interface Upstream {
 export interface ForwardDeps {
   ledger: Ledger;
   gate: Gate;
+  limits: Limits;
   upstream: Upstream;
   clock: Clock;
   log: Log;
@@ -57,14 +62,20 @@ export async function forward(deps: ForwardDeps, call: Call, req: IncomingMessag
     });
     call.metered?.release();
     const down = downHeaders(answer.statusCode, answer.headers);
-    const retryAt = retryAtOf(answer.statusCode, answer.headers, deps.clock.now());
-    book.answered(answer.statusCode, retryAt, down['content-type'] ?? '');
+    const limit = learnLimit(deps, call, answer);
+    book.answered(answer.statusCode, limit, down['content-type'] ?? '');
+    if (limit !== null && limit.until - deps.clock.now() > shortWaitMs) {
+      // Not every agent CLI ends on the provider's own words.
+      void answer.body.dump({ limit: 65_536 }).catch(() => {});
+      book.settle();
+      return answerRefusal(res, call.api, saidOf(limited(whoOf(call.grant), limit), deps.clock.now()));
+    }
     res.writeHead(answer.statusCode, down);
     res.flushHeaders();
     await pipeline(metered(answer.body, book, call.signal), res);
   } catch (error) {
     if (!res.headersSent && !call.signal.aborted) {
-      book.broken();
+      book.broken(error);
       throw error;
     }
     if (!isAbort(error)) deps.log.warn({ grant: call.grant.id, err: String(error) }, 'call broke off');
@@ -73,6 +84,26 @@ export async function forward(deps: ForwardDeps, call: Call, req: IncomingMessag
     call.metered?.release();
     book.settle();
   }
+}
+
+/** What the answer says of limits; those of the credential it was asked with. */
+function learnLimit(
+  { limits }: ForwardDeps,
+  { api, key, grant }: Call,
+  { statusCode, headers }: { statusCode: number; headers: IncomingMessage['headers'] },
+): UsageLimit | null {
+  return limits.learn({ provider: api.provider, key, name: grant.id }, statusCode, headers);
+}
+
+function faultOf(status: number, limit: UsageLimit | null, now: number): string | null {
+  if (limit !== null && limit.until - now > shortWaitMs) return 'limit';
+  return status === 429 || status >= 500 ? String(status) : null;
+}
+
+/** What broke a connection, in one word. */
+export function nameOf(error: unknown): string {
+  const code = (error as { code?: unknown }).code;
+  return typeof code === 'string' ? code : error instanceof Error ? error.name : 'unknown';
 }
 
 function upHeaders(req: IncomingMessage, { key, api, metered: it }: Call): Headers {
@@ -110,7 +141,7 @@ async function* metered(body: AsyncIterable<Buffer>, book: Book, signal: AbortSi
       else kept = chunk;
     }
   } catch (error) {
-    if (!signal.aborted) book.broken();
+    if (!signal.aborted) book.broken(error);
     throw error;
   }
   book.ended();
@@ -119,19 +150,25 @@ async function* metered(body: AsyncIterable<Buffer>, book: Book, signal: AbortSi
 
 interface Book {
   sent(): void;
-  answered(status: number, retryAt: number | null, contentType: string): void;
+  answered(status: number, limit: UsageLimit | null, contentType: string): void;
   /** True when this piece ends the answer; the call is then settled. */
   push(chunk: Uint8Array): boolean;
   streams(): boolean;
   ended(): void;
-  broken(): void;
+  broken(error: unknown): void;
   settle(): void;
 }
 
 /** What is known of one call, and its way into the ledger. */
 function openBook({ ledger, gate, clock, log }: ForwardDeps, { api, metered: call }: Call): Book {
   let meter: Meter | null = null;
-  const end = { status: 0, retryAt: null as number | null, isBroken: false, isSent: false };
+  const end = {
+    status: 0,
+    limit: null as UsageLimit | null,
+    fault: null as string | null,
+    isBroken: false,
+    isSent: false,
+  };
   let isStream = false;
   let isSettled = call === null;
 
@@ -140,11 +177,9 @@ function openBook({ ledger, gate, clock, log }: ForwardDeps, { api, metered: cal
     const counted = countCall(call.reserved, { ...end, seen: meter?.seen() ?? null }, call.prices);
     const status = end.isBroken ? 0 : end.status;
     const refused = end.isBroken || status === 0 || status >= 400 ? 'upstream' : null;
-    const settlement = ledger.settle(
-      call.reservation,
-      { at: clock.now(), status, refused, retryAt: end.retryAt },
-      counted,
-    );
+    const { fault } = end;
+    const retryAt = end.limit?.until ?? null;
+    const settlement = ledger.settle(call.reservation, { at: clock.now(), status, refused, retryAt, fault }, counted);
     isSettled = true; // not before: what a full disk refused is tried once more at the call's end, and at the next start
     gate.changed();
     if (settlement === null) return;
@@ -158,8 +193,8 @@ function openBook({ ledger, gate, clock, log }: ForwardDeps, { api, metered: cal
     sent: () => {
       end.isSent = true;
     },
-    answered: (status, retryAt, contentType) => {
-      Object.assign(end, { status, retryAt });
+    answered: (status, limit, contentType) => {
+      Object.assign(end, { status, limit, fault: faultOf(status, limit, clock.now()) });
       isStream = contentType.startsWith('text/event-stream');
       meter = createMeter(api.dialect, contentType);
     },
@@ -174,8 +209,9 @@ function openBook({ ledger, gate, clock, log }: ForwardDeps, { api, metered: cal
       meter?.end();
       settle();
     },
-    broken: () => {
+    broken: (error) => {
       end.isBroken = true;
+      end.fault = nameOf(error);
       meter?.end();
     },
     settle,

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { guestToken, requestHeaders, responseHeaders, retryAtOf } from './headers.ts';
+import { guestToken, requestHeaders, responseHeaders } from './headers.ts';
 
 describe('header lists', () => {
   it('never passes credentials, cookies or hop headers up', () => {
@@ -48,20 +48,5 @@ describe('guestToken', () => {
     expect(guestToken({ authorization: 'Basic b' })).toBeNull();
     expect(guestToken({ 'x-api-key': '' })).toBeNull();
     expect(guestToken({})).toBeNull();
-  });
-});
-
-describe('retryAtOf', () => {
-  const now = Date.parse('2026-11-21T00:00:00Z');
-  it('believes the reset of a rejected window, else retry-after, in seconds or as a date', () => {
-    const reset = { 'anthropic-ratelimit-unified-reset': '1795232125' };
-    expect(
-      retryAtOf(429, { ...reset, 'anthropic-ratelimit-unified-status': 'rejected', 'retry-after': '5' }, now),
-    ).toBe(1795232125_000);
-    expect(retryAtOf(429, { ...reset, 'retry-after': '5' }, now)).toBe(now + 5000);
-    expect(retryAtOf(429, { 'retry-after': 'Sat, 21 Nov 2026 00:01:00 GMT' }, now)).toBe(now + 60_000);
-    expect(retryAtOf(429, reset, now)).toBe(1795232125_000);
-    expect(retryAtOf(429, { 'retry-after': 'soon' }, now)).toBeNull();
-    expect(retryAtOf(200, { 'retry-after': '5' }, now)).toBeNull();
   });
 });

@@ -24,6 +24,7 @@ const responseNames = new Set([
   'date',
   'request-id',
   'retry-after',
+  'retry-after-ms',
   'x-should-retry',
 ]);
 const responsePrefixes = ['anthropic-ratelimit-'];
@@ -54,27 +55,4 @@ export function guestToken(headers: IncomingHttpHeaders): string | null {
   if (typeof key === 'string' && key !== '') return key;
   const bearer = /^Bearer +(\S+)$/i.exec(headers.authorization ?? '');
   return bearer?.[1] ?? null;
-}
-
-/**
- * When a limited caller may come back, in ms since the epoch. A rejected usage window's reset is the truth (its `retry-after`
- * may be missing); else `retry-after`, in seconds or as an HTTP date.
- */
-export function retryAtOf(status: number, headers: IncomingHttpHeaders, now: number): number | null {
-  if (status !== 429) return null;
-  const reset = epochSeconds(text(headers['anthropic-ratelimit-unified-reset']));
-  if (reset !== null && text(headers['anthropic-ratelimit-unified-status']) === 'rejected') return reset;
-  const after = text(headers['retry-after']);
-  if (/^\d{1,9}$/.test(after)) return now + Number(after) * 1000;
-  const date = Date.parse(after);
-  if (Number.isFinite(date)) return date;
-  return reset;
-}
-
-function epochSeconds(value: string): number | null {
-  return /^\d{9,11}$/.test(value) ? Number(value) * 1000 : null;
-}
-
-function text(value: string | string[] | undefined): string {
-  return (Array.isArray(value) ? value[0] : value) ?? '';
 }

@@ -2,13 +2,22 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { isAbort } from '../lib/errors.ts';
-import { admit, createRefusalBook, heldTooLong, overBudget, type Refusal, whoOf } from './admission.ts';
+import {
+  admit,
+  createRefusalBook,
+  heldTooLong,
+  limited,
+  overBudget,
+  type Refusal,
+  saidOf,
+  whoOf,
+} from './admission.ts';
 import { type Api, apis } from './apis.ts';
 import { BodyTooLarge, createBodies } from './budget/body.ts';
 import { readRequest, withOutputLimit } from './budget/request.ts';
 import { worstCase } from './budget/worst-case.ts';
 import type { Credential } from './credentials.ts';
-import { type Call, type ForwardDeps, forward } from './forward.ts';
+import { type Call, type ForwardDeps, forward, nameOf } from './forward.ts';
 import { nothing, type OpenGrant } from './ledger/ledger.ts';
 import type { Who } from './ledger/who.ts';
 import type { PriceList } from './meter/price-file.ts';
@@ -81,7 +90,7 @@ export function createProxy(deps: ProxyDeps): ModelProxy {
     if (vm !== undefined && isFine && hello.has(asked)) return void res.writeHead(200, { 'content-length': '0' }).end();
     if (vm === undefined || api === undefined || !isFine) {
       const message = `\`${String(req.method).slice(0, 20)}\` of this path is not served here.`;
-      return answerRefusal(res, null, 'not-found', message);
+      return answerRefusal(res, null, { kind: 'not-found', message });
     }
     const admission = admit(deps, vm, req.headers);
     if (!admission.ok) return refuse(vm, res, api, admission.refusal);
@@ -117,8 +126,8 @@ export function createProxy(deps: ProxyDeps): ModelProxy {
       await forward(deps, { ...call, signal }, req, res);
     } catch (error) {
       if (isAbort(error) || signal.aborted) return void res.destroy();
-      log.warn({ grant: asked.grant.id, err: describe(error) }, 'upstream did not answer');
-      answerRefusal(res, asked.api, 'unreachable', 'The gateway could not reach the model API.');
+      log.warn({ grant: asked.grant.id, err: nameOf(error) }, 'upstream did not answer');
+      answerRefusal(res, asked.api, { kind: 'unreachable', message: 'The gateway could not reach the model API.' });
     } finally {
       openCalls.delete(open);
       if (openCalls.size === 0) onIdle?.();
@@ -144,8 +153,10 @@ export function createProxy(deps: ProxyDeps): ModelProxy {
     onBody: () => void,
   ): Promise<Omit<Call, 'signal'> | Refusal> {
     const call = { grant, api, key, path };
-    if (!isMetered) return { ...call, metered: null };
     const who = whoOf(grant);
+    const limit = await deps.limits.pass({ provider: api.provider, key, name: grant.id }, signal);
+    if (limit !== null) return limited(who, limit);
+    if (!isMetered) return { ...call, metered: null };
     // Who was refused a moment ago most likely is again; a loop of requests shall cost next to nothing.
     const shut = refusedBefore.has(grant.id) ? gate.isShut(who) : null;
     if (shut !== null) return overBudget(who, shut);
@@ -198,7 +209,7 @@ export function createProxy(deps: ProxyDeps): ModelProxy {
     if (refusal.refused !== null) noteRefusal(vm, refusal);
     if (refusal.kind === 'over-budget') refusedBefore.add(refusal.who.grant);
     log.warn({ vm, task: refusal.who.task, kind: refusal.kind, refused: refusal.refused }, 'request refused');
-    answerRefusal(res, api, refusal.kind, refusal.message);
+    answerRefusal(res, api, saidOf(refusal, clock.now()));
   }
 
   return {
@@ -249,9 +260,4 @@ function noCredential(api: Api, who: Who): Refusal {
   const name = `${api.provider.toUpperCase()}_API_KEY`;
   const message = `The host has no credential for the model API. Set ${name} there and start the gateway again.`;
   return plain('no-credential', who, message, 'upstream');
-}
-
-function describe(error: unknown): string {
-  const code = (error as { code?: unknown }).code;
-  return typeof code === 'string' ? code : error instanceof Error ? error.name : 'unknown';
 }

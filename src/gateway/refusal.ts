@@ -4,6 +4,7 @@ import type { Api } from './apis.ts';
 /** Why a request gets no answer of the provider's. */
 export type RefusalKind =
   | 'over-budget'
+  | 'limited'
   | 'token'
   | 'no-credential'
   | 'unreachable'
@@ -22,10 +23,11 @@ interface Form {
 
 /**
  * In the form on which each agent CLI does the right thing, measured against the real programs (docs/decisions/0006): over budget
- * ends Claude Code, Codex and OpenCode after one request; what passes by itself is asked again.
+ * ends Claude Code, Codex and OpenCode after one request, and so does a usage limit; what passes by itself is asked again.
  */
 const anthropic: Readonly<Record<RefusalKind, Form>> = {
   'over-budget': { status: 402, type: 'billing_error', retry: false },
+  limited: { status: 429, type: 'rate_limit_error', retry: false },
   token: { status: 403, type: 'permission_error', retry: false },
   'no-credential': { status: 403, type: 'permission_error', retry: false },
   unreachable: { status: 502, type: 'api_error', retry: true },
@@ -39,6 +41,7 @@ const anthropic: Readonly<Record<RefusalKind, Form>> = {
 const openai: Readonly<Record<RefusalKind, Form>> = {
   ...anthropic,
   'over-budget': { status: 400, type: 'insufficient_quota', retry: false },
+  limited: { status: 400, type: 'insufficient_quota', retry: false },
   token: { status: 400, type: 'invalid_request_error', retry: false },
   'no-credential': { status: 400, type: 'invalid_request_error', retry: false },
   unreachable: { status: 502, type: 'server_error', retry: true },
@@ -50,8 +53,18 @@ export function formOf(api: Api | null, kind: RefusalKind): Form {
   return (api?.provider === 'openai' ? openai : anthropic)[kind];
 }
 
+interface Said {
+  kind: RefusalKind;
+  message: string;
+  retryAfterS?: number | null;
+}
+
 /** Answers, unless an answer has begun: then nothing but an end can be said. */
-export function answerRefusal(res: ServerResponse, api: Api | null, kind: RefusalKind, message: string): void {
+export function answerRefusal(
+  res: ServerResponse,
+  api: Api | null,
+  { kind, message, retryAfterS = kind === 'held' ? 5 : null }: Said,
+): void {
   if (res.headersSent) return void res.destroy();
   const { status, type, retry } = formOf(api, kind);
   const error = api?.provider === 'openai' ? { message, type, param: null, code: type } : { type, message };
@@ -60,7 +73,7 @@ export function answerRefusal(res: ServerResponse, api: Api | null, kind: Refusa
     'content-type': 'application/json',
     'content-length': String(Buffer.byteLength(body)),
     'x-should-retry': String(retry),
-    ...(kind === 'held' ? { 'retry-after': '5' } : {}),
+    ...(retryAfterS === null ? {} : { 'retry-after': String(retryAfterS) }),
     // What is left of the request is not waited for.
     connection: 'close',
   });

@@ -5,12 +5,14 @@ import { FleetError } from '../lib/errors.ts';
 import { acquireLock } from '../lib/lock.ts';
 import type { Log } from '../lib/log.ts';
 import type { Paths } from '../lib/paths.ts';
+import { createSystemRandom } from '../lib/random.ts';
 import { resourcePath } from '../lib/resources.ts';
 import type { Api } from './apis.ts';
 import { createGate } from './budget/gate.ts';
 import { listenControl } from './control.ts';
 import type { Credential } from './credentials.ts';
 import { openLedger } from './ledger/ledger.ts';
+import { createLimits } from './limits/limits.ts';
 import { createPriceList } from './meter/price-file.ts';
 import { createProxy } from './proxy.ts';
 import { createRegistryMirror } from './registry-mirror.ts';
@@ -48,14 +50,15 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   try {
     const ledger = openLedger(paths.gasDb, { now: clock.now, timeZone: options.timeZone, bootId: options.bootId });
     const gate = createGate({ ledger, clock });
+    const limits = createLimits({ rows: ledger.limits, clock, log, random: createSystemRandom() });
     const prices = createPriceList({ builtIn: resourcePath('prices/prices.json'), own: paths.prices, clock, log });
     const dispatcher = new Agent({ allowH2: false, headersTimeout: patienceMs, bodyTimeout: patienceMs });
     const mirror = createRegistryMirror({ clock, log });
     const upstream = { urls, dispatcher };
-    const proxy = createProxy({ ledger, gate, clock, log, credentials, prices, mirror, upstream });
+    const proxy = createProxy({ ledger, gate, limits, clock, log, credentials, prices, mirror, upstream });
     const tunnels = createTunnels({ clock, log, guestSocket: options.guestSocket, accept: proxy.accept });
     const control = await listenControl(
-      { ledger, gate, tunnels, proxy, mirror, credentials, clock, log },
+      { ledger, gate, limits, tunnels, proxy, mirror, credentials, clock, log },
       paths.gatewaySocket,
     );
     for (const { vm, tunnel } of ledger.tunnels()) tunnels.put(vm, tunnel);

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { type IterationOutcome, iterationOutcomes, type Signals } from '../domain/iteration.ts';
 import { type HostKnowledge, judgeIteration } from './judge.ts';
 
-const calm: HostKnowledge = { rateLimitedUntil: null, overBudget: null, infra: null };
+const calm: HostKnowledge = { usageLimit: null, outage: null, overBudget: null, infra: null };
 const silent: Signals = { closing: null, ask: null, verdict: null, refused: 0 };
 const closed = (verb: 'done' | 'partial' | 'stuck'): Signals => ({ ...silent, closing: { verb, text: 'words' } });
 const approves: Signals = { ...silent, verdict: { decision: 'approve', findings: [], summary: 'good' } };
@@ -22,10 +22,19 @@ describe('an implementer', () => {
     ['crashed', closed('partial'), {}, 'crashed'],
     ['crashed', closed('done'), {}, 'done'],
     ['timed_out', closed('done'), {}, 'done'],
-    ['crashed', closed('done'), { overBudget: 'the fleet has used it all', rateLimitedUntil: 5 }, 'done'],
-    ['crashed', silent, { overBudget: 'the fleet has used it all', rateLimitedUntil: 5 }, 'over_budget'],
-    ['crashed', silent, { rateLimitedUntil: 5 }, 'rate_limited'],
-    ['done', closed('partial'), { rateLimitedUntil: 5 }, 'partial'],
+    ['crashed', closed('done'), { overBudget: 'the fleet has used it all', usageLimit: 'a limit' }, 'done'],
+    ['crashed', silent, { overBudget: 'the fleet has used it all', usageLimit: 'a limit' }, 'over_budget'],
+    ['crashed', silent, { usageLimit: 'a limit' }, 'rate_limited'],
+    ['done', closed('partial'), { usageLimit: 'a limit' }, 'partial'],
+    ['done', silent, { usageLimit: 'a limit' }, 'rate_limited'],
+    ['timed_out', silent, { usageLimit: 'a limit' }, 'rate_limited'],
+    ['crashed', silent, { usageLimit: 'a limit', outage: 'it is away' }, 'rate_limited'],
+    ['crashed', silent, { outage: 'it is away' }, 'infra'],
+    ['crashed', closed('partial'), { outage: 'it is away' }, 'infra'],
+    ['done', silent, { outage: 'it is away' }, 'infra'],
+    ['done', closed('partial'), { outage: 'it is away' }, 'partial'],
+    ['done', closed('stuck'), { outage: 'it is away' }, 'stuck'],
+    ['crashed', closed('done'), { outage: 'it is away' }, 'done'],
     ['done', closed('done'), { infra: 'the VM is gone' }, 'infra'],
     ['done', approves, {}, 'stuck'],
   ])('%s, %j, %j is %s', (outcome, signals, host, expected) => {

@@ -2,8 +2,10 @@ import type { IterationOutcome, RalphRole, Signals } from '../domain/iteration.t
 
 /** What only the host can know about an iteration. */
 export interface HostKnowledge {
-  /** When a limit the gateway saw in this iteration, and that still holds, ends; ms since the epoch. */
-  rateLimitedUntil: number | null;
+  /** The usage limit that refused its calls and still holds, in words; null when none did. */
+  usageLimit: string | null;
+  /** How the provider failed its last calls, in words; null when they went well. */
+  outage: string | null;
   /** The level of the budget tree that refused its calls, in words; null when none did. */
   overBudget: string | null;
   /** Why the run cannot be judged at all (VM lost, guest restarted, work not saved); null when it can. */
@@ -24,8 +26,9 @@ export interface Judgement {
  *   1. infra               nothing can be judged, nothing is counted
  *   2. done, or a verdict  completion before limits and before how the process ended: it only asks for verification
  *   3. over budget, limit  they explain every other end; not counted. (A limit that the CLI sat out does not undo `partial`.)
- *   4. timed out, killed, crashed
- *   5. partial, stuck      as signalled; out of turns is partial; a reviewer without a verdict, or no signal, is stuck
+ *   4. outage              the provider failed its last calls, and it did not end well: not counted
+ *   5. timed out, killed, crashed
+ *   6. partial, stuck      as signalled; out of turns is partial; a reviewer without a verdict, or no signal, is stuck
  */
 export function judgeIteration(input: {
   role: RalphRole;
@@ -42,9 +45,10 @@ export function judgeIteration(input: {
   if (role === 'reviewer' && verdict) return judged('done', `the reviewer’s verdict: ${verdict.decision}`);
   if (role === 'implementer' && closing?.verb === 'done') return judged('done', 'the agent says it is done');
   if (host.overBudget !== null) return judged('over_budget', host.overBudget);
-  if (host.rateLimitedUntil !== null && !(closing?.verb === 'partial' && agent.outcome === 'done')) {
-    return judged('rate_limited', `a usage limit holds until ${new Date(host.rateLimitedUntil).toISOString()}`);
-  }
+  const hasClosed = closing !== null && agent.outcome === 'done';
+  if (host.usageLimit !== null && !(hasClosed && closing.verb === 'partial'))
+    return judged('rate_limited', host.usageLimit);
+  if (host.outage !== null && !hasClosed && !ask?.blocking) return judged('infra', host.outage);
   if (['timed_out', 'killed', 'crashed'].includes(agent.outcome)) return judged(agent.outcome, agent.reason);
   if (ask?.blocking) return judged('stuck', `the agent asks: ${ask.question}`);
   if (role === 'reviewer' && closing) return judged('stuck', `no verdict: the reviewer says it is ${closing.verb}`);

@@ -2,6 +2,7 @@ import type { Amounts, Budget, BudgetPeriod, BudgetStop } from '../domain/budget
 import type { GuestEndpoint } from '../domain/endpoint.ts';
 import type { RalphRole } from '../domain/iteration.ts';
 import type { RegistryKind } from '../domain/registry.ts';
+import type { UsageLimit, UsageWindow } from '../domain/usage-limit.ts';
 
 /** What the control side needs of the gateway process. The daemon hands in a client of its socket; the simulation a fake. */
 export interface GatewayPort {
@@ -28,6 +29,10 @@ export interface GatewayPort {
   /** These levels as they stand now. */
   levels(nodes: readonly string[]): Promise<BudgetLevel[]>;
   settlements(after: number, limit: number): Promise<SettledCall[]>;
+  /** The share of each usage window that is left to the person. */
+  setKeepFree(share: number): Promise<void>;
+  /** Limits of the present credentials, and how much of their usage windows is used. */
+  limits(): Promise<{ limits: UsageLimit[]; windows: UsageWindow[] }>;
 }
 
 /** One call the gateway metered, or refused. */
@@ -41,7 +46,8 @@ export interface SettledCall {
   /** 0 for what never went up. */
   calls: number;
   refused: string | null;
-  retryAt: number | null;
+  /** What of the provider's ended it: `limit`, an HTTP status, the name of an error. */
+  fault: string | null;
   /** The level that refused it. */
   shortfall: Omit<BudgetStop, 'at'> | null;
   /** Levels that have now used the share of a limit at which people are told. */

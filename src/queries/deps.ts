@@ -1,5 +1,6 @@
 import type { Level } from '../contract/gateway.ts';
 import type { FleetConfig } from '../domain/fleet.ts';
+import type { UsageWindow } from '../domain/usage-limit.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Store } from '../store/store.ts';
 
@@ -22,6 +23,8 @@ export interface Live {
   lastPass: () => { at: number; waits: { subject: string; reason: string }[] } | null;
   /** The fleet's own budget in its present period, as the gateway last told; null when it has not. */
   fleetLevel: () => Pick<Level, 'since' | 'until' | 'settled' | 'reserved'> | null;
+  /** Usage windows of a subscription, as the provider last told. */
+  usageWindows: () => readonly UsageWindow[];
   /** What is wrong now: failing steps, a silent driver or gateway. */
   problems: () => LiveProblem[];
   /** A few words on what an iteration does, from its own stream. */

@@ -54,6 +54,7 @@ export function fleetView(deps: QueryDeps): FleetView {
         reviews: store.reviews.list("WHERE phase = 'approved'"),
         reviewsWaiting: config().limits.reviewsWaiting,
         budget: { fleet: config().budget, changes: store.budgets.list(), stops: store.stops.list() },
+        limits: store.limits.list('ORDER BY until'),
         problems,
       }),
     ),
@@ -88,7 +89,18 @@ function approvalRow({ store }: QueryDeps, task: Task): ApprovalRow[] {
   return [{ task: task.id, commit, base, evidence: evidenceDigest(rows), since: toIso(task.since), verdict }];
 }
 
-function budgetOf({ store, config, live, clock }: QueryDeps): FleetView['budget'] {
+/** The usage window that is nearest to its end. */
+function windowOf({ store, live, clock }: QueryDeps): FleetView['budget']['window'] {
+  const limits = store.limits.list('WHERE until > ?', clock.now());
+  const windows = [...live.usageWindows(), ...limits];
+  const [fullest] = windows.toSorted((one, other) => (other.usedRatio ?? 0) - (one.usedRatio ?? 0));
+  return fullest === undefined || fullest.usedRatio === null
+    ? null
+    : { usedRatio: fullest.usedRatio, resetsAt: toIso(fullest.until) };
+}
+
+function budgetOf(deps: QueryDeps): FleetView['budget'] {
+  const { store, config, live, clock } = deps;
   const changes = store.budgets.list();
   const { per, tokens, usd, calls, warnAt } = budgetAt(fleetNode, { fleet: config().budget, changes, task: null });
   const level = live.fleetLevel();
@@ -105,6 +117,6 @@ function budgetOf({ store, config, live, clock }: QueryDeps): FleetView['budget'
     spent: { ...settled, seconds: 0 },
     reserved,
     warnAt,
-    window: null,
+    window: windowOf(deps),
   };
 }

@@ -1,5 +1,6 @@
 import { fleetNode } from '../domain/budget.ts';
 import type { Iteration } from '../domain/iteration.ts';
+import type { UsageWindow } from '../domain/usage-limit.ts';
 import type { BudgetLevel } from '../loop/ports.ts';
 import { createBudgetTeller } from './execute/budget.ts';
 import type { ExecuteDeps } from './execute/deps.ts';
@@ -18,6 +19,8 @@ export interface Control {
   look(): Promise<{ world: World; plan: Plan }>;
   /** The fleet's own budget, as the gateway last told. */
   fleetLevel(): BudgetLevel | null;
+  /** Usage windows, as the gateway last told. */
+  usageWindows(): readonly UsageWindow[];
 }
 
 export interface ControlDeps extends ExecuteDeps {
@@ -38,22 +41,33 @@ export function createControl(deps: ControlDeps): Control {
   const observer = createObserver(deps);
   async function world(): Promise<World> {
     const observed = await observer.observe();
-    return { ...rows(), now: deps.clock.now(), config: deps.config(), capacity: deps.capacity(), observed };
+    const of = rows();
+    const now = deps.clock.now();
+    return {
+      ...of,
+      providers: providersOf(deps, of.tasks),
+      now,
+      config: deps.config(),
+      capacity: deps.capacity(),
+      observed,
+    };
   }
   // Once more after the last iteration has ended, and after a start: what was spent meanwhile must not wait for the next one.
   let isSettled = false;
   let isTold = false;
   let fleetLevel: BudgetLevel | null = null;
+  let windows: readonly UsageWindow[] = [];
   const tellBudgets = createBudgetTeller(deps);
   function hasNews(): boolean {
     const iterations = deps.store.alive.iterations.rows();
+    if (deps.store.alive.limits.rows().length > 0) return true;
     return iterations.length > 0 && (!isSettled || iterations.some(isOpen));
   }
   async function settleNews(): Promise<void> {
     const isOpenNow = deps.store.alive.iterations.rows().some(isOpen);
     try {
       await tellBudgets();
-      await settle(deps);
+      windows = await settle(deps);
       [fleetLevel = null] = await deps.gateway.levels([fleetNode]);
       isSettled = !isOpenNow;
       isTold = false;
@@ -81,7 +95,12 @@ export function createControl(deps: ControlDeps): Control {
       return { world: seen, plan: planner(seen) };
     },
     fleetLevel: () => fleetLevel,
+    usageWindows: () => windows.filter(({ until }) => until > deps.clock.now()),
   };
+}
+
+function providersOf({ agent }: Pick<ControlDeps, 'agent'>, tasks: World['tasks']): World['providers'] {
+  return new Map([...new Set(tasks.map((task) => task.agent))].map((name) => [name, agent(name).provider]));
 }
 
 function isOpen(iteration: Iteration): boolean {

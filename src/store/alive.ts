@@ -7,6 +7,7 @@ import type { Iteration } from '../domain/iteration.ts';
 import type { Project } from '../domain/project.ts';
 import type { Review } from '../domain/review.ts';
 import { endedPhases, type Task } from '../domain/task.ts';
+import type { UsageLimit } from '../domain/usage-limit.ts';
 import type { Vm } from '../domain/vm.ts';
 import type { Standing } from './standing.ts';
 import type { Table } from './table.ts';
@@ -19,6 +20,7 @@ export interface Alive {
   disks: Standing<Disk>;
   budgets: Standing<BudgetChange>;
   stops: Standing<BudgetStop>;
+  limits: Standing<UsageLimit>;
   /** Not ended, or failed and not looked at by a person yet. */
   tasks: Standing<Task>;
   vms: Standing<Vm>;
@@ -44,6 +46,7 @@ export function createAlive(tables: Tables): Alive {
     disks: tables.disks.standing([{}]),
     budgets: tables.budgets.standing([{}]),
     stops: tables.stops.standing([{}]),
+    limits: tables.limits.standing([{}]),
     tasks: tasks.standing([isOpen, { phase: { in: ['failed'] }, seen: { in: [false] } }]),
     vms: vms.standing([{ phase: { notIn: ['gone'] } }]),
     iterations: iterations.standing([{ phase: { notIn: ['ended'] } }, { task }]),

@@ -7,6 +7,7 @@ import type { Iteration } from '../domain/iteration.ts';
 import type { Project } from '../domain/project.ts';
 import type { Review } from '../domain/review.ts';
 import type { Task } from '../domain/task.ts';
+import type { UsageLimit } from '../domain/usage-limit.ts';
 import type { Vm } from '../domain/vm.ts';
 import type { Columns } from './codec.ts';
 
@@ -170,4 +171,13 @@ export const columns = {
     at: 'int',
     until: 'int',
   } satisfies Columns<BudgetStop>,
+  limits: {
+    id: 'text',
+    provider: 'text',
+    window: 'text',
+    cause: 'text',
+    usedRatio: 'real',
+    since: 'int',
+    until: 'int',
+  } satisfies Columns<UsageLimit>,
 } as const;

@@ -106,4 +106,12 @@ export const migrations: readonly string[] = [
   `
   UPDATE projects SET settings = json_set(settings, '$.packages', json('[]'), '$.services', json('[]'));
   `,
+  `
+  CREATE TABLE limits (
+    id TEXT PRIMARY KEY, provider TEXT NOT NULL, "window" TEXT NOT NULL, cause TEXT NOT NULL, usedRatio REAL, since INTEGER NOT NULL,
+    until INTEGER NOT NULL
+  ) STRICT;
+  ALTER TABLE spend ADD COLUMN fault TEXT;
+  ALTER TABLE spend ADD COLUMN faults INTEGER NOT NULL DEFAULT 0;
+  `,
 ];

@@ -164,16 +164,31 @@ describe('spend', () => {
       usd: 0.5,
       calls: 1,
       refused: null,
-      retryAt: null,
+      fault: null,
       shortfall: null,
     };
     const shortfall = { node: 'fleet', unit: 'usd', per: 'day', limit: 5, used: 4, needed: 2, until: 77 } as const;
-    store.spend.add({ ...call, refused: 'usd', retryAt: 99, shortfall });
+    store.spend.add({ ...call, refused: 'usd', fault: '529', shortfall });
     store.spend.add(call);
     expect(store.spend.ofIteration('it-1')).toEqual({
-      ...{ tokens: 20, usd: 1, calls: 2, refused: 'usd', retryAt: null, shortfall },
+      ...{ tokens: 20, usd: 1, calls: 2, refused: 'usd', fault: null, faults: 0, shortfall },
     });
     expect(store.spend.ofTask('T1')).toEqual({ tokens: 20, usd: 1, calls: 2 });
     expect(store.spend.ofTask('T2')).toEqual({ tokens: 0, usd: 0, calls: 0 });
+  });
+
+  it('knows how the provider failed the last calls, whatever else was refused meanwhile', () => {
+    const { store } = setup();
+    const call = { iteration: 'it-1', task: 'T1', tokens: 1, usd: 0, calls: 1, shortfall: null };
+    const failureAfter = (refused: string | null, fault: string | null) => {
+      store.spend.add({ ...call, refused, fault });
+      const { fault: last, faults } = store.spend.ofIteration('it-1') ?? {};
+      return [last, faults];
+    };
+    expect(failureAfter('upstream', 'ECONNREFUSED')).toEqual(['ECONNREFUSED', 1]);
+    expect(failureAfter('upstream', '529')).toEqual(['529', 2]);
+    expect(failureAfter('token-expired', null)).toEqual(['529', 2]);
+    expect(failureAfter(null, null)).toEqual([null, 0]);
+    expect(failureAfter('limit', 'limit')).toEqual(['limit', 1]);
   });
 });

@@ -163,6 +163,37 @@ describe('Claude Code through the gateway', () => {
     ]);
   });
 
+  it('ends at once on a usage limit that is hours long, whoever meets it first, with one request going up', async () => {
+    const reset = String(Math.floor(Date.now() / 1000) + 3 * 3600);
+    const rejected = {
+      'anthropic-ratelimit-unified-status': 'rejected',
+      'anthropic-ratelimit-unified-reset': reset,
+      'anthropic-ratelimit-unified-representative-claim': 'five_hour',
+    };
+    api.setRules([{ reply: { status: 429, headers: rejected } }]);
+    for (const name of ['FIRST', 'SECOND']) {
+      const { exitCode, result } = await ask(name).ended;
+      expect(exitCode).toBe(1);
+      expect(result).toMatchObject({ is_error: true, api_error_status: 429 });
+      expect(result['result']).toContain('the 5-hour limit of anthropic is reached');
+      expect(api.requests).toHaveLength(1);
+    }
+    const { settlements } = await client.settlements(0);
+    expect(settlements.map((it) => [it.status, it.refused, it.fault])).toEqual([
+      [429, 'upstream', 'limit'],
+      [429, 'limit', 'limit'],
+    ]);
+  });
+
+  it('sits out a limit of seconds by itself', async () => {
+    api.setRules([
+      { times: 1, reply: { status: 429, headers: { 'retry-after': '2' } } },
+      { reply: { text: 'After all.' } },
+    ]);
+    expect((await ask('WAIT').ended).result).toMatchObject({ is_error: false, result: 'After all.' });
+    expect(api.requests).toHaveLength(2);
+  });
+
   it('goes on when the daemon is killed in the middle of its stream', async () => {
     api.setRules([{ reply: { text: 'word '.repeat(300), paceMs: 30 } }]);
     const run = ask('LONG');

@@ -1,11 +1,16 @@
+import type { UsageLimit } from '../../src/domain/usage-limit.ts';
 import type { GatewayPort, SettledCall } from '../../src/loop/ports.ts';
 import type { Dice } from './random.ts';
 
-/** A gateway in memory: every grant spends a little; a few calls are refused or limited. Outlives a crash of the daemon. */
+/** A gateway in memory: every grant spends a little; a few calls are refused, limited or fail. Outlives a crash of the daemon. */
 export interface FakeGateway {
   port: GatewayPort;
   ledger: SettledCall[];
   openTunnels: Set<string>;
+  /** The usage limit that holds, as the provider knows it. */
+  limit(): UsageLimit | null;
+  /** The person has taken another credential. */
+  lift(): void;
 }
 
 export function createFakeGateway(dice: Dice, now: () => number): FakeGateway {
@@ -13,6 +18,31 @@ export function createFakeGateway(dice: Dice, now: () => number): FakeGateway {
   const openTunnels = new Set<string>();
   const known = new Set<string>();
   const limits = new Map<string, number | null>();
+  let held: UsageLimit | null = null;
+
+  function limit(): UsageLimit | null {
+    return held !== null && now() < held.until ? held : null;
+  }
+
+  /** Why the provider gives no answer, or null. */
+  function faultOf(): string | null {
+    if (limit() !== null) return 'limit';
+    if (dice.chance(0.05)) {
+      const cause = dice.pick(['reached', 'kept-free'] as const);
+      const until = now() + dice.between(70_000, 1_800_000);
+      held = {
+        id: `anthropic:${dice.hex(6)}:5h`,
+        provider: 'anthropic',
+        window: '5h',
+        cause,
+        usedRatio: 1,
+        since: now(),
+        until,
+      };
+      return 'limit';
+    }
+    return dice.chance(0.05) ? dice.pick(['529', 'ECONNREFUSED']) : null;
+  }
 
   /** Mostly the task's or the review's own level; now and then the fleet's, until its period ends. */
   function shortfallOf(grant: Parameters<GatewayPort['grant']>[0]): SettledCall['shortfall'] {
@@ -35,8 +65,8 @@ export function createFakeGateway(dice: Dice, now: () => number): FakeGateway {
     grant: async (grant) => {
       if (known.has(grant.iteration)) return;
       known.add(grant.iteration);
-      const limited = dice.chance(0.05);
       const shortfall = shortfallOf(grant);
+      const fault = shortfall === null ? faultOf() : null;
       ledger.push({
         seq: ledger.length + 1,
         task: grant.task,
@@ -44,9 +74,9 @@ export function createFakeGateway(dice: Dice, now: () => number): FakeGateway {
         model: 'm',
         tokens: 100,
         usd: 0.01,
-        calls: shortfall === null ? 1 : 0,
-        refused: shortfall === null ? null : 'usd',
-        retryAt: limited ? now() + 120_000 : null,
+        calls: shortfall === null && fault === null ? 1 : 0,
+        refused: shortfall !== null ? 'usd' : fault === null ? null : 'upstream',
+        fault,
         shortfall,
         warnings: [],
         flags: [],
@@ -57,7 +87,17 @@ export function createFakeGateway(dice: Dice, now: () => number): FakeGateway {
       for (const { node, usd } of budgets) limits.set(node, usd);
     },
     levels: async () => [],
+    setKeepFree: async () => {},
+    limits: async () => ({ limits: [limit()].filter((it) => it !== null), windows: [] }),
     settlements: async (after, limit) => ledger.filter((call) => call.seq > after).slice(0, limit),
   };
-  return { port, ledger, openTunnels };
+  return {
+    port,
+    ledger,
+    openTunnels,
+    limit,
+    lift: () => {
+      held = null;
+    },
+  };
 }

@@ -92,6 +92,7 @@ export function createPerson(world: SimWorld, nudge: () => void): Person {
     [0.11, () => fleetUp(deps)],
     [0.02, () => tryEach((task) => pause(deps, task.id))],
     [0.01, () => tryEach((task) => cancel(deps, task.id))],
+    [0.01, () => world.gateway.lift()],
     [0.01, () => fleetPause(deps)],
     [0.03, () => fleetResume(deps)],
     [0.02, () => tryEach((task) => resume(deps, task.id))],

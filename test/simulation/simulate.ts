@@ -16,6 +16,7 @@ import { createFakeGateway, type FakeGateway } from './fake-gateway.ts';
 import { createFakeGuests } from './fake-guests.ts';
 import { type Faults, type Incarnation, never, noFaults, withCrashes, withFaults } from './incarnation.ts';
 import { checkAlways, checkAtEnd, checkRemembered } from './invariants.ts';
+import { watchLimits } from './limit-watch.ts';
 import { createPerson } from './person.ts';
 import { createDice, type Dice } from './random.ts';
 import { createVirtualClock, type VirtualClock } from './virtual-clock.ts';
@@ -216,6 +217,7 @@ export async function simulate(seed: number, { withTrace = false, planner }: Sim
     checkRemembered(world, database);
   }
 
+  watchLimits(world);
   const person = createPerson(world, () => control.runner.nudge());
   person.begin();
   let steps = 0;
@@ -278,6 +280,7 @@ const createImages = (dice: Dice, isCalm: () => boolean): ImageBuilder => ({
 
 const adapter: AgentAdapter = {
   name: 'sim',
+  provider: 'anthropic',
   command: () => ({ argv: ['agent'], env: {}, files: [], paneFilter: '.' }),
   parser: () => ({
     push: () => [],

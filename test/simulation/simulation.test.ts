@@ -74,6 +74,13 @@ describe('the simulation notices', () => {
     expect(told).toMatch(/came? to rest|never end|was left/);
   });
 
+  it('a limited task that is never resumed', async () => {
+    const told = await firstViolation(
+      bent((step) => (step.kind === 'move_task' && step.data.from === 'rate_limited' ? null : step)),
+    );
+    expect(told).toMatch(/never came to rest/);
+  });
+
   it('a change that skips the verification', async () => {
     const told = await firstViolation(
       bent((step) => {

@@ -4,11 +4,13 @@ import { Agent } from 'undici';
 import { createGate } from '../../src/gateway/budget/gate.ts';
 import { createCredential } from '../../src/gateway/credentials.ts';
 import { openLedger } from '../../src/gateway/ledger/ledger.ts';
+import { createLimits } from '../../src/gateway/limits/limits.ts';
 import { createPriceList } from '../../src/gateway/meter/price-file.ts';
 import { createProxy } from '../../src/gateway/proxy.ts';
 import { createRegistryMirror } from '../../src/gateway/registry-mirror.ts';
 import { createSystemClock } from '../../src/lib/clock.ts';
 import { createSilentLog } from '../../src/lib/log.ts';
+import { createSystemRandom } from '../../src/lib/random.ts';
 
 /**
  * The gateway's proxy, meter and books in a process of their own, behind a TCP port in place of the tunnels: what they add to a
@@ -21,8 +23,9 @@ const log = createSilentLog();
 const ledger = openLedger(join(folder, 'gas.db'), { now: clock.now, timeZone: 'UTC', bootId: 'bench' });
 const gate = createGate({ ledger, clock });
 const key = createCredential({ from: 'env', value: 'not-a-real-key' }, () => log);
+const limits = createLimits({ rows: ledger.limits, clock, log, random: createSystemRandom() });
 const proxy = createProxy({
-  ...{ ledger, gate, clock, log },
+  ...{ ledger, gate, limits, clock, log },
   credentials: { anthropic: key, openai: key },
   prices: createPriceList({ builtIn: 'prices/prices.json', own: join(folder, 'prices.json'), clock, log }),
   mirror: createRegistryMirror({ clock, log }),

@@ -1,5 +1,5 @@
 import type { FleetView } from '../../contract/fleet-view.ts';
-import type { InboxItem } from '../../domain/inbox-item.ts';
+import { type InboxItem, needsPerson } from '../../domain/inbox-item.ts';
 import { cell, clean } from './cell.ts';
 import { plural, since, usd } from './figures.ts';
 import { type Look, paint } from './look.ts';
@@ -11,7 +11,8 @@ export function renderInbox(view: FleetView, look: Look, maxLines: number): stri
   if (view.inbox.length === 0) return ['Nothing needs you.'];
   const fits = Math.max(1, Math.floor((maxLines - 1) / 2));
   const shown = view.inbox.length <= fits ? view.inbox : view.inbox.slice(0, Math.max(1, fits - 1));
-  const lines = [paint(look, 'bold', `NEEDS YOU ${view.inbox.length}`)];
+  const needed = view.inbox.filter(needsPerson).length;
+  const lines = [needed === 0 ? 'Nothing needs you.' : paint(look, 'bold', `NEEDS YOU ${needed}`)];
   for (const item of shown) lines.push(...itemLines(item, view, look));
   const left = view.inbox.length - shown.length;
   if (left > 0) lines.push(`             and ${plural(left, 'more', 'more')}: ralph-fleet status --json`);
@@ -26,7 +27,7 @@ function itemLines(item: InboxItem, view: FleetView, look: Look): string[] {
   const wide = Math.max(16, Math.floor(room * 0.52));
   const isLong = item.kind === 'answer' && clean(subject).length > wide;
   const what = isLong ? cell(subject, room + 1) : `${cell(subject, wide)} ${cell(item.why, room - wide)}`;
-  const head = `  ${paint(look, 'yellow', '!')} ${paint(look, 'bold', cell(verbs[item.kind], 8))} ${what}`;
+  const head = `  ${needsPerson(item) ? paint(look, 'yellow', '!') : ' '} ${paint(look, 'bold', cell(verbs[item.kind], 8))} ${what}`;
   const cost = task && item.kind === 'approve' ? `$${usd(task.spent.usd)}` : '';
   const command = cell(item.actions[0]?.command ?? item.link.cli, look.columns - 13 - 9);
   return [`${head} ${tail}`, `             ${command}${cell(cost, 9, 'right')}`];

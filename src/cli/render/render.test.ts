@@ -3,6 +3,7 @@ import { busyFleet, emptyFleet, evidence, now, taskView } from '../../../test/fi
 import { evidenceView } from '../../contract/evidence.ts';
 import { fleetView } from '../../contract/fleet-view.ts';
 import { taskView as taskSchema } from '../../contract/task-view.ts';
+import { inbox } from '../../domain/inbox.ts';
 import { FleetError } from '../../lib/errors.ts';
 import { renderError } from './error.ts';
 import { renderEvidence } from './evidence.ts';
@@ -53,6 +54,17 @@ describe('status', () => {
       for (const line of lines) expect([...line].length, line).toBeLessThanOrEqual(100);
     }
     expect(show(renderStatus(many, look))).toContain('more: ralph-fleet status --json');
+  });
+
+  it('tells of a usage limit without a call for you', () => {
+    const limit = {
+      ...{ id: 'anthropic:ab:5h', provider: 'anthropic', window: '5h', usedRatio: 1, cause: 'reached' as const },
+      ...{ since: now, until: now + 3_600_000 },
+    };
+    const snapshot = { now, tasks: [], reviewsWaitingLimit: 5, budgetGone: null, problems: [] };
+    const lines = renderStatus({ ...emptyFleet(), inbox: inbox({ ...snapshot, limits: [limit] }) }, look);
+    expect(lines[0]).toBe('Nothing needs you.');
+    expect(lines[1]).toContain('info     the 5-hour limit of anthropic is');
   });
 
   it('says what would fill an empty screen, and that the fleet is paused or down', () => {

@@ -104,18 +104,21 @@ describe('fleet.yaml', () => {
     const text = `version: 1
 vms: {ralphsPerVm: 2, cpus: 3}
 budget: {per: day, usd: 7, warnAt: 0.5}
-limits: {stackDepth: 3, keepFreeOfUsageWindow: 0.1}
+limits: {stackDepth: 3, keepFreeOfUsageWindow: 0.25}
 egress: {allow: [example.org]}
 integrate: {mode: pr}
 credentials: {anthropic: {from: env}, google: {from: env}}
 metrics: {listen: "127.0.0.1:1"}
 telemetry: {loki: {url: "http://127.0.0.1:3100"}}`;
     const { value, warnings } = read(text);
-    expect(value).toMatchObject({ vms: { size: { cpus: 3 } }, budget: { usd: 7 } });
+    expect(value).toMatchObject({
+      vms: { size: { cpus: 3 } },
+      budget: { usd: 7 },
+      limits: { keepFreeOfUsageWindow: 0.25 },
+    });
     expect(formatProblems('f', warnings)).toEqual([
       'f:2:7 `vms.ralphsPerVm` has no effect yet: each VM has one Ralph',
       'f:4:10 `limits.stackDepth` has no effect yet',
-      'f:4:25 `limits.keepFreeOfUsageWindow` has no effect yet',
       expect.stringContaining('f:5:10 `egress.allow` has no effect yet'),
       expect.stringContaining('f:6:13 `integrate.mode` has no effect yet: no pull request is made'),
       'f:7:39 `credentials.google` has no effect yet: only `anthropic` and `openai` are used',

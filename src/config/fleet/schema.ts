@@ -87,7 +87,12 @@ export const fleetFile = z.strictObject({
       reviewsWaiting: many.default(5),
       reviewRounds: many.default(3),
       stackDepth: many.default(3),
-      keepFreeOfUsageWindow: z.number().min(0).lt(1).default(0.1),
+      keepFreeOfUsageWindow: z
+        .number()
+        .min(0)
+        .lt(1)
+        .default(0.1)
+        .describe('Share of a subscription’s usage windows that is left to you; 0: none'),
     })
     .prefault({}),
   egress: z.strictObject({ allow: z.array(z.string()).default([]) }).prefault({}),
@@ -135,7 +140,6 @@ export interface WithoutEffect {
 export const withoutEffect: readonly WithoutEffect[] = [
   { path: ['vms', 'ralphsPerVm'], when: (value) => value !== 1, instead: 'each VM has one Ralph' },
   { path: ['limits', 'stackDepth'], instead: null },
-  { path: ['limits', 'keepFreeOfUsageWindow'], instead: null },
   { path: ['egress', 'allow'], instead: 'a guest reaches the model’s API and nothing else' },
   {
     path: ['integrate', 'mode'],

@@ -18,6 +18,7 @@ import { FleetError } from '../../lib/errors.ts';
 import { decide, type Need, type Verdict } from '../budget/level.ts';
 import { createAccounts } from './accounts.ts';
 import { createAdvances } from './advances.ts';
+import { createLimitRows, type LimitRows } from './limits.ts';
 import { openSql, type Sql } from './sql.ts';
 import { type Who, whoSchema } from './who.ts';
 
@@ -50,11 +51,12 @@ export interface Ledger {
   putTunnel(vm: string, tunnel: Tunnel): void;
   deleteTunnel(vm: string): boolean;
   tunnels(): { vm: string; tunnel: Tunnel }[];
+  limits: LimitRows;
   close(): void;
 }
 
 export type OpenGrant = Grant & { id: string };
-export type End = Pick<Settlement, 'at' | 'status' | 'refused' | 'retryAt'>;
+export type End = Pick<Settlement, 'at' | 'status' | 'refused' | 'retryAt'> & { fault?: Settlement['fault'] };
 
 export interface Reserving {
   who: Who;
@@ -94,7 +96,16 @@ const grantRowSchema = grantSchema.extend({ id: z.string() });
 const moreSchema = z.object(settlementMore).omit({ role: true });
 const noTells = moreSchema.parse({});
 const rowSchema = settlementSchema
-  .omit({ counted: true, flags: true, worst: true, lowered: true, heldMs: true, shortfall: true, warnings: true })
+  .omit({
+    counted: true,
+    flags: true,
+    worst: true,
+    lowered: true,
+    heldMs: true,
+    shortfall: true,
+    warnings: true,
+    fault: true,
+  })
   .extend({ priceKnown: z.number().transform((it) => it === 1), more: z.string() })
   .transform(({ more, ...row }): Settlement => ({ ...row, ...moreSchema.parse(JSON.parse(more)) }));
 const reservationSchema = whoSchema.extend({
@@ -134,6 +145,7 @@ export function createLedger(sql: Sql, { now, timeZone, bootId }: Frame): Ledger
     more: { opened: number; calls: number; tells: Partial<typeof noTells> },
   ) {
     const { counted: how, flags, ...amounts } = counted;
+    const { fault = null, ...ended } = end;
     const spent = {
       tokens: amounts.inputTokens + amounts.cacheWriteTokens + amounts.outputTokens,
       usd: amounts.usd,
@@ -141,13 +153,13 @@ export function createLedger(sql: Sql, { now, timeZone, bootId }: Frame): Ledger
     };
     const isNothing = spent.tokens === 0 && spent.usd === 0 && spent.calls === 0;
     const warnings = isNothing ? [] : accounts.add(budgetChain(who), spent, more.opened, end.at);
-    const tells = { ...noTells, counted: how, flags, warnings, ...more.tells };
+    const tells = { ...noTells, counted: how, flags, warnings, fault, ...more.tells };
     const row = get(
       insertSettlement,
       ...[end.at, ...whoValues(who), ...amountValues(amounts), end.status, end.refused, end.retryAt],
       ...[more.opened, more.calls, JSON.stringify(tells)],
     );
-    return { seq: Number(row?.['seq']), ...who, ...amounts, ...end, ...tells };
+    return { seq: Number(row?.['seq']), ...who, ...amounts, ...ended, ...tells };
   }
 
   /** The log is moved into the database when no call waits for it, or when it has grown long. */
@@ -257,6 +269,7 @@ export function createLedger(sql: Sql, { now, timeZone, bootId }: Frame): Ledger
         vm: String(row['vm']),
         tunnel: tunnelSchema.parse(JSON.parse(String(row['spec']))),
       })),
+    limits: createLimitRows(sql),
     close: sql.close,
   };
 }

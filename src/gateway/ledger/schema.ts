@@ -60,6 +60,10 @@ const migrations: readonly string[] = [
   `CREATE TABLE advances (
      grant_id TEXT PRIMARY KEY, project TEXT NOT NULL, task TEXT NOT NULL, ralph TEXT NOT NULL, iteration TEXT NOT NULL,
      role TEXT NOT NULL, tokens INTEGER NOT NULL, usd REAL NOT NULL, boot TEXT NOT NULL) STRICT;`,
+  `CREATE TABLE windows (
+     credential TEXT NOT NULL, "window" TEXT NOT NULL, used REAL, reached INTEGER NOT NULL, since INTEGER NOT NULL,
+     until INTEGER NOT NULL, PRIMARY KEY (credential, "window")) STRICT;
+   CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;`,
 ];
 
 export function migrate(db: DatabaseSync, path: string): void {

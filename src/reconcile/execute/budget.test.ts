@@ -22,6 +22,8 @@ function setup() {
       if (world.isAway) throw new Error('away');
       told.push(budgets);
     },
+    setKeepFree: async () => {},
+    limits: async () => ({ limits: [], windows: [] }),
     levels: async () => {
       if (world.isAway) throw new Error('away');
       return world.levels;
@@ -41,7 +43,7 @@ const call: SettledCall = {
     usd: 0.5,
     calls: 1,
     refused: null,
-    retryAt: null,
+    fault: null,
   },
   ...{ shortfall: null, warnings: [], flags: [] },
 };

@@ -69,7 +69,7 @@ function timeLeft(deps: ExecuteDeps, task: Task, role: RalphRole): string | null
   return left === null ? null : sayAmount('ms', left);
 }
 
-/** Keeps the gateway's limits as they are wanted, also while calls wait there; nothing is said twice. */
+/** Keeps the gateway's limits, and what it keeps free, as they are wanted, also while calls wait there; nothing is said twice. */
 export function createBudgetTeller(
   deps: Pick<ExecuteDeps, 'store' | 'config' | 'clock' | 'gateway'>,
 ): () => Promise<void> {
@@ -78,9 +78,11 @@ export function createBudgetTeller(
     const open = deps.store.alive.iterations.rows().filter((it) => it.phase !== 'ended');
     const nodes = new Set([fleetNode, ...open.flatMap((it) => nodesOf(it, deps.store.tasks.mustGet(it.task)))]);
     const budgets = budgetsFor(deps, [...nodes]);
-    const now = JSON.stringify(budgets);
+    const keepFree = deps.config().limits.keepFreeOfUsageWindow;
+    const now = JSON.stringify([budgets, keepFree]);
     if (now === told) return;
     await deps.gateway.setBudgets(budgets);
+    await deps.gateway.setKeepFree(keepFree);
     told = now;
   };
 }

@@ -10,6 +10,7 @@ import { parseSignals } from '../../loop/signals.ts';
 import { readyVm } from './address.ts';
 import type { ExecuteDeps, Executor } from './deps.ts';
 import { pull } from './iteration.ts';
+import { providerTrouble } from './limits.ts';
 import { type Saved, saveWork } from './save.ts';
 import { settle } from './settle.ts';
 
@@ -90,7 +91,8 @@ async function judge(
   { job, signals }: Gathered,
   end: { why: string; stopped: boolean; vmLost: boolean },
 ): Promise<Judgement & { retryAt: number | null }> {
-  const adapter = deps.agent(deps.store.tasks.mustGet(iteration.task).agent);
+  const task = deps.store.tasks.mustGet(iteration.task);
+  const adapter = deps.agent(task.agent);
   const parser = adapter.parser();
   const size = await deps.runs.streamSize(iteration.id);
   for (let at = 0; at < size; ) {
@@ -107,22 +109,20 @@ async function judge(
     signal: job?.end?.signal ?? null,
     timedOut: job?.end?.timedOut === true || (end.stopped && overTime),
   };
-  const spent = deps.store.spend.ofIteration(iteration.id);
   const stop = whyStopped(deps, iteration);
   // Only what the gateway saw: a guest cannot claim an iteration that does not count.
-  const limitedUntil = spent?.retryAt ?? 0;
+  const { usageLimit, outage, retryAt } = providerTrouble(deps, task, iteration.id);
   const calledOff = end.stopped && !overTime;
+  const infra = end.vmLost || job === null || job.state === 'lost' || calledOff ? end.why : null;
+  const overBudget = stop === null ? null : sayStopAndRemedy(stop);
   const judgement = judgeIteration({
     role: iteration.role,
     agent: adapter.judge(exit, seen),
     signals,
-    host: {
-      rateLimitedUntil: limitedUntil > deps.clock.now() ? limitedUntil : null,
-      overBudget: stop === null ? null : sayStopAndRemedy(stop),
-      infra: end.vmLost || job === null || job.state === 'lost' || calledOff ? end.why : null,
-    },
+    host: { usageLimit, outage, overBudget, infra },
   });
-  return { ...judgement, retryAt: limitedUntil > deps.clock.now() ? limitedUntil : null };
+  const isProviders = judgement.outcome === 'rate_limited' || (judgement.outcome === 'infra' && infra === null);
+  return { ...judgement, retryAt: isProviders ? retryAt : null };
 }
 
 /** The level of the budget tree that refused its calls. Time that is up shows as a run that timed out; what it made is looked at first. */

@@ -4,6 +4,7 @@ import { guestGatewayUrl, ralphUser, workspaceFolder } from '../../guest/guest.t
 import { addressOf, readyVm } from './address.ts';
 import { budgetsFor, msLeft, nodesOf } from './budget.ts';
 import type { ExecuteDeps, Executor } from './deps.ts';
+import { limitOfTask } from './limits.ts';
 import { promptOf } from './prompt.ts';
 import { saveWork } from './save.ts';
 
@@ -21,6 +22,8 @@ export const startIteration: Executor<'start_iteration'> = async (deps, data) =>
     if (task === null || task.phase !== wanted || readyVm(deps, data.vm) === null) return;
     const before = store.alive.iterations.rows().filter((it) => it.task === data.task);
     if (before.some((it) => it.phase !== 'ended')) return;
+    // The plan may be older than a limit.
+    if (limitOfTask(deps, task) !== null) return;
     const now = clock.now();
     const row: Iteration = {
       id: `it-${random.hex(4)}`,

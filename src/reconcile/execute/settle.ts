@@ -1,14 +1,19 @@
 import { budgetNode, parseNode } from '../../domain/budget.ts';
 import { budgetLevelName, sayAmount, sayPeriod } from '../../domain/budget-words.ts';
+import type { UsageWindow } from '../../domain/usage-limit.ts';
 import type { SettledCall } from '../../loop/ports.ts';
 import type { ExecuteDeps } from './deps.ts';
+import { keepLimits } from './limits.ts';
 
 const pageSize = 500;
 
 type Deps = Pick<ExecuteDeps, 'gateway' | 'store' | 'clock'>;
 
-/** Reads what the gateway settled since the last time; rows and cursor move together, so that nothing counts twice. */
-export async function settle(deps: Deps): Promise<void> {
+/**
+ * Reads what the gateway settled since the last time; rows and cursor move together, so that nothing counts twice. Then which usage
+ * limits hold: never older than what was settled. Returns the usage windows.
+ */
+export async function settle(deps: Deps): Promise<UsageWindow[]> {
   const { gateway, store } = deps;
   for (;;) {
     const after = store.spend.cursor();
@@ -22,8 +27,11 @@ export async function settle(deps: Deps): Promise<void> {
         tell(deps, call);
       }
     });
-    if (calls.length < pageSize) return;
+    if (calls.length < pageSize) break;
   }
+  const told = await gateway.limits();
+  store.tx(() => keepLimits(deps, told.limits));
+  return told.windows;
 }
 
 const flagged = {

@@ -3,7 +3,7 @@ import type { Store } from '../../store/store.ts';
 import type { World } from '../plan/world.ts';
 
 /** The desired half of the world: the rows the planner needs, and no more. */
-export type Rows = Omit<World, 'now' | 'config' | 'capacity' | 'observed'>;
+export type Rows = Omit<World, 'now' | 'config' | 'capacity' | 'providers' | 'observed'>;
 
 /** Reads the rows; what was not written since is not read again, so that looking costs next to nothing. */
 export function createRowsReader(store: Store): () => Rows {
@@ -26,6 +26,7 @@ export function createRowsReader(store: Store): () => Rows {
       approvals: alive.approvals.rows(),
       budgets: alive.budgets.rows(),
       stops: alive.stops.rows(),
+      limits: alive.limits.rows(),
       pinged: store.pinged(),
     };
   };

@@ -43,15 +43,17 @@ export function decideAfterIteration(
     case 'over_budget':
       return stay('over_budget', why);
     case 'infra':
-      if (task.uncounted >= task.limits.uncounted)
-        return stay(
-          'blocked',
-          `${task.uncounted} iterations failed for reasons outside the task, the last: ${why ?? 'unknown'}`,
-        );
+      if (task.uncounted >= task.limits.uncounted) return stay('blocked', sayOutside(task, why));
       return stay('implementing', why);
     default:
       return afterAttempt(task, iteration, { checks, refused }, now);
   }
+}
+
+/** The breaker has tripped: what failed again and again is left to a person. */
+export function sayOutside({ id, uncounted }: Task, last: string | null): string {
+  const why = last === null ? '' : `, the last: ${last}`;
+  return `${uncounted} starts in a row failed for reasons outside the task${why}; once that is mended: ralph-fleet task retry ${id}`;
 }
 
 function afterAttempt(

@@ -5,6 +5,7 @@ import type { Vm } from '../../domain/vm.ts';
 import { parkIfStopped } from './budget.ts';
 import { findRun, infraRuns, maxInfraRuns } from './checks.ts';
 import { decideAfterIteration } from './decide.ts';
+import { parkIfLimited, waitAfterOutage } from './limits.ts';
 import { decide } from './move.ts';
 import { needVm, needWorkspace, type Pass } from './need-vm.ts';
 import { lastIteration, openIteration, type World } from './world.ts';
@@ -53,7 +54,8 @@ export function planImplementing(pass: Pass, task: Task): void {
     decide(pass, task, { to: 'stalled', reason, notes: [], patch: {} });
     return;
   }
-  if (parkIfStopped(pass, task, 'implementer', task.ralph)) return;
+  if (parkIfStopped(pass, task, 'implementer', task.ralph) || parkIfLimited(pass, task)) return;
+  if (waitAfterOutage(pass, task, last)) return;
   const vm = needVm(pass, task, 'implementer', task.ralph);
   if (vm === null) return;
   if (pass.world.paused) {
@@ -73,7 +75,8 @@ export function planImplementing(pass: Pass, task: Task): void {
 /** The loop checks after an iteration: the run, null when there can be none, or 'not yet' while they are under way. */
 function checksAfter(pass: Pass, task: Task, { id: iteration, outcome }: Iteration): CheckRun | null | 'not yet' {
   // What the last call before a limit left behind may be all that was wanted.
-  const isLooked = outcome !== null && (countsAsAttempt(outcome) || outcome === 'over_budget');
+  const isLooked =
+    outcome !== null && (countsAsAttempt(outcome) || outcome === 'over_budget' || outcome === 'rate_limited');
   if (!isLooked || task.head === null) return null;
   const run = findRun(pass.world, { task: task.id, kind: 'loop', iteration });
   if (run?.phase === 'running') return 'not yet';

@@ -13,6 +13,7 @@ export function planPings(pass: Pass): void {
       reviews: world.reviews,
       reviewsWaiting: world.config.limits.reviewsWaiting,
       budget: { fleet: world.config.budget, changes: world.budgets, stops: world.stops },
+      limits: [],
       problems: [],
     }),
   );

@@ -292,21 +292,6 @@ describe('a review', () => {
     });
   });
 
-  it('waits for a usage limit without counting it', () => {
-    const review = aReview({ iteration: 'it-9' });
-    const limited = anIteration({
-      id: 'it-9',
-      role: 'reviewer',
-      phase: 'ended',
-      outcome: 'rate_limited',
-      retryAt: now + 60_000,
-    });
-    expect(at({ reviews: [review], iterations: [limited] }).steps).toEqual([]);
-    expect(at({ reviews: [review], iterations: [{ ...limited, retryAt: now - 1 }] }).steps[0]).toMatchObject({
-      kind: 'request_vm',
-    });
-  });
-
   it('goes where the verdict says', () => {
     const to = (phase: 'approved' | 'changes_requested' | 'inconclusive', more = {}) =>
       at({ reviews: [aReview({ phase, attempts: 2, ...more })] }).steps[0];

@@ -1,9 +1,11 @@
 import { isWorking, type Task, type TaskPhase } from '../../domain/task.ts';
 import { planOverBudget } from './budget.ts';
 import { planCheckRuns } from './checks.ts';
+import { sayOutside } from './decide.ts';
 import { isGivenUp, planDisks } from './disks.ts';
 import { planClaimed, planImplementing } from './implement.ts';
 import { planIterations } from './iterations.ts';
+import { planRateLimited } from './limits.ts';
 import { decide } from './move.ts';
 import type { Pass } from './need-vm.ts';
 import { planPings } from './pings.ts';
@@ -15,7 +17,7 @@ import { createPlanBuilder, type Plan } from './step.ts';
 import { planTemplates } from './templates.ts';
 import { planVerifying } from './verify.ts';
 import { planVms } from './vms.ts';
-import { diskOf, type World } from './world.ts';
+import { diskOf, newestIteration, type World } from './world.ts';
 
 /**
  * The planner: pure. Takes all that is desired and observed, returns what to do next as data, and why the rest waits. It holds
@@ -71,8 +73,7 @@ function planTask(pass: Pass, task: Task): void {
 
 /** The breaker: what fails again and again for reasons outside the task is left to a person. */
 function whyBroken(world: World, task: Task): string | null {
-  if (task.uncounted >= task.limits.uncounted)
-    return `${task.uncounted} starts in a row failed for reasons outside the task`;
+  if (task.uncounted >= task.limits.uncounted) return sayOutside(task, newestIteration(world, task.id)?.reason ?? null);
   const disk = diskOf(world, task.disk);
   const failed = [disk, diskOf(world, disk?.backing ?? null)].find((d) => d !== null && isGivenUp(d));
   return failed ? `its disk could not be made: ${failed.failure ?? 'no reason known'}` : null;
@@ -90,20 +91,6 @@ function planAwaiting(pass: Pass, task: Task): void {
     task: task.id,
     from: 'awaiting_approval',
     to: 'integrating',
-    reason: null,
-  });
-}
-
-function planRateLimited(pass: Pass, task: Task): void {
-  const { world, to } = pass;
-  if (task.until !== null && world.now < task.until) {
-    to.wait(task.id, `usage limit, goes on at ${new Date(task.until).toISOString()}`);
-    return;
-  }
-  to.step('move_task', `task:${task.id}`, 'the usage limit was reset', {
-    task: task.id,
-    from: 'rate_limited',
-    to: 'ready',
     reason: null,
   });
 }

@@ -1,6 +1,7 @@
 import type { Task } from '../../domain/task.ts';
 import { isRalphStopped, parkIfStopped } from './budget.ts';
 import { decideAfterReview } from './decide.ts';
+import { waitAfterOutage, waitIfLimited } from './limits.ts';
 import { decide } from './move.ts';
 import { needVm, needWorkspace, type Pass } from './need-vm.ts';
 import { findVm, lastIteration, openIteration } from './world.ts';
@@ -35,10 +36,7 @@ export function planReviewing(pass: Pass, task: Task): void {
     to.step('release_vm', `vm:${own.id}`, 'a review starts in a VM no agent has touched', { vm: own.id });
     return;
   }
-  if (last?.id === review.iteration && last?.outcome === 'rate_limited' && world.now < (last.retryAt ?? 0)) {
-    to.wait(task.id, `usage limit, its review goes on at ${new Date(last.retryAt ?? 0).toISOString()}`);
-    return;
-  }
+  if (waitIfLimited(pass, task) || waitAfterOutage(pass, task, last)) return;
   if (world.paused) {
     to.wait(task.id, 'the fleet is paused; `ralph-fleet resume` goes on');
     return;

@@ -7,6 +7,7 @@ import type { Iteration } from '../../domain/iteration.ts';
 import type { Project } from '../../domain/project.ts';
 import type { Review } from '../../domain/review.ts';
 import type { Task } from '../../domain/task.ts';
+import type { UsageLimit } from '../../domain/usage-limit.ts';
 import type { Vm, VmPurpose } from '../../domain/vm.ts';
 
 /**
@@ -40,6 +41,10 @@ export interface World {
   /** What people have set in the budget tree, and which of its levels have refused calls. */
   budgets: readonly BudgetChange[];
   stops: readonly BudgetStop[];
+  /** Usage limits that the gateway told of. */
+  limits: readonly UsageLimit[];
+  /** Whose model API an agent CLI calls, by its name. */
+  providers: ReadonlyMap<string, string | null>;
   observed: Observed;
 }
 
@@ -88,8 +93,16 @@ export function openIteration(world: World, task: string): Iteration | null {
 }
 
 export function lastIteration(world: World, task: string, role: Iteration['role']): Iteration | null {
-  const ended = world.iterations.filter((it) => it.task === task && it.role === role && it.phase === 'ended');
-  return ended.reduce<Iteration | null>(
+  return newestOf(world.iterations.filter((it) => it.task === task && it.role === role && it.phase === 'ended'));
+}
+
+/** Of either role. */
+export function newestIteration(world: World, task: string): Iteration | null {
+  return newestOf(world.iterations.filter((it) => it.task === task && it.phase === 'ended'));
+}
+
+function newestOf(iterations: readonly Iteration[]): Iteration | null {
+  return iterations.reduce<Iteration | null>(
     (newest, it) => (newest === null || it.startedAt >= newest.startedAt ? it : newest),
     null,
   );

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join as joinPath } from 'node:path';
 import { isMissing } from '../../../client/http.ts';
 import type { FleetView } from '../../../contract/fleet-view.ts';
+import { needsPerson } from '../../../domain/inbox-item.ts';
 import { type FleetError, isFleetError } from '../../../lib/errors.ts';
 import type { Context } from '../../frame/command.ts';
 import { type CommandSpec, flag } from '../../frame/command.ts';
@@ -28,7 +29,7 @@ export const status: CommandSpec = {
       return 5;
     }
     context.print(view, (look) => renderStatus(view, look));
-    return flag(input, 'exitCode') && view.inbox.length > 0 ? 10 : 0;
+    return flag(input, 'exitCode') && view.inbox.some(needsPerson) ? 10 : 0;
   },
 };
 

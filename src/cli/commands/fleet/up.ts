@@ -1,5 +1,6 @@
 import type { FleetView, TaskRow } from '../../../contract/fleet-view.ts';
 import type { FleetConfig } from '../../../domain/fleet.ts';
+import { needsPerson } from '../../../domain/inbox-item.ts';
 import { FleetError } from '../../../lib/errors.ts';
 import { followFleet } from '../../follow.ts';
 import type { Context } from '../../frame/command.ts';
@@ -113,7 +114,7 @@ type End = 'ready' | { task: TaskRow };
 
 /** The demo's walk ends at the ping, or where a person must mend something. */
 function demoEnd(view: FleetView): End | null {
-  const asked = view.inbox.find((item) => item.kind !== 'info' && item.subject.task !== null);
+  const asked = view.inbox.find((item) => needsPerson(item) && item.subject.task !== null);
   const task = view.tasks.find((one) => one.id === asked?.subject.task);
   if (task) return { task };
   const tasks = view.tasks.filter((one) => one.state === 'ended');
@@ -128,8 +129,8 @@ function finish(context: Context, view: FleetView, end: End, ms: number): number
     hinted('  stop      ralph-fleet down', '(saves the work first)'),
   ];
   if (end === 'ready') {
-    const needs =
-      view.inbox.length === 0 ? 'nothing needs you' : `${plural(view.inbox.length, 'thing needs', 'things need')} you`;
+    const asking = view.inbox.filter(needsPerson).length;
+    const needs = asking === 0 ? 'nothing needs you' : `${plural(asking, 'thing needs', 'things need')} you`;
     const submit = view.tasks.length === 0 ? ['  begin     ralph-fleet submit TASK.md'] : [];
     const working = plural(view.ralphs.filter((ralph) => ralph.phase === 'working').length, 'Ralph');
     context.print(view, () => [`Ready after ${stopwatch(ms)}. ${working} working; ${needs}.`, ...submit, ...next]);

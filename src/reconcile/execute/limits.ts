@@ -1,0 +1,53 @@
+import { sayOutage } from '../../domain/outage.ts';
+import type { Task } from '../../domain/task.ts';
+import { limitFor, resumeSpreadMs, resumesAt, sayLimit, type UsageLimit } from '../../domain/usage-limit.ts';
+import { backoffMs, spreadMs } from '../../lib/backoff.ts';
+import type { ExecuteDeps } from './deps.ts';
+
+type Deps = Pick<ExecuteDeps, 'store' | 'clock' | 'agent'>;
+
+/** As the gateway tells them, so that they are known without it, and after a restart of the host. */
+export function keepLimits({ store, clock }: Pick<Deps, 'store' | 'clock'>, told: readonly UsageLimit[]): void {
+  const now = clock.now();
+  for (const limit of told) {
+    const known = store.limits.get(limit.id);
+    if (known === null) {
+      store.limits.insert(limit);
+      store.events.add('limit.began', 'fleet', `Nothing calls ${limit.provider} for now: ${sayLimit(limit)}.`);
+    } else if (known.until !== limit.until || known.cause !== limit.cause || known.usedRatio !== limit.usedRatio) {
+      store.limits.update(limit.id, limit);
+    }
+  }
+  for (const { id, provider, until } of store.alive.limits.rows()) {
+    if (told.some((limit) => limit.id === id)) continue;
+    const isReset = now >= until;
+    // What was limited together does not go on together (`resumesAt`).
+    if (isReset && now < until + resumeSpreadMs) continue;
+    store.limits.remove(id);
+    const why = isReset ? 'was reset' : 'holds no longer: another credential, or a smaller share is kept free';
+    store.events.add('limit.ended', 'fleet', `The usage limit of ${provider} ${why}.`);
+  }
+}
+
+export function limitOfTask({ store, clock, agent }: Deps, task: Task): UsageLimit | null {
+  const { provider } = agent(task.agent);
+  return limitFor(store.alive.limits.rows(), { provider, who: task.id, now: clock.now() });
+}
+
+const firstRetryMs = 10_000;
+const longestRetryMs = 30 * 60_000;
+
+/** What the gateway saw of the provider in an iteration, and when it may go on. A guest has no say in it. */
+export function providerTrouble(
+  deps: Deps,
+  task: Task,
+  iteration: string,
+): { usageLimit: string | null; outage: string | null; retryAt: number | null } {
+  const { fault = null, faults = 0 } = deps.store.spend.ofIteration(iteration) ?? {};
+  if (fault === null) return { usageLimit: null, outage: null, retryAt: null };
+  const limit = fault === 'limit' ? limitOfTask(deps, task) : null;
+  if (limit !== null) return { usageLimit: sayLimit(limit), outage: null, retryAt: resumesAt(limit, task.id) };
+  const waitMs = backoffMs(task.uncounted + 1, firstRetryMs, longestRetryMs);
+  const outage = sayOutage(deps.agent(task.agent).provider, { fault, faults });
+  return { usageLimit: null, outage, retryAt: deps.clock.now() + waitMs + spreadMs(iteration, waitMs / 4) };
+}
