@@ -19,6 +19,8 @@ export interface FleetConfig {
     stagnationAfter: number;
     reviewsWaiting: number;
     reviewRounds: number;
+    /** An iteration that shows no sign of life for so long is stopped. */
+    silenceMs: number;
   };
   /** Where a provider's credential comes from on the host; never its value. */
   credentials: Record<string, { from: 'env' | 'file'; name: string }>;

@@ -23,11 +23,18 @@ export interface GatewayPort {
     expiresAt: number;
   }): Promise<void>;
   revoke(iteration: string): Promise<void>;
+  /** Per iteration that has called a model: how many calls are open, and how many there were since the gateway began. */
+  calls(): Promise<Map<string, ModelCalls>>;
   /** Limits of levels of the budget tree; the others stay as they are. */
   setBudgets(budgets: readonly NodeBudget[]): Promise<void>;
   /** These levels as they stand now. */
   levels(nodes: readonly string[]): Promise<BudgetLevel[]>;
   settlements(after: number, limit: number): Promise<SettledCall[]>;
+}
+
+export interface ModelCalls {
+  open: number;
+  begun: number;
 }
 
 /** One call the gateway metered, or refused. */

@@ -53,6 +53,7 @@ export function createFakeGateway(dice: Dice, now: () => number): FakeGateway {
       });
     },
     revoke: async () => {},
+    calls: async () => new Map(),
     setBudgets: async (budgets) => {
       for (const { node, usd } of budgets) limits.set(node, usd);
     },

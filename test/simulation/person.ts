@@ -157,7 +157,7 @@ export function createPerson(world: SimWorld, nudge: () => void): Person {
         decide(task);
         return;
       case 'needs_input':
-        answer(deps, task.id, 'yes', 'sim');
+        answer(deps, task.id, { answer: 'yes', by: 'sim' });
         return;
       case 'paused':
         if (isCalm || dice.chance(0.5)) resume(deps, task.id);

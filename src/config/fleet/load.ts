@@ -38,7 +38,8 @@ const defaultVariable: Record<string, string> = { anthropic: 'ANTHROPIC_API_KEY'
 
 function toConfig(file: FleetFile): FleetConfig {
   const { cpus, memoryMiB, diskGiB, count, warm } = file.vms;
-  const { iterationsPerTask, uncountedPerTask, stagnationAfter, reviewsWaiting, reviewRounds } = file.limits;
+  const { iterationsPerTask, uncountedPerTask, stagnationAfter, reviewsWaiting, reviewRounds, silenceMinutes } =
+    file.limits;
   const { cli, model, maxTurns, iterationTimeoutMinutes } = file.agent;
   return {
     name: file.name,
@@ -54,7 +55,14 @@ function toConfig(file: FleetFile): FleetConfig {
       iterationTimeoutMs: Math.round(iterationTimeoutMinutes * 60_000),
     },
     budget: file.budget,
-    limits: { iterationsPerTask, uncountedPerTask, stagnationAfter, reviewsWaiting, reviewRounds },
+    limits: {
+      iterationsPerTask,
+      uncountedPerTask,
+      stagnationAfter,
+      reviewsWaiting,
+      reviewRounds,
+      silenceMs: Math.round(silenceMinutes * 60_000),
+    },
     credentials: Object.fromEntries(
       Object.entries(file.credentials).map(([provider, from]) => [provider, credential(provider, from)]),
     ),
