@@ -18,7 +18,7 @@ export function historyList(iterations: CheckHistory['iterations']): string {
 
 function iterationText({ n, outcome, reason, summary }: Iteration): string {
   const words = summary === null ? '' : `\n  It said:\n${indented(cutText(cleanText(summary).trim(), maxWordsChars))}`;
-  return `- Iteration ${n} ended \`${outcome ?? 'infra'}\`: ${cutText(reason ?? 'no reason known', 600)}.${words}`;
+  return `- Iteration ${n} ended \`${outcome ?? 'infra'}\`: ${cutText(reason ?? 'no reason known', 600)}${words}`;
 }
 
 /** What was asked of a person, and what came of it; nothing of it is ever left out. */

@@ -42,9 +42,12 @@ export const endIteration: Executor<'end_iteration'> = async (deps, data) => {
   // The plan may be older than its launch.
   if (gathered === 'runs on') return 'waits';
   await endSpending(deps, iteration.id);
-  const end = { why: data.why, stopped: data.stop, vmLost: data.vmLost, silence: silenceOf(deps, iteration.id) };
+  const silence = silenceOf(deps, iteration.id);
+  // What was silent and ended by itself before it was stopped is judged as any other.
+  const stopped = data.stop && !data.silent && silence === null;
+  const end = { why: data.why, stopped, vmLost: data.vmLost, silence };
   const judgement = await judge(deps, iteration, gathered, end);
-  const isCalledOff = data.stop && end.silence === null && iteration.deadline > deps.clock.now();
+  const isCalledOff = stopped && iteration.deadline > deps.clock.now();
   store.tx(() => close(deps, iteration, gathered, judgement, isCalledOff));
 };
 
@@ -129,7 +132,7 @@ async function judge(
   const stop = whyStopped(deps, iteration);
   // Only what the gateway saw: a guest cannot claim an iteration that does not count.
   const limitedUntil = spent?.retryAt ?? 0;
-  const calledOff = end.stopped && !overTime && end.silence === null;
+  const calledOff = end.stopped && !overTime;
   const agent =
     end.silence === null ? adapter.judge(exit, seen) : { outcome: 'timed_out' as const, reason: end.silence };
   const judgement = judgeIteration({
