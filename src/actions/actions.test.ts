@@ -1,20 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { createVirtualClock } from '../../test/simulation/virtual-clock.ts';
-import {
-  aDisk,
-  anIteration,
-  aProject,
-  aReview,
-  aRun,
-  aTask,
-  aVm,
-  base,
-  config,
-  head,
-} from '../../test/support/rows.ts';
+import { aDisk, aProject, aReview, aRun, aTask, aVm, base, config, head } from '../../test/support/rows.ts';
 import type { Changes } from '../changes/changes.ts';
 import { budgetAt } from '../domain/budget.ts';
 import { evidenceDigest } from '../domain/evidence.ts';
+import type { Question } from '../domain/question.ts';
 import type { Task } from '../domain/task.ts';
 import type { TaskDraft } from '../domain/task-draft.ts';
 import { isFleetError } from '../lib/errors.ts';
@@ -37,7 +27,7 @@ function setup(task: Partial<Task> = {}) {
   const deps: ActionDeps = { store, clock, changes: {} as Changes, config: () => config };
   const digest = () =>
     evidenceDigest({ commit: head, base, checkRuns: store.checkRuns.list(), reviews: store.reviews.list() });
-  return { store, deps, digest, phase: () => store.tasks.mustGet('T1').phase };
+  return { store, deps, clock, digest, phase: () => store.tasks.mustGet('T1').phase };
 }
 
 const word = { by: 'ada', channel: 'terminal' } as const;
@@ -213,12 +203,86 @@ describe('a task', () => {
     expect(codeOf(() => retry(deps, 'T1'))).toBe('refused');
   });
 
-  it('gets an answer with its question', () => {
-    const { deps, store } = setup({ phase: 'needs_input', judged: 'it-1' });
-    store.iterations.insert(anIteration({ phase: 'ended', ask: { question: 'Which?', blocking: true, options: [] } }));
-    answer(deps, 'T1', 'the first', 'ada');
-    expect(store.tasks.get('T1')?.notes.at(-1)?.text).toBe('You asked: Which?\nThe answer: the first');
-    expect(codeOf(() => answer(deps, 'T1', 'x', 'ada'))).toBe('refused');
+  it('tried again is told what it should know, and may ask again what it asked', () => {
+    const questions = [asked({ times: 3 })];
+    const { deps, store, clock } = setup({ phase: 'stalled', questions });
+    expect(retry(deps, 'T1', 'use port 80').message).toContain('with your notes');
+    expect(store.tasks.get('T1')).toMatchObject({
+      phase: 'ready',
+      notes: [{ from: 'human', text: 'use port 80' }],
+      questions: [{ times: 0, answer: null, closedAt: clock.now() }],
+    });
+  });
+});
+
+function asked(more: Partial<Question> = {}): Question {
+  const one = { id: 1, question: 'Which?', options: ['x', 'y'], blocking: true, askedAt: 1, iteration: 1, times: 1 };
+  return { ...one, answer: null, closedAt: null, ...more };
+}
+
+describe('an answer', () => {
+  const ada = { answer: ' the first ', by: 'ada' };
+
+  it('stands with its question, and what waited for it goes on afresh', () => {
+    const { deps, store, clock } = setup({ phase: 'needs_input', iterations: 4, questions: [asked()] });
+    expect(answer(deps, 'T1', ada).message).toBe('`T1` asked: Which? – it goes on with your answer.');
+    expect(store.tasks.get('T1')).toMatchObject({
+      phase: 'ready',
+      iterations: 0,
+      questions: [{ answer: 'the first', closedAt: clock.now() }],
+    });
+    expect(codeOf(() => answer(deps, 'T1', ada))).toBe('refused');
+  });
+
+  it('to what held nothing up waits for the next iteration', () => {
+    const { deps, store } = setup({ phase: 'implementing', iterations: 4, questions: [asked({ blocking: false })] });
+    answer(deps, 'T1', ada);
+    expect(store.tasks.get('T1')).toMatchObject({
+      phase: 'implementing',
+      iterations: 4,
+      questions: [{ answer: 'the first' }],
+    });
+  });
+
+  it('goes to what holds the task up, or to the question that was shown; never to another one', () => {
+    const questions = [asked({ blocking: false }), asked({ id: 2, question: 'Now?' })];
+    const { deps, store, phase } = setup({ phase: 'needs_input', questions });
+    expect(codeOf(() => answer(deps, 'T1', { ...ada, question: 7 }))).toBe('refused');
+    answer(deps, 'T1', { ...ada, question: 1 });
+    expect(phase()).toBe('needs_input');
+    answer(deps, 'T1', ada);
+    expect(phase()).toBe('ready');
+    expect(store.tasks.get('T1')?.questions.map((each) => each.answer)).toEqual(['the first', 'the first']);
+  });
+
+  it('is not empty, and not for what has ended or asks nothing', () => {
+    const { deps, phase } = setup({ phase: 'needs_input', questions: [asked()] });
+    expect(codeOf(() => answer(deps, 'T1', { ...ada, answer: ' \n' }))).toBe('usage');
+    expect(phase()).toBe('needs_input');
+    expect(codeOf(() => answer(setup({ phase: 'merged', questions: [asked()] }).deps, 'T1', ada))).toBe('refused');
+    expect(codeOf(() => answer(setup({ phase: 'implementing' }).deps, 'T1', ada))).toBe('refused');
+  });
+
+  it('lets a task go on that was stalled for asking too often; without one, what it asked is set aside', () => {
+    const stalled = setup({ phase: 'stalled', questions: [asked({ times: 3 })] });
+    answer(stalled.deps, 'T1', ada);
+    expect(stalled.phase()).toBe('ready');
+    const { deps, store, phase } = setup({
+      phase: 'needs_input',
+      questions: [asked(), asked({ id: 2, blocking: false })],
+    });
+    resume(deps, 'T1');
+    expect(phase()).toBe('ready');
+    expect(store.tasks.get('T1')?.questions.map((each) => [each.answer, each.closedAt === null])).toEqual([
+      [null, false],
+      [null, true],
+    ]);
+  });
+
+  it('waits while its task is paused', () => {
+    const { deps, phase } = setup({ phase: 'paused', questions: [asked()] });
+    answer(deps, 'T1', ada);
+    expect(phase()).toBe('paused');
   });
 });
 

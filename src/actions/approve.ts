@@ -96,7 +96,7 @@ export const freshStart = {
   iterations: 0,
   uncounted: 0,
   stagnant: 0,
-  progressDigest: null,
+  recentDigests: [],
   reviewRound: 0,
   seen: false,
 } satisfies Partial<Task>;

@@ -130,6 +130,7 @@ describe('resuming a task whose budget is used up', () => {
       retryAt: null,
       review: null,
       savedCommit: null,
+      savedTree: null,
     } as const;
     store.iterations.insert({
       ...{

@@ -69,9 +69,10 @@ export function submit(
         pausedIn: null,
         judged: null,
         reviewRound: 0,
-        progressDigest: null,
+        recentDigests: [],
         stagnant: 0,
         notes: [],
+        questions: [],
         limits: limitsOf(deps, draft),
         createdAt: clock.now(),
       };

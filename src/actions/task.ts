@@ -1,7 +1,17 @@
 import { budgetNode } from '../domain/budget.ts';
 import { lastStop, timeStop, workedMs } from '../domain/budget-stops.ts';
-import { isEnded, type Task, type TaskPhase } from '../domain/task.ts';
+import {
+  countedAnew,
+  nextQuestion,
+  openQuestions,
+  type Question,
+  withAnswer,
+  withoutBlocking,
+} from '../domain/question.ts';
+import { isEnded, type Note, type Task, type TaskPhase } from '../domain/task.ts';
 import type { TaskPriority } from '../domain/task-draft.ts';
+import { cleanLine } from '../lib/clean-text.ts';
+import { FleetError } from '../lib/errors.ts';
 import { freshStart } from './approve.ts';
 import { type ActionDeps, type Done, done } from './deps.ts';
 import { findTask, refuse } from './find-task.ts';
@@ -34,7 +44,7 @@ const resumable: readonly TaskPhase[] = ['paused', 'rate_limited', 'over_budget'
 export function resume(deps: ActionDeps, id: string): Done {
   const task = findTask(deps, id);
   if (!resumable.includes(task.phase)) refuse(task, 'resume', `ralph-fleet why ${id}`);
-  const more = task.phase === 'paused' ? {} : freshStart;
+  const more = task.phase === 'paused' ? {} : { ...freshStart, questions: setAside(deps, task) };
   deps.store.tx(() => {
     const to = task.phase === 'over_budget' ? tryAgain(deps, task) : (task.pausedIn ?? 'ready');
     deps.store.moveTask(id, to, { ...more, ralph: null, pausedIn: null });
@@ -43,17 +53,24 @@ export function resume(deps: ActionDeps, id: string): Done {
   return done(`\`${id}\` goes on.`, id);
 }
 
-/** A task that failed, stalled or is blocked gets a new stretch of iterations; its saved work is where it starts. */
-export function retry(deps: ActionDeps, id: string): Done {
+/** A person lets it go on without an answer: what it waited for is set aside, and may be asked again. */
+function setAside({ clock }: ActionDeps, task: Task): Question[] {
+  return countedAnew(withoutBlocking(task.questions, clock.now()));
+}
+
+/** A task that failed, stalled or is blocked gets a new stretch of iterations; its saved work is where it starts. `notes`: what it should know. */
+export function retry(deps: ActionDeps, id: string, notes: string | null = null): Done {
   const task = findTask(deps, id);
   const tries: readonly TaskPhase[] = ['failed', 'stalled', 'blocked', 'over_budget'];
   if (!tries.includes(task.phase)) refuse(task, 'retry', `ralph-fleet why ${id}`);
   deps.store.tx(() => {
     if (task.phase === 'over_budget') tryAgain(deps, task);
-    deps.store.moveTask(id, 'ready', { ...freshStart, ralph: null });
+    const told: Note[] = notes === null ? [] : [{ from: 'human', text: notes, at: deps.clock.now() }];
+    const more = { questions: setAside(deps, task), notes: [...task.notes, ...told] };
+    deps.store.moveTask(id, 'ready', { ...freshStart, ...more, ralph: null });
     wantDiskAgain(deps, task.disk);
   });
-  return done(`\`${id}\` is tried again.`, id);
+  return done(`\`${id}\` is tried again${notes === null ? '' : ' with your notes'}.`, id);
 }
 
 /** A person's word: its next call may be smaller than the one that was refused. Where its time is up, that is no help. */
@@ -83,18 +100,42 @@ function wantDiskAgain({ store }: Pick<ActionDeps, 'store'>, key: string | null)
   wantDiskAgain({ store }, disk.backing);
 }
 
-/** Answers a question of a Ralph: the answer stands in the notes of its next iteration. */
-export function answer(deps: ActionDeps, id: string, text: string, by: string): Done {
+/**
+ * Answers a question of a Ralph: question and answer stand in its prompts from now on. A task that waited for it goes on; one that
+ * did not is told with its next iteration. `question`: the one that was shown; without it the one that holds the task up.
+ */
+export function answer(
+  deps: ActionDeps,
+  id: string,
+  said: { answer: string; by: string; question?: number | undefined },
+): Done {
   const { store, clock } = deps;
   const task = findTask(deps, id);
-  if (task.phase !== 'needs_input') refuse(task, 'answer', 'It has asked nothing.');
-  const question = store.iterations.get(task.judged ?? '')?.ask?.question ?? task.reason ?? '';
-  const note = { from: 'human' as const, at: clock.now(), text: `You asked: ${question}\nThe answer: ${text}` };
+  if (isEnded(task.phase)) refuse(task, 'answer', 'It has ended.');
+  const asked = findQuestion(task, said.question);
+  const text = said.answer.trim();
+  if (text === '') {
+    const remedy = `ralph-fleet task answer ${id} "TEXT"`;
+    throw new FleetError('usage', `The answer to the question of \`${id}\` is empty.`, { remedy });
+  }
+  const questions = withAnswer(task.questions, asked.id, text, clock.now());
+  const waited = task.phase === 'needs_input' || (task.phase === 'stalled' && asked.blocking);
+  const goesOn = waited && !openQuestions(questions).some((question) => question.blocking);
   store.tx(() => {
-    store.moveTask(id, 'ready', { notes: [...task.notes, note], ralph: null, ...freshStart });
-    store.events.add('task.answered', id, `${by} answered.`);
+    if (goesOn) store.moveTask(id, 'ready', { questions, ralph: null, ...freshStart });
+    else store.tasks.update(id, { questions });
+    store.events.add('task.answered', id, `${said.by} answered: ${cleanLine(text, 200)}`);
   });
-  return done(`\`${id}\` goes on with your answer.`, id);
+  const then = goesOn ? 'it goes on with your answer' : 'its next iteration is told';
+  return done(`\`${id}\` asked: ${cleanLine(asked.question, 200)} – ${then}.`, id);
+}
+
+function findQuestion(task: Task, id: number | undefined): Question {
+  const open = openQuestions(task.questions);
+  const found = id === undefined ? nextQuestion(open) : open.find((question) => question.id === id);
+  if (found) return found;
+  if (id === undefined || open.length === 0) return refuse(task, 'answer', 'It asks nothing that is still open.');
+  return refuse(task, 'answer', `It asks something else by now: ralph-fleet task show ${task.id}`);
 }
 
 export function prioritize(deps: ActionDeps, id: string, priority: TaskPriority): Done {

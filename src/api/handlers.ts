@@ -97,8 +97,8 @@ export const handlers: { [N in RouteName]: Handler<N> } = {
   taskCancel: (deps, asked) => cancel(deps.actions, id(asked)),
   taskPause: (deps, asked) => pause(deps.actions, id(asked)),
   taskResume: (deps, asked) => resume(deps.actions, id(asked)),
-  taskRetry: (deps, asked) => retry(deps.actions, id(asked)),
-  taskAnswer: (deps, asked) => answer(deps.actions, id(asked), asked.body.answer, asked.body.by),
+  taskRetry: (deps, asked) => retry(deps.actions, id(asked), asked.body.notes),
+  taskAnswer: (deps, asked) => answer(deps.actions, id(asked), asked.body),
   taskPrioritize: (deps, asked) => prioritize(deps.actions, id(asked), asked.body.priority),
   budgets: async (deps, { query }) => {
     const asked = query.level === undefined ? null : findLevel(deps.actions, query.level);

@@ -85,6 +85,8 @@ export interface ChangeRef {
 
 export interface SavedChange {
   head: string;
+  /** What was saved, whatever commit holds it. */
+  tree: string;
   changed: boolean;
   files: number;
   /** What the guest said it left out (too large, embedded repositories). */

@@ -54,7 +54,7 @@ export async function importSaved(
     await moveRef(git, ref, newHead, head);
   }
   await repository.importRefs();
-  return { head: newHead, changed: !isSame, files: saved.files, leftOut: saved.leftOut };
+  return { head: newHead, tree: saved.tree, changed: !isSame, files: saved.files, leftOut: saved.leftOut };
 }
 
 /** Fetches the saved commit with all its history to `refs/rf/agent/<task>/<n>`, unless it is there already. */

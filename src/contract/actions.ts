@@ -108,5 +108,12 @@ export const taskReject = z.strictObject({
   by: z.string().min(1),
   channel: z.enum(['terminal', 'flag', 'api']),
 });
-export const taskAnswer = z.strictObject({ answer: z.string().min(1), by: z.string().min(1) });
+export const taskAnswer = z.strictObject({
+  answer: z.string().min(1),
+  by: z.string().min(1),
+  /** The question that was shown; without it the one that holds the task up. */
+  question: count.optional(),
+});
+/** `notes`: what its implementer should know. */
+export const taskRetry = z.strictObject({ notes: z.string().min(1).nullable().default(null) });
 export const taskPrioritize = z.strictObject({ priority });

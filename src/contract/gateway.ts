@@ -16,6 +16,7 @@ import { limitCauses, type UsageLimit } from '../domain/usage-limit.ts';
  *   DELETE /v1/mirrors/:vm             (so does deleting the tunnel)
  *   PUT    /v1/grants/:id              grantSchema: lets one iteration's token spend (idempotent)
  *   DELETE /v1/grants/:id              ends it at once, open streams included
+ *   GET    /v1/calls                   -> {calls: callsSchema[]}: which iterations have called a model, since this gateway began
  *   PUT    /v1/budgets                 {budgets: nodeBudgetSchema[]}: limits of levels of the budget tree (idempotent; the
  *                                      others stay); what is held for want of room is looked at again
  *   GET    /v1/budgets?node=N&node=M   -> {levels: levelSchema[]}
@@ -72,6 +73,9 @@ export const grantSchema = z.object({
   role: z.enum(['implementer', 'reviewer']).default('implementer'),
   expiresAt: z.number(),
 });
+
+/** Signs of life of one grant. The counts begin anew with the gateway: only that they change says something. */
+export const callsSchema = z.object({ grant: z.string(), open: z.number().int(), begun: z.number().int() });
 
 const limit = z.number().positive().nullable();
 
@@ -236,6 +240,7 @@ export const tunnelStateSchema = z.object({
   error: z.string().nullable(),
 });
 
+export type CallsOf = z.infer<typeof callsSchema>;
 export type Health = z.infer<typeof healthSchema>;
 export type Tunnel = z.infer<typeof tunnelSchema>;
 export type Mirror = z.infer<typeof mirrorSchema>;

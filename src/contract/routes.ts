@@ -61,7 +61,7 @@ export const routes = {
   taskCancel: post('Ends a task; its work is kept.', none, done),
   taskPause: post('Parks a task.', none, done),
   taskResume: post('Lets a parked task go on.', none, done),
-  taskRetry: post('Lets a failed or stalled task start again.', none, done),
+  taskRetry: post('Lets a failed or stalled task start again.', actions.taskRetry, done),
   taskAnswer: post('Answers a question of a Ralph.', actions.taskAnswer, done),
   taskPrioritize: post('Changes its place in the queue.', actions.taskPrioritize, done),
   budgets: get('The budget tree: limits, what was spent, what is left.', budgets.budgetsView, budgets.budgetsQuery),

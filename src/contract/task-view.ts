@@ -21,6 +21,7 @@ export const checkResult = z.object({
   timedOut: z.boolean(),
   ms: z.number().nonnegative(),
   tail: z.string(),
+  stderrTail: z.string().optional(),
 });
 
 export const checkRunView = z.object({
@@ -95,10 +96,19 @@ export const fileView = z.object({
 });
 
 export const questionView = z.object({
+  /** Of this task. */
+  id: count,
   question: z.string(),
   options: z.array(z.string()),
   preferred: text,
+  /** Whether the task waits for the answer. */
+  blocking: z.boolean(),
   askedAt: isoTime,
+  /** Which of its iterations asked. */
+  iteration: count,
+  answer: text,
+  /** When it was answered, or set aside without an answer. */
+  closedAt: isoTime.nullable(),
 });
 
 export const taskView = z.object({
@@ -121,7 +131,11 @@ export const taskView = z.object({
     }),
     createdAt: isoTime,
   }),
+  /** The open one an answer would be for. */
   question: questionView.nullable(),
+  questions: z.array(questionView),
+  /** Of a task that failed, stalled or is blocked: what was tried, what stood in the way, how to go on; a line each. */
+  howItWent: z.array(z.string()),
   iterations: z.array(iterationView),
   checkRuns: z.array(checkRunView),
   reviews: z.array(reviewView),

@@ -99,6 +99,7 @@ export function createGatewayProcess(deps: GatewayProcessDeps): GatewayProcess {
       tunnels: async () => (await client.tunnels()).map((tunnel) => tunnel.vm),
       grant: ({ token, iteration, ...grant }) =>
         withGateway(() => client.putGrant(iteration, { ...grant, iteration, tokenHash: sha256(token) })),
+      calls: async () => new Map((await client.calls()).map(({ grant, ...calls }) => [grant, calls])),
       revoke: (iteration) => withGateway(() => client.deleteGrant(iteration)),
       setBudgets: (budgets) => withGateway(() => client.putBudgets(budgets)),
       levels: (nodes) => levelsOf(client, nodes),

@@ -14,8 +14,10 @@ export interface CheckResult {
   exitCode: number | null;
   timedOut: boolean;
   ms: number;
-  /** The last part of stdout and stderr together, cleaned of control characters, at most `checkTailBytes`. */
+  /** The last part of stdout, cleaned of control characters, at most `checkTailBytes`. */
   tail: string;
+  /** The same of stderr; apart, so that a flood on the one does not push the error on the other out. */
+  stderrTail?: string;
 }
 
 export const checkTailBytes = 4096;

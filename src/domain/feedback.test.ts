@@ -1,6 +1,10 @@
 import { expect, it } from 'vitest';
 import type { Check, CheckResult } from '../domain/check.ts';
-import { checksNote, findingsNote } from './feedback.ts';
+import { type ChecksTold, findingsNote, checksNote as note } from './feedback.ts';
+
+const never: ChecksTold['passedBefore'] = new Map();
+const checksNote = (checks: Check[], results: CheckResult[], where: string, passedBefore = never) =>
+  note({ checks, results, where, passedBefore });
 
 const check = (id: string): Check => ({ id, description: '', run: `npm run ${id}`, timeoutSeconds: 60 });
 const result = (id: string, more: Partial<CheckResult> = {}): CheckResult => ({
@@ -37,6 +41,22 @@ it('tells a time limit, a signal and a check that did not run apart', () => {
   expect(note).toContain('Check `a` was ended by its time limit after 61 s');
   expect(note).toContain('Check `b` was ended by a signal: `npm run b`\n(it printed nothing)');
   expect(note).toContain('Check `c` did not run');
+});
+
+it('gives the ends of both streams, each to itself', () => {
+  const told = checksNote([check('a')], [result('a', { stderrTail: 'TypeError: x' })], 'here');
+  expect(told).toContain('On stdout:\n```\nthe error\n```\nOn stderr:\n```\nTypeError: x\n```');
+  const quiet = checksNote([check('a')], [result('a', { tail: ' \n', stderrTail: 'TypeError: x' })], 'here');
+  expect(quiet).toMatch(/`npm run a`\n```\nTypeError: x\n```$/);
+});
+
+it('names what passed before first', () => {
+  const broken = new Map([['b', 'after iteration 3']]);
+  const told = checksNote([check('a'), check('b')], [result('a'), result('b')], 'here', broken) ?? '';
+  expect(told).toContain(
+    'Check `b` ended with exit code 1: `npm run b`\nIt passed after iteration 3, and fails now.\n```',
+  );
+  expect(told.indexOf('Check `b`')).toBeLessThan(told.indexOf('Check `a`'));
 });
 
 it('lets no output end its own block', () => {

@@ -21,6 +21,8 @@ export interface FleetConfig {
     reviewRounds: number;
     /** Share of a subscription's usage windows that is left to the person. */
     keepFreeOfUsageWindow: number;
+    /** An iteration that shows no sign of life for so long is stopped. */
+    silenceMs: number;
   };
   /** Where a provider's credential comes from on the host; never its value. */
   credentials: Record<string, { from: 'env' | 'file'; name: string }>;

@@ -2,16 +2,15 @@ import { fleetNode } from './budget.ts';
 import { type BudgetRows, stopAmong } from './budget-stops.ts';
 import { sayStop } from './budget-words.ts';
 import type { InboxSnapshot } from './inbox.ts';
-import type { Iteration } from './iteration.ts';
+import { nextQuestion, openQuestions } from './question.ts';
 import type { Review } from './review.ts';
-import type { Task } from './task.ts';
+import { isEnded, type Task } from './task.ts';
 import type { UsageLimit } from './usage-limit.ts';
 
 /** The rows the inbox is computed from, by the planner (pings) and by the status document alike. */
 export interface InboxRows {
   now: number;
   tasks: readonly Task[];
-  iterations: readonly Iteration[];
   reviews: readonly Review[];
   reviewsWaiting: number;
   budget: Omit<BudgetRows, 'now'>;
@@ -45,7 +44,8 @@ export function toInboxSnapshot(rows: InboxRows): InboxSnapshot {
               ),
               calledOut: task.calledOut ?? 0,
             },
-      question: questionOf(rows, task),
+      question: questionOf(task),
+      asides: isEnded(task.phase) || task.phase === 'needs_input' ? [] : openQuestions(task.questions),
       dependents: rows.tasks
         .filter((other) => other.dependsOn.includes(task.id) && other.phase === 'waiting')
         .map((other) => other.id),
@@ -59,8 +59,7 @@ function budgetGone({ budget, now }: InboxRows): InboxSnapshot['budgetGone'] {
   return stop === null ? null : { since: stop.at, text: sayStop(stop), until: stop.until };
 }
 
-function questionOf(rows: InboxRows, task: Task): InboxSnapshot['tasks'][number]['question'] {
+function questionOf(task: Task): InboxSnapshot['tasks'][number]['question'] {
   if (task.phase !== 'needs_input') return null;
-  const asked = rows.iterations.find((it) => it.id === task.judged)?.ask ?? null;
-  return { question: asked?.question ?? task.reason ?? '', options: asked?.options ?? [], askedAt: task.since };
+  return nextQuestion(task.questions) ?? { question: task.reason ?? '', options: [], askedAt: task.since };
 }

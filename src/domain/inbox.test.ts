@@ -19,6 +19,7 @@ function task(id: string, more: Partial<InboxTask> = {}): InboxTask {
     seen: false,
     approval: { commit: '3f9c2e1'.padEnd(40, '0'), reviewed: true, calledOut: 2 },
     question: null,
+    asides: [],
     dependents: [],
     ...more,
   };
@@ -44,6 +45,20 @@ describe('inbox', () => {
     const question = { question: 'which column?', options: ['price', 'price_minor'], askedAt: now - 1000 };
     const [item] = inbox(snapshot([task('T2', { phase: 'needs_input', question })]));
     expect(item).toMatchObject({ title: 'which column?', why: 'a) price  b) price_minor', kind: 'answer' });
+  });
+
+  it('shows a question that holds nothing up last, whatever its task does', () => {
+    const aside = { question: 'tabs?', options: [], askedAt: now - 5000 };
+    const items = inbox(snapshot([task('T2', { phase: 'implementing', asides: [aside] }), task('T3')]));
+    expect(items.map(({ kind, severity }) => [kind, severity])).toEqual([
+      ['approve', 'soon'],
+      ['answer', 'info'],
+    ]);
+    expect(items[1]).toMatchObject({
+      id: `answer:T2:${now - 5000}`,
+      title: 'tabs?',
+      link: { cli: 'ralph-fleet task answer T2 TEXT' },
+    });
   });
 
   it('puts what blocks everything first, then the oldest', () => {

@@ -28,6 +28,12 @@ export interface InboxSnapshot {
   }[];
 }
 
+export interface InboxQuestion {
+  question: string;
+  options: string[];
+  askedAt: number;
+}
+
 export interface InboxTask {
   id: string;
   project: string;
@@ -40,7 +46,9 @@ export interface InboxTask {
   seen: boolean;
   /** For awaiting_approval: the commit and what is known of it. */
   approval: { commit: string; reviewed: boolean; calledOut: number } | null;
-  question: { question: string; options: string[]; askedAt: number } | null;
+  question: InboxQuestion | null;
+  /** Questions that do not hold it up. */
+  asides: InboxQuestion[];
   /** Ids of tasks that wait for this one. */
   dependents: string[];
 }
@@ -54,6 +62,7 @@ export function inbox(snapshot: InboxSnapshot): InboxItem[] {
   // Where the whole fleet stands still for want of money, one item says so for every task.
   const shown = snapshot.tasks.filter((task) => snapshot.budgetGone === null || task.phase !== 'over_budget');
   const items = shown.flatMap((task) => taskItem(task, everythingWaits, snapshot.now) ?? []);
+  for (const task of snapshot.tasks) items.push(...task.asides.map((aside) => asideItem(task, aside, snapshot.now)));
   if (snapshot.budgetGone) items.push(budgetItem(snapshot.budgetGone, snapshot.now));
   for (const limit of snapshot.limits) items.push(limitItem(limit, snapshot));
   for (const problem of snapshot.problems) {
@@ -82,16 +91,7 @@ function taskItem(task: InboxTask, everythingWaits: boolean, now: number): Inbox
         ],
       });
     case 'needs_input':
-      return item(task, now, {
-        kind: 'answer',
-        title: task.question?.question ?? task.reason ?? task.title,
-        why: (task.question?.options ?? []).map((option, i) => `${letter(i)}) ${option}`).join('  ') || task.title,
-        severity: 'blocking-one',
-        since: task.question?.askedAt ?? task.since,
-        actions: [
-          action('=', 'answer', `ralph-fleet task answer ${task.id} ${task.question?.options.length ? 'a' : 'TEXT'}`),
-        ],
-      });
+      return item(task, now, answerDraft(task, task.question, 'blocking-one'));
     case 'over_budget':
       return item(task, now, {
         kind: 'decide-budget',
@@ -112,6 +112,22 @@ function taskItem(task: InboxTask, everythingWaits: boolean, now: number): Inbox
   }
 }
 
+function answerDraft(task: InboxTask, asked: InboxQuestion | null, severity: InboxSeverity): Draft {
+  return {
+    kind: 'answer',
+    title: asked?.question ?? task.reason ?? task.title,
+    why: (asked?.options ?? []).map((option, i) => `${letter(i)}) ${option}`).join('  ') || task.title,
+    severity,
+    since: asked?.askedAt ?? task.since,
+    actions: [action('=', 'answer', `ralph-fleet task answer ${task.id} ${asked?.options.length ? 'a' : 'TEXT'}`)],
+  };
+}
+
+/** The task goes on meanwhile. */
+function asideItem(task: InboxTask, asked: InboxQuestion, now: number): InboxItem {
+  return item(task, now, answerDraft(task, asked, 'info'));
+}
+
 function mendItem(task: InboxTask, severity: InboxSeverity, now: number): InboxItem {
   return item(task, now, {
     kind: 'mend',
@@ -119,7 +135,7 @@ function mendItem(task: InboxTask, severity: InboxSeverity, now: number): InboxI
     why: task.reason ?? task.phase,
     severity,
     actions: [
-      action('r', 'try again', `ralph-fleet task retry ${task.id}`),
+      action('r', 'try again', `ralph-fleet task retry ${task.id}${task.phase === 'blocked' ? '' : ' -m NOTES'}`),
       action('X', 'cancel', `ralph-fleet task cancel ${task.id}`, 'type-id'),
     ],
   });

@@ -49,6 +49,8 @@ export interface Iteration {
   /** The commit it started from, and the one its work was saved as. */
   fromCommit: string;
   savedCommit: string | null;
+  /** The tree of that commit: two commits of one tree are the same work. */
+  savedTree: string | null;
   startedAt: number;
   endedAt: number | null;
   deadline: number;

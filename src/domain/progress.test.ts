@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import type { CheckResult } from '../domain/check.ts';
-import { progressDigest, stagnantAfter } from './progress.ts';
+import { type Progress, progressAfter, progressDigest } from './progress.ts';
 
 const result = (id: string, passed: boolean, tail = ''): CheckResult => ({
   id,
@@ -23,8 +23,27 @@ it('moves with the tree and with a check', () => {
   expect(progressDigest('t', [result('a', true)])).not.toBe(digest);
 });
 
-it('counts the iterations that moved nothing', () => {
-  expect(stagnantAfter({ progressDigest: null, stagnant: 0 }, 'd')).toBe(0);
-  expect(stagnantAfter({ progressDigest: 'd', stagnant: 1 }, 'd')).toBe(2);
-  expect(stagnantAfter({ progressDigest: 'c', stagnant: 2 }, 'd')).toBe(0);
+/** `stagnant` after each of these states. */
+function counted(states: string): number[] {
+  let progress: Progress = { recentDigests: [], stagnant: 0 };
+  return [...states].map((state) => {
+    progress = progressAfter(progress, state);
+    return progress.stagnant;
+  });
+}
+
+it.each([
+  ['AAAA', [0, 1, 2, 3]],
+  ['ABCD', [0, 0, 0, 0]],
+  ['ABABAB', [0, 0, 1, 2, 3, 4]],
+  ['ABCABC', [0, 0, 0, 1, 2, 3]],
+  ['AABC', [0, 1, 0, 0]],
+  ['ABAC', [0, 0, 1, 0]],
+])('counts the iterations that moved nothing: %s', (states, expected) => {
+  expect(counted(states)).toEqual(expected);
+});
+
+it('remembers a state for a while only', () => {
+  expect(counted('ABCDEFGHIA').at(-1)).toBe(0);
+  expect(counted('ABCDEFGHA').at(-1)).toBe(1);
 });

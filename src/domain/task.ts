@@ -1,5 +1,6 @@
 import type { Check } from './check.ts';
 import type { Transitions } from './phase-table.ts';
+import type { Question } from './question.ts';
 import type { TaskPriority } from './task-draft.ts';
 
 /**
@@ -141,10 +142,12 @@ export interface Task {
   /** The last iteration whose result was acted upon. */
   judged: string | null;
   reviewRound: number;
-  /** Digest of (tree, check results) after the last iteration, and how many iterations in a row it has not moved. */
-  progressDigest: string | null;
+  /** Digests of (tree, check results) after the last iterations, and how many in a row came to one that was there before. */
+  recentDigests: string[];
   stagnant: number;
   notes: Note[];
+  /** What its Ralphs asked, and what they were answered. */
+  questions: Question[];
   limits: TaskLimits;
   createdAt: number;
 }

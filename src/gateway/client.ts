@@ -1,6 +1,8 @@
 import { Agent, request } from 'undici';
 import { z } from 'zod';
 import {
+  type CallsOf,
+  callsSchema,
   type grantSchema,
   type Health,
   healthSchema,
@@ -30,6 +32,7 @@ export interface GatewayClient {
   deleteMirror(vm: string): Promise<void>;
   putGrant(id: string, grant: z.input<typeof grantSchema>): Promise<void>;
   deleteGrant(id: string): Promise<void>;
+  calls(): Promise<CallsOf[]>;
   putBudgets(budgets: readonly z.input<typeof nodeBudgetSchema>[]): Promise<void>;
   /** These levels of the budget tree as they stand in their present periods. */
   levels(nodes: readonly string[]): Promise<Level[]>;
@@ -106,6 +109,7 @@ export function createGatewayClient(socketPath: string): GatewayClient {
     deleteMirror: async (vm) => void (await ask('DELETE', at('mirrors', vm), doneSchema)),
     putGrant: async (id, grant) => void (await ask('PUT', at('grants', id), doneSchema, grant)),
     deleteGrant: async (id) => void (await ask('DELETE', at('grants', id), doneSchema)),
+    calls: async () => (await ask('GET', '/v1/calls', z.object({ calls: z.array(callsSchema) }))).calls,
     putBudgets: async (budgets) => void (await ask('PUT', '/v1/budgets', doneSchema, { budgets })),
     levels: async (nodes) => {
       if (nodes.length === 0) return [];

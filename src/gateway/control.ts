@@ -2,6 +2,7 @@ import { chmod, rm } from 'node:fs/promises';
 import fastify, { type FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import {
+  type CallsOf,
   gatewayVersion,
   grantSchema,
   type Health,
@@ -109,6 +110,7 @@ function addRoutes(app: FastifyInstance, deps: ControlDeps): void {
     proxy.endCalls(id);
     return done;
   });
+  app.get('/v1/calls', async (): Promise<{ calls: CallsOf[] }> => ({ calls: proxy.calls() }));
   app.put('/v1/budgets', async (request) => {
     ledger.putBudgets(z.object({ budgets: z.array(nodeBudgetSchema).max(10_000) }).parse(request.body).budgets);
     gate.changed();

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
+import type { CallsOf } from '../contract/gateway.ts';
 import { isAbort } from '../lib/errors.ts';
 import {
   admit,
@@ -33,6 +34,8 @@ export interface ModelProxy {
   /** Serves HTTP on a stream that came out of this VM's tunnel. */
   accept(vm: string, stream: Duplex): void;
   openStreams(): number;
+  /** Per grant that has called since this gateway began: how many calls are open, and how many there were. */
+  calls(): CallsOf[];
   /** Ends the open calls of a grant, or all. */
   endCalls(grant?: string): void;
   /** Refuses new requests from now on; resolves when the open ones are over, or were ended at the deadline. */
@@ -67,6 +70,7 @@ export function createProxy(deps: ProxyDeps): ModelProxy {
   const openCalls = new Set<OpenCall>();
   const noteRefusal = createRefusalBook(deps);
   const refusedBefore = new Set<string>();
+  const begun = new Map<string, number>();
   const bodies = createBodies();
   let isDraining = false;
   let isWatching = false;
@@ -94,6 +98,7 @@ export function createProxy(deps: ProxyDeps): ModelProxy {
     }
     const admission = admit(deps, vm, req.headers);
     if (!admission.ok) return refuse(vm, res, api, admission.refusal);
+    begun.set(admission.grant.id, (begun.get(admission.grant.id) ?? 0) + 1);
     if (isDraining) return refuse(vm, res, api, stopping);
     const who = whoOf(admission.grant);
     const key = await deps.credentials[api.provider].read();
@@ -219,8 +224,16 @@ export function createProxy(deps: ProxyDeps): ModelProxy {
       server.emit('connection', stream);
     },
     openStreams: () => openCalls.size,
+    calls: () =>
+      [...begun].map(([grant, count]) => {
+        const open = [...openCalls].filter((call) => call.grant === grant).length;
+        return { grant, open, begun: count };
+      }),
     endCalls: (grant) => {
-      if (grant !== undefined) refusedBefore.delete(grant);
+      if (grant !== undefined) {
+        refusedBefore.delete(grant);
+        begun.delete(grant);
+      }
       for (const call of openCalls) if (grant === undefined || call.grant === grant) call.abort.abort();
     },
     drain: async (deadlineMs) => {

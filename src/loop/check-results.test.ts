@@ -21,6 +21,11 @@ test('contradictions do not pass, tails are cleaned and cut', () => {
   expect(read(check)[0]?.tail).toBe('abc\n');
 });
 
+test('stderr stands beside stdout; an older guest keeps none apart', () => {
+  expect(read({ ...check, stderr64: base64('e\x1b[1m!') })[0]).toMatchObject({ tail: 'abc\n', stderrTail: 'e!' });
+  expect(read(check)[0]?.stderrTail).toBe('');
+});
+
 test('bytes that are no text stand for themselves', () => {
   expect(read({ ...check, tail64: base64(new Uint8Array([0x61, 0xff, 0x00, 0x62])) })[0]?.tail).toBe('a\ufffdb');
 });

@@ -7,8 +7,9 @@ const resultSchema = z.object({
   exitCode: z.number().int().nullable(),
   timedOut: z.boolean(),
   ms: z.number().nonnegative(),
-  /** What it printed last: bytes of anything, so in base64. */
+  /** What it printed last on stdout and on stderr: bytes of anything, so in base64. */
   tail64: z.base64(),
+  stderr64: z.base64().default(''),
 });
 
 /**
@@ -20,18 +21,22 @@ export function parseCheckResults(bytes: Uint8Array, asked: readonly Pick<Check,
   for (const line of new TextDecoder().decode(bytes).split('\n')) {
     const result = resultSchema.safeParse(parseJson(line));
     if (!result.success || found.has(result.data.id)) continue;
-    const { id, exitCode, timedOut, ms, tail64 } = result.data;
-    const tail = new TextDecoder().decode(Buffer.from(tail64, 'base64'));
+    const { id, exitCode, timedOut, ms, tail64, stderr64 } = result.data;
     found.set(id, {
       id,
       exitCode,
       timedOut,
       ms,
       passed: exitCode === 0 && !timedOut,
-      tail: tailText(cleanText(tail), checkTailBytes),
+      tail: tailOf(tail64),
+      stderrTail: tailOf(stderr64),
     });
   }
   return asked.flatMap((check) => found.get(check.id) ?? []);
+}
+
+function tailOf(base64: string): string {
+  return tailText(cleanText(new TextDecoder().decode(Buffer.from(base64, 'base64'))), checkTailBytes);
 }
 
 function parseJson(line: string): unknown {

@@ -24,6 +24,8 @@ export interface GatewayPort {
     expiresAt: number;
   }): Promise<void>;
   revoke(iteration: string): Promise<void>;
+  /** Per iteration that has called a model: how many calls are open, and how many there were since the gateway began. */
+  calls(): Promise<Map<string, ModelCalls>>;
   /** Limits of levels of the budget tree; the others stay as they are. */
   setBudgets(budgets: readonly NodeBudget[]): Promise<void>;
   /** These levels as they stand now. */
@@ -33,6 +35,11 @@ export interface GatewayPort {
   setKeepFree(share: number): Promise<void>;
   /** Limits of the present credentials, and how much of their usage windows is used. */
   limits(): Promise<{ limits: UsageLimit[]; windows: UsageWindow[] }>;
+}
+
+export interface ModelCalls {
+  open: number;
+  begun: number;
 }
 
 /** One call the gateway metered, or refused. */

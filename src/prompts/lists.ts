@@ -6,9 +6,14 @@ export function bulletList(lines: readonly string[], whenEmpty: string): string 
   return lines.length === 0 ? whenEmpty : lines.map((line) => `- ${line}`).join('\n');
 }
 
-export function checkList(checks: readonly Check[]): string {
+/** `standings`: how each of them stands, in words. */
+export function checkList(checks: readonly Check[], standings: ReadonlyMap<string, string> = new Map()): string {
   if (checks.length === 0) return 'None.';
-  return checks.map((check) => `- \`${check.id}\`: ${check.description}\n${fenced(check.run, 'sh')}`).join('\n');
+  const told = checks.map((check) => {
+    const what = [check.description, standings.get(check.id)].filter(Boolean).join(' – ');
+    return `- \`${check.id}\`: ${what}\n${fenced(check.run, 'sh')}`;
+  });
+  return told.join('\n');
 }
 
 const maxNotes = 8;
@@ -23,7 +28,7 @@ const noteTitles: Readonly<Record<Note['from'], string>> = {
 
 /** The newest notes, oldest first; older ones are counted only, so that they never push the newest over the limit. */
 export function noteList(notes: readonly Note[]): string {
-  if (notes.length === 0) return 'None: this is a first try.';
+  if (notes.length === 0) return 'None.';
   const sorted = [...notes].sort((a, b) => a.at - b.at);
   const shown = sorted.slice(-maxNotes).map((note) => `## ${noteTitles[note.from]}\n\n${shortened(note.text)}`);
   const hidden = notes.length - shown.length;

@@ -19,8 +19,9 @@ export async function loadPrompts(folder: string): Promise<Prompts> {
     implementer: (input) => renderPrompt(implementer, implementerValues(input)),
     reviewer: (input) => renderPrompt(reviewer, reviewerValues(input)),
   };
-  const task = { id: 'T0', title: '', description: '', checks: [], contextFiles: [], notes: [] };
-  prompts.implementer({ task, checks: [], protectedFiles: [], iteration: 1, budgetLeft: '', nonce: '' });
+  const task = { id: 'T0', title: '', description: '', contextFiles: [], notes: [], questions: [], base: null };
+  const history = { checkRuns: [], iterations: [] };
+  prompts.implementer({ task, checks: [], protectedFiles: [], iteration: 1, history, budgetLeft: '', nonce: '' });
   const change = { base: '', commit: '', diff: '', evidence: [], protectedChanges: [] };
   prompts.reviewer({ task, checks: [], change, earlierFindings: [], round: 1, budgetLeft: '', nonce: '' });
   return prompts;

@@ -50,7 +50,6 @@ export function fleetView(deps: QueryDeps): FleetView {
       toInboxSnapshot({
         now,
         tasks,
-        iterations: store.iterations.list("WHERE ask IS NOT NULL AND ask <> 'null'"),
         reviews: store.reviews.list("WHERE phase = 'approved'"),
         reviewsWaiting: config().limits.reviewsWaiting,
         budget: { fleet: config().budget, changes: store.budgets.list(), stops: store.stops.list() },

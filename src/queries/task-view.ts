@@ -1,8 +1,10 @@
 import type { FileView, TaskView } from '../contract/task-view.ts';
 import type { CheckRun } from '../domain/check.ts';
 import type { FleetEvent } from '../domain/fleet.ts';
+import { howItWent } from '../domain/how-it-went.ts';
 import type { Iteration } from '../domain/iteration.ts';
-import type { Task } from '../domain/task.ts';
+import { nextQuestion, type Question } from '../domain/question.ts';
+import { isEnded, type Task } from '../domain/task.ts';
 import { toIso } from '../lib/clock.ts';
 import type { QueryDeps } from './deps.ts';
 import { taskRow } from './task-row.ts';
@@ -13,6 +15,9 @@ const eventsShown = 200;
 export function taskView(deps: QueryDeps, task: Task, files: FileView[]): TaskView {
   const { store } = deps;
   const { iterations: _count, ...limits } = task.limits;
+  const iterations = store.iterations.list('WHERE task = ? ORDER BY startedAt', task.id);
+  const checkRuns = store.checkRuns.list('WHERE task = ? ORDER BY startedAt', task.id);
+  const next = isEnded(task.phase) ? null : nextQuestion(task.questions);
   return {
     task: {
       ...taskRow(deps, task),
@@ -34,9 +39,11 @@ export function taskView(deps: QueryDeps, task: Task, files: FileView[]): TaskVi
       },
       createdAt: toIso(task.createdAt),
     },
-    question: questionOf(deps, task),
-    iterations: store.iterations.list('WHERE task = ? ORDER BY startedAt', task.id).map(iterationView),
-    checkRuns: store.checkRuns.list('WHERE task = ? ORDER BY startedAt', task.id).map(checkRunView),
+    question: next === null ? null : questionView(next),
+    questions: task.questions.map(questionView),
+    howItWent: howItWent(task, { iterations, checkRuns }),
+    iterations: iterations.map(iterationView),
+    checkRuns: checkRuns.map(checkRunView),
     reviews: store.reviews
       .list('WHERE task = ? ORDER BY at', task.id)
       .map((review) => ({ ...review, at: toIso(review.at) })),
@@ -64,13 +71,17 @@ function checkRunView(run: CheckRun): TaskView['checkRuns'][number] {
   return { ...run, startedAt: toIso(run.startedAt), endedAt: run.endedAt === null ? null : toIso(run.endedAt) };
 }
 
-function questionOf({ store }: QueryDeps, task: Task): TaskView['question'] {
-  if (task.phase !== 'needs_input') return null;
-  const ask = store.iterations.get(task.judged ?? '')?.ask ?? null;
+function questionView(question: Question): TaskView['questions'][number] {
+  const { id, options, blocking, askedAt, iteration, answer, closedAt } = question;
   return {
-    question: ask?.question ?? task.reason ?? '',
-    options: ask?.options ?? [],
+    id,
+    question: question.question,
+    options,
     preferred: null,
-    askedAt: toIso(task.since),
+    blocking,
+    askedAt: toIso(askedAt),
+    iteration,
+    answer,
+    closedAt: closedAt === null ? null : toIso(closedAt),
   };
 }

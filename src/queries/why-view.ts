@@ -71,9 +71,9 @@ function commandFor(task: Task): string | null {
     needs_input: `ralph-fleet task answer ${task.id} TEXT`,
     paused: `ralph-fleet task resume ${task.id}`,
     over_budget: `ralph-fleet budget show ${task.id}`,
-    stalled: `ralph-fleet task retry ${task.id}`,
+    stalled: `ralph-fleet task retry ${task.id} -m NOTES`,
     blocked: `ralph-fleet task retry ${task.id}`,
-    failed: `ralph-fleet task retry ${task.id}`,
+    failed: `ralph-fleet task retry ${task.id} -m NOTES`,
   };
   return commands[task.phase] ?? null;
 }

@@ -114,4 +114,15 @@ export const migrations: readonly string[] = [
   ALTER TABLE spend ADD COLUMN fault TEXT;
   ALTER TABLE spend ADD COLUMN faults INTEGER NOT NULL DEFAULT 0;
   `,
+  `
+  ALTER TABLE tasks DROP COLUMN progressDigest;
+  ALTER TABLE tasks ADD COLUMN recentDigests TEXT NOT NULL DEFAULT '[]';
+  ALTER TABLE tasks ADD COLUMN questions TEXT NOT NULL DEFAULT '[]';
+  ALTER TABLE iterations ADD COLUMN savedTree TEXT;
+  UPDATE tasks SET questions = json_array(json_object(
+    'id', 1, 'question', coalesce(reason, title), 'blocking', json('true'),
+    'options', json(coalesce((SELECT json_extract(ask, '$.options') FROM iterations WHERE iterations.id = tasks.judged), '[]')),
+    'askedAt', since, 'iteration', iterations, 'times', 1, 'answer', NULL, 'closedAt', NULL
+  )) WHERE phase = 'needs_input';
+  `,
 ];

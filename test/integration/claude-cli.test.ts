@@ -35,9 +35,10 @@ afterEach(async () => {
 });
 
 async function promptWith(description: string): Promise<string> {
-  const task = { id: 'T1', title: 'a task', description, checks: [], contextFiles: [], notes: [] };
+  const task = { id: 'T1', title: 'a task', description, contextFiles: [], notes: [], questions: [], base: null };
+  const asked = { checks: [], protectedFiles: ['test/**'], history: { checkRuns: [], iterations: [] } };
   const prompts = await loadPrompts('prompts');
-  return prompts.implementer({ task, checks: [], protectedFiles: ['test/**'], iteration: 1, budgetLeft: '', nonce });
+  return prompts.implementer({ task, ...asked, iteration: 1, budgetLeft: '', nonce });
 }
 
 interface Play {

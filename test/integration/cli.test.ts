@@ -161,10 +161,32 @@ describe('tasks', () => {
   it('answers by letter or in words', async () => {
     await cli(daemon, ['task', 'answer', 'T44', 'b']);
     await cli(daemon, ['task', 'answer', 'T44', 'the', '$(other) one']);
-    expect(sent('taskAnswer')).toEqual([
-      { answer: 'price', by: 'ada' },
-      { answer: 'the $(other) one', by: 'ada' },
-    ]);
+    await cli(daemon, ['task', 'answer', 'T44', '--option', '1']);
+    await cli(daemon, ['task', 'answer', 'T44', '-'], { stdin: ' both\n' });
+    expect(sent('taskAnswer')).toEqual(
+      ['price', 'the $(other) one', 'price_minor', 'both'].map((answer) => ({ answer, by: 'ada', question: 1 })),
+    );
+  });
+
+  it.each([
+    [['c'], '`c` is no option: the question of `T44` has 2 options, a to b.'],
+    [['--option', '3'], '`3` is no option'],
+    [['--option', 'price'], '`price` is no option'],
+    [[], 'Say an answer.'],
+    [[' '], 'Say an answer.'],
+    [['a', '--option', '1'], 'not both'],
+  ])('refuses %j for an answer, and says why', async (words, why) => {
+    const run = await cli(daemon, ['task', 'answer', 'T44', ...words]);
+    expect(run.code).toBe(2);
+    expect(run.err).toContain(why);
+    expect(sent('taskAnswer')).toEqual([]);
+  });
+
+  it('tries again with what it should know', async () => {
+    await cli(daemon, ['task', 'retry', 'T41', '-m', ' the port is 80 ']);
+    await cli(daemon, ['task', 'retry', 'T41']);
+    expect((await cli(daemon, ['task', 'retry', 'T41', '-m', ''])).code).toBe(2);
+    expect(sent('taskRetry')).toEqual([{ notes: 'the port is 80' }, { notes: null }]);
   });
 
   it('asks before it cancels', async () => {

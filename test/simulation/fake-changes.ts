@@ -76,7 +76,7 @@ export function createFakeRepository({ dice, isCalm }: RepositoryFaults): FakeRe
       heads.set(task, { head, base });
       saved.set(task, [...(saved.get(task) ?? []), tree]);
       savedTrees.add(tree);
-      return { head, changed, files: 1, leftOut: [] };
+      return { head, tree: sha256(tree), changed, files: 1, leftOut: [] };
     },
     diff: async () => 'diff',
     files: async () => [],

@@ -83,6 +83,7 @@ export function createFakeGateway(dice: Dice, now: () => number): FakeGateway {
       });
     },
     revoke: async () => {},
+    calls: async () => new Map(ledger.map(({ iteration }) => [iteration, { open: 0, begun: 1 }])),
     setBudgets: async (budgets) => {
       for (const { node, usd } of budgets) limits.set(node, usd);
     },

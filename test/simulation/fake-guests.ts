@@ -3,6 +3,7 @@ import type { FakeWorld } from '../../src/drivers/fake/world.ts';
 import type { GuestAddress, Guests, JobEnd, JobSpec, JobState } from '../../src/guest/guest.ts';
 import type { Clock } from '../../src/lib/clock.ts';
 import { FleetError } from '../../src/lib/errors.ts';
+import { playImplementer } from './fake-implementer.ts';
 import type { Dice } from './random.ts';
 
 interface FakeJob {
@@ -209,8 +210,10 @@ export function createFakeGuests(options: FakeGuestsOptions): {
           ? { checks: playChecks(guest, spec) }
           : spec.title.startsWith('reviewer')
             ? { signal: playReviewer(spec) }
-            : playImplementer(spec);
-    return { spec, boot: guest.boot, startedAt, endsAt, killedAt: null, isDone: false, ...nothing, ...part };
+            : playImplementer(dice, spec);
+    const isSilent = 'isSilent' in part && part.isSilent;
+    const ends = { startedAt, endsAt: isSilent ? Number.POSITIVE_INFINITY : endsAt };
+    return { spec, boot: guest.boot, ...ends, killedAt: null, isDone: false, ...nothing, ...part };
   }
 
   function playReviewer(spec: JobSpec): string {
@@ -220,18 +223,6 @@ export function createFakeGuests(options: FakeGuestsOptions): {
     const verdict =
       roll < 0.75 ? { decision: 'approve', findings: [] } : { decision: 'request_changes', findings: [finding] };
     return roll > 0.93 ? 'garbage' : JSON.stringify({ nonce, verb: 'verdict', summary: 's', ...verdict });
-  }
-
-  function playImplementer(spec: JobSpec): { tree: string | null; signal: string } {
-    const nonce = spec.env['RALPH_NONCE'] ?? '';
-    if (dice.chance(0.04)) {
-      return { tree: null, signal: JSON.stringify({ nonce, verb: 'ask', question: 'q', blocking: true, options: [] }) };
-    }
-    const finished = dice.chance(0.5);
-    const tree = dice.chance(0.9) ? `${finished ? 'good' : 'bad'} ${spec.id}` : null;
-    const verb = dice.pick(['done', 'done', 'partial', 'stuck', 'none'] as const);
-    const words = { done: { summary: 's' }, partial: { summary: 's', remaining: 'r' }, stuck: { reason: 'r' } };
-    return { tree, signal: verb === 'none' ? '' : JSON.stringify({ nonce, verb, ...words[verb] }) };
   }
 
   function playChecks(guest: FakeGuest, spec: JobSpec): string {
@@ -259,7 +250,7 @@ export function createFakeGuests(options: FakeGuestsOptions): {
       if (job.boot !== guest.boot) continue;
       job.isDone = clock.now() >= (job.killedAt ?? job.endsAt);
       // Half of its time is enough to have written something.
-      if (clock.now() * 2 >= job.startedAt + job.endsAt) write(guest, job);
+      if (clock.now() * 2 >= job.startedAt + Math.min(job.endsAt, job.startedAt + 60_000)) write(guest, job);
     }
   }
 

@@ -13,6 +13,19 @@ export function checkAlways(world: SimWorld): void {
   for (const vm of world.hypervisor.vms.values())
     if (vm.fleet === fleetName && vm.state === 'running' && vm.spec !== null) up++;
   if (up > world.capacity) world.violations.push(`${up} VMs run where ${world.capacity} fit`);
+  checkIterations(world);
+}
+
+/** An agent that gives no sign of life is ended long before its time is up; this is more than all trouble about it takes. */
+const longestSilenceMs = 3_600_000;
+
+/** While a task waits for its person nothing works for it, and no token is spent. */
+function checkIterations({ store, clock, violations }: SimWorld): void {
+  for (const { id, task, phase, startedAt } of store.alive.iterations.rows()) {
+    if (phase === 'ended') continue;
+    if (clock.now() - startedAt > longestSilenceMs) violations.push(`iteration ${id} went on in silence`);
+    if (store.tasks.get(task)?.phase === 'needs_input') violations.push(`iteration ${id} works while ${task} waits`);
+  }
 }
 
 /** What a daemon remembers of its rows is what the next one reads. */

@@ -4,11 +4,16 @@ import { fleetDown, fleetPause, fleetResume, fleetUp } from '../../src/actions/f
 import { submit } from '../../src/actions/submit.ts';
 import { answer, cancel, pause, resume, retry } from '../../src/actions/task.ts';
 import { evidenceDigest } from '../../src/domain/evidence.ts';
+import { openQuestions } from '../../src/domain/question.ts';
 import type { Task } from '../../src/domain/task.ts';
 import { isEnded } from '../../src/domain/task.ts';
 import { isFleetError } from '../../src/lib/errors.ts';
+import { isUsable } from '../../src/reconcile/plan/world.ts';
 import { config, fleetName } from './config.ts';
 import type { SimWorld } from './simulate.ts';
+
+/** As long as this a calm fleet needs at most to give back what a task does not need. */
+const restMs = 120_000;
 
 /** A person who submits tasks, looks in now and then, approves, rejects, changes their mind, and in the end goes home. */
 export interface Person {
@@ -72,7 +77,10 @@ export function createPerson(world: SimWorld, nudge: () => void): Person {
           if (!hasLeft) await leaveEarly();
           undefineOne();
         }
-        for (const task of store.alive.tasks.rows()) look(task);
+        for (const task of store.alive.tasks.rows()) {
+          glance(task);
+          look(store.tasks.mustGet(task.id));
+        }
         if (isCalm) await goHome();
       } catch (error) {
         if (!isFleetError(error)) throw error;
@@ -160,7 +168,7 @@ export function createPerson(world: SimWorld, nudge: () => void): Person {
         decide(task);
         return;
       case 'needs_input':
-        answer(deps, task.id, 'yes', 'sim');
+        takeTime(task);
         return;
       case 'paused':
         if (isCalm || dice.chance(0.5)) resume(deps, task.id);
@@ -177,6 +185,22 @@ export function createPerson(world: SimWorld, nudge: () => void): Person {
       default:
         return;
     }
+  }
+
+  /** Sometimes a while goes by before the person answers: then nothing is held for the task any more. */
+  function takeTime(task: Task): void {
+    const waited = clock.now() - task.since;
+    if (isCalm && waited < restMs) return;
+    if (isCalm && store.alive.vms.rows().some((vm) => vm.task === task.id && isUsable(vm)))
+      world.violations.push(`the VM of ${task.id}, which waits for its person, was not given back`);
+    if (dice.chance(0.1)) resume(deps, task.id);
+    else answer(deps, task.id, { answer: dice.pick(['yes', 'no']), by: 'sim' });
+  }
+
+  /** What held nothing up is answered now and then. */
+  function glance(task: Task): void {
+    if (isEnded(task.phase) || task.phase === 'needs_input' || dice.chance(0.7)) return;
+    if (openQuestions(task.questions).length > 0) answer(deps, task.id, { answer: 'as you like', by: 'sim' });
   }
 
   function decide(task: Task): void {
@@ -203,7 +227,7 @@ export function createPerson(world: SimWorld, nudge: () => void): Person {
   function again(task: Task): void {
     const tried = retries.get(task.id) ?? 0;
     retries.set(task.id, tried + 1);
-    if (tried < 5) retry(deps, task.id);
+    if (tried < 5) retry(deps, task.id, dice.pick([null, 'look again']));
     else cancel(deps, task.id);
   }
 

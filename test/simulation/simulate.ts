@@ -287,8 +287,12 @@ const adapter: AgentAdapter = {
     end: () => [],
     summary: () => ({ result: null, doing: null, lines: 1, garbageLines: 0, rateLimitedUntil: null }),
   }),
-  judge: (exit) =>
-    exit.exitCode === 0 ? { outcome: 'done', reason: 'ended' } : { outcome: 'killed', reason: 'killed' },
+  judge: (exit) => {
+    if (exit.exitCode === 0) return { outcome: 'done', reason: 'ended' };
+    return exit.exitCode === 1
+      ? { outcome: 'crashed', reason: 'exit code 1' }
+      : { outcome: 'killed', reason: 'killed' };
+  },
 };
 
 function runFiles(world: SimWorld) {

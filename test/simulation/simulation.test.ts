@@ -81,6 +81,22 @@ describe('the simulation notices', () => {
     expect(told).toMatch(/never came to rest/);
   });
 
+  it('an agent that is silent and never stopped', async () => {
+    const told = await firstViolation((world) => plan({ ...world, observed: { ...world.observed, quiet: new Map() } }));
+    expect(told).toMatch(/went on in silence/);
+  });
+
+  it('a VM that is kept while its task waits for an answer', async () => {
+    const told = await firstViolation(
+      bent((step, world) => {
+        if (step.kind !== 'release_vm') return step;
+        const vm = world.vms.find(({ id }) => id === step.data.vm);
+        return world.tasks.some(({ id, phase }) => id === vm?.task && phase === 'needs_input') ? null : step;
+      }),
+    );
+    expect(told).toMatch(/the VM of T\d, which waits for its person, was not given back/);
+  });
+
   it('a change that skips the verification', async () => {
     const told = await firstViolation(
       bent((step) => {

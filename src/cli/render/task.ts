@@ -21,6 +21,11 @@ export function renderTask(view: TaskView, look: Look): string[] {
       .slice(0, 12)
       .map((line) => `  ${cell(line, look.columns - 2)}`),
     ...section(
+      'How it went',
+      view.howItWent.map((line) => cell(line, look.columns - 4).trimEnd()),
+    ),
+    ...section('Questions', questionLines(view, look)),
+    ...section(
       'Iterations',
       view.iterations.map((one) => {
         const end = one.outcome ?? one.phase;
@@ -51,16 +56,28 @@ function section(title: string, lines: readonly string[]): string[] {
   return lines.length === 0 ? [] : ['', title, ...lines.map((line) => `  ${line}`)];
 }
 
-function question(view: TaskView): string[] {
-  if (view.question === null) return [];
-  const options = view.question.options.map(
-    (option, i) => `             ${String.fromCharCode(97 + (i % 26))}) ${clean(option)}`,
-  );
+/** What an answer would be for. */
+function question({ question: asked, task }: TaskView): string[] {
+  if (asked === null) return [];
+  const options = asked.options.map((option, i) => `             ${optionLetter(i)}) ${clean(option)}`);
   return [
-    `Asks       ${clean(view.question.question)}`,
+    `Asks       ${clean(asked.question)}${asked.blocking ? '' : ' (it goes on meanwhile)'}`,
     ...options,
-    `           ralph-fleet task answer ${view.task.id} ${options.length > 0 ? 'a' : 'TEXT'}`,
+    `           ralph-fleet task answer ${task.id} ${options.length > 0 ? 'a' : 'TEXT'}`,
   ];
+}
+
+export function optionLetter(at: number): string {
+  return String.fromCharCode(97 + (at % 26));
+}
+
+/** All that was asked, with what became of it. */
+function questionLines(view: TaskView, look: Look): string[] {
+  const earlier = view.questions.filter((one) => one.id !== view.question?.id);
+  return earlier.flatMap(({ question: asked, answer, closedAt, iteration }) => {
+    const said = answer ?? (closedAt === null ? '(open)' : '(set aside without an answer)');
+    return [`${iteration}. ${cell(asked, look.columns - 8)}`, `   ${cell(said, look.columns - 8)}`];
+  });
 }
 
 export function checkRunLines(run: CheckRunView, look: Look): string[] {

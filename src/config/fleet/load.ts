@@ -38,8 +38,8 @@ const defaultVariable: Record<string, string> = { anthropic: 'ANTHROPIC_API_KEY'
 
 function toConfig(file: FleetFile): FleetConfig {
   const { cpus, memoryMiB, diskGiB, count, warm } = file.vms;
-  const { iterationsPerTask, uncountedPerTask, stagnationAfter, reviewsWaiting, reviewRounds, keepFreeOfUsageWindow } =
-    file.limits;
+  const { iterationsPerTask, uncountedPerTask, stagnationAfter, reviewsWaiting, reviewRounds } = file.limits;
+  const { keepFreeOfUsageWindow, silenceMinutes } = file.limits;
   const { cli, model, maxTurns, iterationTimeoutMinutes } = file.agent;
   return {
     name: file.name,
@@ -62,6 +62,7 @@ function toConfig(file: FleetFile): FleetConfig {
       reviewsWaiting,
       reviewRounds,
       keepFreeOfUsageWindow,
+      silenceMs: Math.round(silenceMinutes * 60_000),
     },
     credentials: Object.fromEntries(
       Object.entries(file.credentials).map(([provider, from]) => [provider, credential(provider, from)]),

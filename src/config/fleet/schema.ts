@@ -86,6 +86,12 @@ export const fleetFile = z.strictObject({
       stagnationAfter: many.default(3),
       reviewsWaiting: many.default(5),
       reviewRounds: many.default(3),
+      silenceMinutes: z
+        .number()
+        .min(1)
+        .max(1440)
+        .default(10)
+        .describe('An iteration without output and model calls for so long is stopped'),
       stackDepth: many.default(3),
       keepFreeOfUsageWindow: z
         .number()

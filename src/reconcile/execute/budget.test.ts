@@ -118,6 +118,29 @@ describe('the line on the budget in a prompt', () => {
     expect(await budgetLine(deps, task, anIteration())).toBe('Budget left: not known just now.');
   });
 
+  it('warns of every level that has used the share at which people are told', async () => {
+    const { store, deps, world, clock } = setup();
+    const task = store.tasks.mustGet('T1');
+    const own = { ...level, node: 'task:T1', per: 'total' as const, limit: { usd: 3, tokens: 1000, calls: null } };
+    const at = (usd: number, tokens: number) => ({
+      ...own,
+      settled: { usd, tokens, calls: 1 },
+      reserved: { usd: 0, tokens: 0, calls: 0 },
+    });
+    world.levels = [
+      { ...level, settled: { usd: 8, tokens: 5, calls: 6 } },
+      { ...level, node: 'project:p', limit: { usd: null, tokens: null, calls: null } },
+      at(1, 800),
+    ];
+    expect(await budgetLine(deps, task, anIteration())).toMatch(
+      / left for today\. The fleet has used 90 % of its 10\.00 USD a day\. Task `T1` has used 80 % of its 1000 tokens\.$/,
+    );
+    world.levels = [level, level, at(2.39, 799)];
+    expect(await budgetLine(deps, task, anIteration())).toMatch(/ left for today\.$/);
+    store.iterations.insert(anIteration({ phase: 'ended', startedAt: clock.now() - 3_000_000, endedAt: clock.now() }));
+    expect(await budgetLine(deps, task, anIteration())).toMatch(/ Most of the time for this task is used\.$/);
+  });
+
   it('knows how long an agent may still work', () => {
     const { store, deps, clock } = setup();
     const task = store.tasks.mustGet('T1');

@@ -37,6 +37,8 @@ export const startChecks: Executor<'start_checks'> = async (deps, data) => {
 };
 
 const restoredFolder = 'restored';
+/** Of some hundred checks, each with the ends of both its streams. */
+const maxResultBytes = 4 * 1024 * 1024;
 
 async function seedRestored(deps: ExecuteDeps, task: Task, data: StepMap['start_checks']): Promise<void> {
   const commit = await restored(deps, task, data);
@@ -132,7 +134,7 @@ export const endChecks: Executor<'end_checks'> = async (deps, { checkRun: id, lo
     const job = (await guests.jobs(at.address)).find((each) => each.id === id);
     // The plan may be older than its start.
     if (job?.state === 'running') return 'waits';
-    results = parseCheckResults(await guests.readJobFile(at.address, id, 'checks.jsonl', 1024 * 1024), task.checks);
+    results = parseCheckResults(await guests.readJobFile(at.address, id, 'checks.jsonl', maxResultBytes), task.checks);
     failure =
       results.length === task.checks.length
         ? null

@@ -1,9 +1,11 @@
 import type { AgentExit } from '../../agents/agent.ts';
 import type { BudgetStop } from '../../domain/budget.ts';
 import { sayStopAndRemedy } from '../../domain/budget-stops.ts';
-import { countsAsAttempt, type Iteration, type Signals } from '../../domain/iteration.ts';
+import { type Ask, countsAsAttempt, type Iteration, type Signals } from '../../domain/iteration.ts';
+import { withAsk } from '../../domain/question.ts';
 import type { Note, Task } from '../../domain/task.ts';
 import type { GuestAddress, JobState } from '../../guest/guest.ts';
+import { cleanLine, cleanText, tailText } from '../../lib/clean-text.ts';
 import { FleetError, isFleetError } from '../../lib/errors.ts';
 import { type Judgement, judgeIteration } from '../../loop/judge.ts';
 import { parseSignals } from '../../loop/signals.ts';
@@ -14,12 +16,17 @@ import { providerTrouble } from './limits.ts';
 import { type Saved, saveWork } from './save.ts';
 import { settle } from './settle.ts';
 
+/** What of stderr stands in a reason. */
+const stderrChars = 400;
+const nothingSaved: Saved = { head: null, tree: null, note: null };
 const noSignals: Signals = { closing: null, ask: null, verdict: null, refused: 0 };
 
 interface Gathered {
   job: JobState | null;
   signals: Signals;
   saved: Saved;
+  /** The end of what it printed there, on one line. */
+  stderr: string;
 }
 
 /**
@@ -32,12 +39,16 @@ export const endIteration: Executor<'end_iteration'> = async (deps, data) => {
   if (iteration === null || iteration.phase === 'ended') return;
   const at = data.vmLost ? null : readyVm(deps, iteration.vm);
   if (at === null && !data.vmLost) return;
-  const gathered = at === null ? nothing() : await gather(deps, iteration, at.address, data.stop);
+  const gathered = at === null ? nothing() : await gather(deps, iteration, at.address, data);
   // The plan may be older than its launch.
   if (gathered === 'runs on') return 'waits';
   await endSpending(deps, iteration.id);
-  const judgement = await judge(deps, iteration, gathered, { why: data.why, stopped: data.stop, vmLost: data.vmLost });
-  const isCalledOff = data.stop && store.iterations.mustGet(iteration.id).deadline > deps.clock.now();
+  const silence = silenceOf(deps, iteration.id);
+  // What was silent and ended by itself before it was stopped is judged as any other.
+  const stopped = data.stop && !data.silent && silence === null;
+  const end = { why: data.why, stopped, vmLost: data.vmLost, silence };
+  const judgement = await judge(deps, iteration, gathered, end);
+  const isCalledOff = stopped && iteration.deadline > deps.clock.now();
   store.tx(() => close(deps, iteration, gathered, judgement, isCalledOff));
 };
 
@@ -53,20 +64,24 @@ async function endSpending(deps: ExecuteDeps, iteration: string): Promise<void> 
 }
 
 function nothing(): Gathered {
-  return { job: null, signals: noSignals, saved: { head: null, note: null } };
+  return { job: null, signals: noSignals, saved: nothingSaved, stderr: '' };
 }
 
 async function gather(
   deps: ExecuteDeps,
   iteration: Iteration,
   address: GuestAddress,
-  stop: boolean,
+  { stop, silent, why }: { stop: boolean; silent: boolean; why: string },
 ): Promise<Gathered | 'runs on'> {
-  const { guests, runs } = deps;
+  const { guests, runs, store } = deps;
   const look = async () => (await guests.jobs(address)).find((each) => each.id === iteration.id) ?? null;
   let job = await look();
   // It may have been decided, and never come to its guest.
   if (stop && job?.state === 'running') {
+    // Silent no more.
+    if (silent && job.streamBytes > iteration.streamBytes) return 'runs on';
+    // Said before it is done: whoever finds it stopped after a crash must know what for.
+    if (silent) store.iterations.update(iteration.id, { outcome: 'timed_out', reason: why });
     await guests.stopJob(address, iteration.id, 10_000);
     job = await look();
   }
@@ -76,20 +91,26 @@ async function gather(
     return 'runs on';
   }
   if (job !== null) await pull(deps, iteration, Number.POSITIVE_INFINITY);
-  const saved =
-    iteration.role === 'implementer' ? await saveWork(deps, iteration, address) : { head: null, note: null };
-  if (job === null) return { job, signals: noSignals, saved };
+  const saved = iteration.role === 'implementer' ? await saveWork(deps, iteration, address) : nothingSaved;
+  if (job === null) return { job, signals: noSignals, saved, stderr: '' };
   const bytes = await guests.readJobFile(address, iteration.id, 'signals.jsonl', 1024 * 1024);
   await runs.writeFile(iteration.id, 'signals.jsonl', bytes);
-  await runs.writeFile(iteration.id, 'stderr', await guests.readJobFile(address, iteration.id, 'stderr', 256 * 1024));
-  return { job, signals: parseSignals(bytes, iteration.nonce), saved };
+  const stderr = await guests.readJobFile(address, iteration.id, 'stderr', 256 * 1024);
+  await runs.writeFile(iteration.id, 'stderr', stderr);
+  return { job, signals: parseSignals(bytes, iteration.nonce), saved, stderr: endOf(stderr) };
+}
+
+/** That it was stopped for want of any sign of life, as it stands in its row since then; null when it was not. */
+function silenceOf({ store }: ExecuteDeps, id: string): string | null {
+  const { phase, outcome, reason } = store.iterations.mustGet(id);
+  return phase !== 'ended' && outcome === 'timed_out' ? reason : null;
 }
 
 async function judge(
   deps: ExecuteDeps,
   iteration: Iteration,
-  { job, signals }: Gathered,
-  end: { why: string; stopped: boolean; vmLost: boolean },
+  { job, signals, stderr }: Gathered,
+  end: { why: string; stopped: boolean; vmLost: boolean; silence: string | null },
 ): Promise<Judgement & { retryAt: number | null }> {
   const task = deps.store.tasks.mustGet(iteration.task);
   const adapter = deps.agent(task.agent);
@@ -115,14 +136,27 @@ async function judge(
   const calledOff = end.stopped && !overTime;
   const infra = end.vmLost || job === null || job.state === 'lost' || calledOff ? end.why : null;
   const overBudget = stop === null ? null : sayStopAndRemedy(stop);
+  const agent =
+    end.silence === null ? adapter.judge(exit, seen) : { outcome: 'timed_out' as const, reason: end.silence };
   const judgement = judgeIteration({
     role: iteration.role,
-    agent: adapter.judge(exit, seen),
+    agent: withStderr(agent, stderr),
     signals,
     host: { usageLimit, outage, overBudget, infra },
   });
   const isProviders = judgement.outcome === 'rate_limited' || (judgement.outcome === 'infra' && infra === null);
   return { ...judgement, retryAt: isProviders ? retryAt : null };
+}
+
+/** Why a program crashed stands at the end of its stderr, if anywhere. */
+function withStderr<T extends { outcome: string; reason: string }>(agent: T, stderr: string): T {
+  return agent.outcome === 'crashed' && stderr !== ''
+    ? { ...agent, reason: `${agent.reason}; its stderr ends: ${stderr}` }
+    : agent;
+}
+
+function endOf(stderr: Uint8Array): string {
+  return cleanLine(tailText(cleanText(new TextDecoder().decode(stderr)).trim(), stderrChars));
 }
 
 /** The level of the budget tree that refused its calls. Time that is up shows as a run that timed out; what it made is looked at first. */
@@ -150,11 +184,14 @@ function close(
     ask: signals.ask,
     retryAt: judgement.retryAt,
     endedAt: now,
-    ...(saved.head === null ? {} : { savedCommit: saved.head, savedAt: now }),
+    ...(saved.head === null ? {} : { savedCommit: saved.head, savedTree: saved.tree, savedAt: now }),
   });
   const task = store.tasks.mustGet(iteration.task);
   if (iteration.role === 'implementer')
-    store.tasks.update(task.id, afterIteration(task, saved, judgement, { isCalledOff, now, iteration: iteration.id }));
+    store.tasks.update(
+      task.id,
+      afterIteration(task, saved, judgement, { isCalledOff, now, iteration, ask: signals.ask }),
+    );
   else if (iteration.review !== null) closeReview(deps, iteration, signals, judgement, isCalledOff);
   const vm = store.vms.mustGet(iteration.vm);
   if (vm.phase === 'ready' && vm.failure !== null) store.vms.update(vm.id, { failure: null });
@@ -170,15 +207,17 @@ function afterIteration(
   task: Task,
   saved: Saved,
   judgement: Judgement,
-  { isCalledOff, now, iteration }: { isCalledOff: boolean; now: number; iteration: string },
+  { isCalledOff, now, iteration, ask }: { isCalledOff: boolean; now: number; iteration: Iteration; ask: Ask | null },
 ): Partial<Task> {
   const notes: Note[] = saved.note === null ? [] : [{ from: 'checks', at: now, text: saved.note }];
   const counters = isCalledOff
-    ? { judged: iteration }
+    ? { judged: iteration.id }
     : countsAsAttempt(judgement.outcome)
       ? { iterations: task.iterations + 1, uncounted: 0 }
       : { uncounted: task.uncounted + 1 };
-  return { ...counters, notes: [...task.notes, ...notes], ...(saved.head === null ? {} : { head: saved.head }) };
+  const questions = withAsk(task.questions, ask, { iteration: iteration.n, at: now });
+  const head = saved.head === null ? {} : { head: saved.head };
+  return { ...counters, ...head, notes: [...task.notes, ...notes], questions };
 }
 
 function closeReview(

@@ -42,6 +42,7 @@ export const startIteration: Executor<'start_iteration'> = async (deps, data) =>
       review: data.review,
       fromCommit: task.head ?? task.base ?? '',
       savedCommit: null,
+      savedTree: null,
       startedAt: now,
       endedAt: null,
       deadline: now + lengthOf(deps, task, data.role),
@@ -170,7 +171,10 @@ export const saveWorkStep: Executor<'save_work'> = async (deps, { iteration: id 
   const saved = await saveWork(deps, iteration, at.address);
   deps.store.tx(() => {
     const now = deps.clock.now();
-    deps.store.iterations.update(id, { savedAt: now, ...(saved.head === null ? {} : { savedCommit: saved.head }) });
+    deps.store.iterations.update(id, {
+      savedAt: now,
+      ...(saved.head === null ? {} : { savedCommit: saved.head, savedTree: saved.tree }),
+    });
     if (saved.head !== null) deps.store.tasks.update(iteration.task, { head: saved.head });
   });
 };

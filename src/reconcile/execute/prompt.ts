@@ -1,4 +1,6 @@
+import type { CheckHistory } from '../../domain/check-history.ts';
 import { verifyRuns } from '../../domain/evidence.ts';
+import { checksNote } from '../../domain/feedback.ts';
 import type { Iteration } from '../../domain/iteration.ts';
 import type { Task } from '../../domain/task.ts';
 import { budgetLine } from './budget.ts';
@@ -10,11 +12,16 @@ export async function promptOf(deps: ExecuteDeps, task: Task, iteration: Iterati
   const { settings } = store.projects.mustGet(task.project);
   const budgetLeft = await budgetLine(deps, task, iteration);
   if (iteration.role === 'implementer') {
+    const history = {
+      checkRuns: store.checkRuns.list('WHERE task = ?', task.id),
+      iterations: store.iterations.list('WHERE task = ?', task.id),
+    };
     return prompts.implementer({
-      task,
+      task: withBaseline(task, history, deps.clock.now()),
       checks: task.checks,
       protectedFiles: settings.protected,
-      iteration: task.iterations + 1,
+      iteration: iteration.n,
+      history,
       budgetLeft,
       nonce: iteration.nonce,
     });
@@ -30,6 +37,18 @@ export async function promptOf(deps: ExecuteDeps, task: Task, iteration: Iterati
     budgetLeft,
     nonce: iteration.nonce,
   });
+}
+
+/** Before anything was done, what the checks said of the base stands where what they say of the work will stand. */
+function withBaseline(task: Task, history: CheckHistory, now: number): Task {
+  const { checks, base, head, notes } = task;
+  const run = history.checkRuns.find(
+    (each) => each.kind === 'baseline' && each.base === base && each.phase === 'failed',
+  );
+  if (head !== null || run === undefined) return task;
+  const where = 'on the base, before any work: this is what you start from';
+  const text = checksNote({ checks, results: run.results, where, passedBefore: new Map() });
+  return text === null ? task : { ...task, notes: [{ from: 'checks', at: now, text }, ...notes] };
 }
 
 async function changeOf(deps: ExecuteDeps, task: Task, iteration: Iteration, patterns: readonly string[]) {

@@ -8,6 +8,7 @@ const maxBundleBytes = 512 * 1024 * 1024;
 export interface Saved {
   /** The task's commit on the host; null when what the guest gave could not be taken. */
   head: string | null;
+  tree: string | null;
   /** What the implementer is told of it: files left out, or why nothing could be taken. */
   note: string | null;
 }
@@ -18,7 +19,7 @@ export interface Saved {
  */
 export async function saveWork(deps: ExecuteDeps, iteration: Iteration, address: GuestAddress): Promise<Saved> {
   const task = deps.store.tasks.mustGet(iteration.task);
-  if (task.base === null) return { head: null, note: null };
+  if (task.base === null) return { head: null, tree: null, note: null };
   const targetFile = deps.incomingPath(iteration.id);
   try {
     const report = await deps.guests.save(address, {
@@ -34,11 +35,11 @@ export async function saveWork(deps: ExecuteDeps, iteration: Iteration, address:
       leftOut.length === 0
         ? null
         : `These files were left out of the change (too large, or a repository of their own): ${leftOut.slice(0, 20).join(', ')}`;
-    return { head: saved.head, note };
+    return { head: saved.head, tree: saved.tree, note };
   } catch (error) {
     if (error instanceof FleetError && takenAsGuestFault.includes(error.code)) {
       deps.log.warn({ err: error, iteration: iteration.id }, 'the work of an iteration could not be taken');
-      return { head: null, note: `Your work could not be taken to the host: ${error.message}` };
+      return { head: null, tree: null, note: `Your work could not be taken to the host: ${error.message}` };
     }
     throw error;
   }

@@ -9,13 +9,14 @@ import type { GatewayPort } from '../../loop/ports.ts';
 import type { Store } from '../../store/store.ts';
 import { addressOf } from '../execute/address.ts';
 import type { GuestSeen, Observed, VmLook, World } from '../plan/world.ts';
+import { createQuietWatch } from './quiet.ts';
 
 export interface ObserveDeps {
   store: Store;
   driver: Driver;
   guests: Guests;
   images: ImageBuilder;
-  gateway: Pick<GatewayPort, 'tunnels'>;
+  gateway: Pick<GatewayPort, 'tunnels' | 'calls'>;
   clock: Clock;
   /** How VMs are sped up on this host, as the driver's probe proved. */
   accel: () => Observed['accel'];
@@ -41,6 +42,7 @@ interface Memory {
 
 /** Asks the world what is true now. What cannot be asked is unknown, with since when; it is never taken for absent. */
 export function createObserver(deps: ObserveDeps): Observer {
+  const quietSince = createQuietWatch();
   const memory: Memory = { driverSilentSince: null, looks: new Map(), silentSince: new Map(), asking: new Map() };
   return {
     async observe() {
@@ -53,10 +55,13 @@ export function createObserver(deps: ObserveDeps): Observer {
       const imageKey = deps.images.key().catch(() => null);
       const tunnels = deps.gateway.tunnels().catch(() => null);
       const templates = seeTemplates(deps).catch(() => null);
+      const calls = seeCalls(deps, alive).catch(() => null);
+      const said = { guests: await guests, calls: await calls };
       return {
         askedAt,
         driver: await driver,
-        guests: await guests,
+        guests: said.guests,
+        quiet: quietSince(alive.iterations, { ...said, now: deps.clock.now() }),
         imageKey: await imageKey,
         tunnels: await tunnels,
         accel: deps.accel(),
@@ -89,6 +94,11 @@ async function seeTemplates({ driver, store, config }: ObserveDeps): Promise<Obs
   const ready = store.alive.disks.rows().filter((disk) => disk.phase === 'ready');
   const bases = ready.flatMap(({ key, path, boot }) => (path === null ? [] : [{ disk: key, base: path, boot, size }]));
   return new Set(bases.length === 0 ? [] : await driver.templates(bases));
+}
+
+/** Only while somebody may call. */
+async function seeCalls({ gateway }: ObserveDeps, { iterations }: Busy): ReturnType<GatewayPort['calls']> {
+  return iterations.some((it) => it.phase === 'running') ? gateway.calls() : new Map();
 }
 
 async function seeGuests(deps: ObserveDeps, alive: Busy, memory: Memory): Promise<Map<string, GuestSeen>> {

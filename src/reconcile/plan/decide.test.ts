@@ -1,9 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { anIteration, aReview, aRun, aTask, base, head, now } from '../../../test/support/rows.ts';
-import type { IterationOutcome } from '../../domain/iteration.ts';
+import type { Ask, Iteration, IterationOutcome } from '../../domain/iteration.ts';
 import { progressDigest } from '../../domain/progress.ts';
-import { decideAfterIteration, decideAfterReview } from './decide.ts';
+import { withAsk } from '../../domain/question.ts';
+import type { Task } from '../../domain/task.ts';
+import { decideAfterIteration, decideAfterReview, type LookedBack } from './decide.ts';
 
+const nothing: LookedBack = { now, checkRuns: [], iterations: [] };
 const passed = aRun();
 const failed = aRun({
   phase: 'failed',
@@ -13,10 +16,15 @@ const task = aTask({ phase: 'implementing', base, head, iterations: 1 });
 
 function decided(
   outcome: IterationOutcome,
-  { of = task, checks = passed as typeof passed | null, refused = null as string | null } = {},
+  {
+    of = task,
+    checks = passed as typeof passed | null,
+    refused = null as string | null,
+    ask = null as Ask | null,
+  } = {},
 ) {
-  const ended = anIteration({ phase: 'ended', outcome, reason: 'because' });
-  return decideAfterIteration(of, ended, { checks, refused }, now);
+  const ended = anIteration({ phase: 'ended', outcome, reason: 'because', ask, savedTree: 'tree' });
+  return decideAfterIteration(of, ended, { checks, refused }, nothing);
 }
 
 describe('after an iteration', () => {
@@ -51,23 +59,121 @@ describe('after an iteration', () => {
     expect(decided('infra', { of: { ...task, uncounted: 10 }, checks: null }).to).toBe('blocked');
   });
 
-  it('stalls at the limit and when nothing moves', () => {
+  it('stalls at the limit, and when a state comes back that was there before', () => {
     expect(decided('stuck', { of: { ...task, iterations: 5 }, checks: failed }).to).toBe('stalled');
-    const still = { ...task, progressDigest: progressDigest(head, failed.results), stagnant: 2 };
-    expect(decided('stuck', { of: still, checks: failed })).toMatchObject({ to: 'stalled', patch: { stagnant: 3 } });
-    expect(decided('stuck', { of: still, checks: null }).to).toBe('implementing');
+    const recentDigests = [progressDigest('tree', failed.results), 'another'];
+    const still = { ...task, recentDigests, stagnant: 2 };
+    expect(decided('partial', { of: still, checks: failed })).toMatchObject({
+      to: 'stalled',
+      reason: 'nothing new in the last 3 iterations: files and check results as they were before',
+      patch: { stagnant: 3 },
+    });
+    expect(decided('partial', { of: still, checks: null })).toMatchObject({
+      to: 'implementing',
+      patch: { stagnant: 0 },
+    });
   });
 
-  it('asks the person when the agent asks', () => {
-    const ended = anIteration({
-      phase: 'ended',
-      outcome: 'stuck',
-      ask: { question: 'Which?', blocking: true, options: [] },
+  it('names what passed before and fails now', () => {
+    const earlier = aRun({ id: 'ck-0', iteration: 'it-3', startedAt: failed.startedAt - 1 });
+    const back = { ...nothing, checkRuns: [earlier, failed], iterations: [anIteration({ id: 'it-3', n: 3 })] };
+    const decision = decideAfterIteration(
+      task,
+      anIteration({ outcome: 'partial' }),
+      { checks: failed, refused: null },
+      back,
+    );
+    expect(decision.notes[0]?.text).toContain('It passed after iteration 3, and fails now.');
+  });
+});
+
+describe('what ends again and again alike', () => {
+  const ended = (outcome: IterationOutcome, n: number, more: Partial<Iteration> = {}) =>
+    anIteration({ id: `it-${n}`, n, phase: 'ended', outcome, reason: `why ${n}`, savedTree: 'tree', ...more });
+  function endsAfter(iterations: Iteration[], more: Partial<Task> = {}) {
+    const counted = iterations.filter(({ outcome }) => outcome !== 'infra').length;
+    const last = iterations.at(-1) ?? anIteration();
+    return decideAfterIteration(
+      { ...task, iterations: counted, ...more },
+      last,
+      { checks: failed, refused: null },
+      { ...nothing, iterations },
+    );
+  }
+  const stuck = (n: number, more: Partial<Iteration> = {}) => ended('stuck', n, { savedTree: `tree ${n}`, ...more });
+  const crashed = (n: number, more: Partial<Iteration> = {}) => ended('crashed', n, more);
+
+  it('three times stuck has failed, with what it said last', () => {
+    expect(endsAfter([stuck(1), stuck(2), stuck(3, { summary: 'no\ndatabase' })])).toMatchObject({
+      to: 'failed',
+      reason: '3 iterations in a row were stuck, the last: no database',
+      notes: [{ from: 'checks' }],
     });
-    expect(decideAfterIteration(task, ended, { checks: failed, refused: null }, now)).toMatchObject({
-      to: 'needs_input',
-      reason: 'Which?',
+    expect(endsAfter([stuck(1), ended('infra', 2), stuck(3), stuck(4)]).to).toBe('failed');
+    expect(
+      endsAfter([stuck(1), stuck(2), stuck(3)], { iterations: 5, limits: { ...task.limits, iterations: 3 } }).to,
+    ).toBe('failed');
+  });
+
+  it.each([
+    ['twice', [stuck(1), stuck(2)], {}],
+    ['with another end between', [stuck(1), ended('partial', 2), stuck(3), stuck(4)], {}],
+    ['before a person let it start anew', [stuck(1), stuck(2), stuck(3)], { iterations: 2 }],
+  ])('%s is not', (_, iterations, more) => {
+    expect(endsAfter(iterations, more).to).toBe('implementing');
+  });
+
+  it('three crashes that changed nothing are for a person to mend, with why', () => {
+    expect(endsAfter([crashed(1), crashed(2), crashed(3)])).toMatchObject({
+      to: 'blocked',
+      reason: '3 iterations in a row crashed and changed nothing, the last: why 3',
     });
+    expect(endsAfter([crashed(1, { savedTree: 'other' }), crashed(2), crashed(3)]).to).toBe('implementing');
+    expect(endsAfter([crashed(1), crashed(2)]).to).toBe('implementing');
+  });
+
+  it('what passes is done all the same', () => {
+    const iterations = [stuck(1), stuck(2), stuck(3)];
+    const last = iterations[2] ?? anIteration();
+    const decision = decideAfterIteration(task, last, { checks: passed, refused: null }, { ...nothing, iterations });
+    expect(decision.to).toBe('verifying');
+  });
+});
+
+describe('a question', () => {
+  const ask: Ask = { question: 'Which?', blocking: true, options: [] };
+  const asks = (times: number) => ({
+    ...task,
+    questions: withAsk([], ask, { iteration: 1, at: now }).map((question) => ({ ...question, times })),
+  });
+
+  it.each(['stuck', 'partial', 'crashed', 'timed_out', 'rate_limited', 'over_budget'] as const)(
+    'is waited for after an iteration that ended %s, whatever passes',
+    (outcome) => {
+      for (const checks of [passed, failed, null])
+        expect(decided(outcome, { of: asks(1), checks, ask })).toMatchObject({
+          to: 'needs_input',
+          reason: 'Which?',
+          patch: { judged: 'it-1' },
+        });
+    },
+  );
+
+  it('does not stand in the way of what is done', () => {
+    expect(decided('done', { of: asks(1), ask }).to).toBe('verifying');
+    expect(decided('done', { of: asks(1), checks: failed, ask })).toMatchObject({ to: 'needs_input', notes: [{}] });
+  });
+
+  it('asked for the third time is left to a person, with what to do', () => {
+    expect(decided('stuck', { of: asks(2), ask }).to).toBe('needs_input');
+    expect(decided('stuck', { of: asks(3), ask })).toMatchObject({
+      to: 'stalled',
+      reason: 'it has asked the same 3 times, though it was answered: Which?',
+    });
+  });
+
+  it('that does not block lets it go on', () => {
+    expect(decided('partial', { checks: failed, ask: { ...ask, blocking: false } }).to).toBe('implementing');
   });
 });
 

@@ -1,10 +1,11 @@
 import type { CheckRun } from '../../domain/check.ts';
 import { countsAsAttempt, type Iteration } from '../../domain/iteration.ts';
+import { nextQuestion } from '../../domain/question.ts';
 import type { Task } from '../../domain/task.ts';
 import type { Vm } from '../../domain/vm.ts';
 import { parkIfStopped } from './budget.ts';
 import { findRun, infraRuns, maxInfraRuns } from './checks.ts';
-import { decideAfterIteration } from './decide.ts';
+import { decideAfterIteration, waitForAnswer } from './decide.ts';
 import { parkIfLimited, waitAfterOutage } from './limits.ts';
 import { decide } from './move.ts';
 import { needVm, needWorkspace, type Pass } from './need-vm.ts';
@@ -45,10 +46,14 @@ export function planImplementing(pass: Pass, task: Task): void {
     const checks = checksAfter(pass, task, last);
     if (checks === 'not yet') return;
     const refused = whyRefused(pass.world, task);
-    decide(pass, task, decideAfterIteration(task, last, { checks, refused }, pass.world.now));
+    decide(pass, task, decideAfterIteration(task, last, { checks, refused }, pass.world));
     return;
   }
   if (task.base === null || task.ralph === null) return;
+  if (nextQuestion(task.questions)?.blocking) {
+    decide(pass, task, waitForAnswer(task));
+    return;
+  }
   if (task.iterations >= task.limits.iterations) {
     const reason = `${task.iterations} iterations, the limit, and it is not done`;
     decide(pass, task, { to: 'stalled', reason, notes: [], patch: {} });

@@ -4,6 +4,8 @@ import { seenOf } from './seen.ts';
 import type { JobSeen, World } from './world.ts';
 
 const saveEveryMs = 180_000;
+/** What an agent needs before and after a check that it runs. */
+const aroundCheckMs = 60_000;
 /** What cannot be started for this long (a full disk, a gateway that does not come) has failed; it does not count for the task. */
 const launchPatienceMs = 600_000;
 
@@ -20,11 +22,12 @@ export function planIterations(pass: Pass): void {
 function planOpen(pass: Pass, iteration: Iteration): void {
   const { world, to } = pass;
   const key = `it:${iteration.id}`;
-  const end = (why: string, how: { stop?: boolean; vmLost?: boolean } = {}) =>
+  const end = (why: string, how: { stop?: boolean; silent?: boolean; vmLost?: boolean } = {}) =>
     to.step('end_iteration', key, why, {
       iteration: iteration.id,
       vm: iteration.vm,
       stop: how.stop ?? false,
+      silent: how.silent ?? false,
       vmLost: how.vmLost ?? false,
       why,
     });
@@ -66,16 +69,44 @@ function planRunning(
   pass: Pass,
   iteration: Iteration,
   job: JobSeen,
-  end: (why: string, how: { stop: boolean }) => void,
+  end: (why: string, how: { stop: boolean; silent?: boolean }) => void,
 ): void {
   const { world, to } = pass;
   const key = `it:${iteration.id}`;
   const at = { iteration: iteration.id, vm: iteration.vm };
   if (world.now > iteration.deadline) end('its time is up', { stop: true });
   else if (iteration.phase === 'started') to.step('launch_iteration', key, 'it runs; note it down', at);
+  else if (job.streamBytes <= iteration.streamBytes && isSilent(pass, iteration))
+    end(`silent for ${minutes(silenceLimit(world, iteration))}`, { stop: true, silent: true });
   else if (iteration.role === 'implementer' && world.now - (iteration.savedAt ?? iteration.startedAt) > saveEveryMs)
     to.step('save_work', key, 'its work was not saved for 3 minutes', at);
   else if (job.streamBytes > iteration.streamBytes) to.step('pull_stream', key, 'it printed something', at);
+}
+
+/** Half-way there people are told. */
+function isSilent({ world, to }: Pass, iteration: Iteration): boolean {
+  const since = world.observed.quiet.get(iteration.id);
+  if (since === undefined) return false;
+  const quietMs = world.now - since;
+  const limitMs = silenceLimit(world, iteration);
+  if (quietMs >= limitMs) return true;
+  if (quietMs * 2 >= limitMs) {
+    const end = `after ${minutes(limitMs)} it is stopped, its work saved`;
+    to.wait(iteration.task, `quiet for ${minutes(quietMs)}, no output and no model call; ${end}`);
+  }
+  return false;
+}
+
+/** An agent may sit and wait for the longest of its checks. */
+function silenceLimit({ config, tasks }: World, { task: id }: Iteration): number {
+  const checks = tasks.find((task) => task.id === id)?.checks ?? [];
+  const longest = Math.max(0, ...checks.map((check) => check.timeoutSeconds));
+  return Math.max(config.limits.silenceMs, longest * 1000 + aroundCheckMs);
+}
+
+function minutes(ms: number): string {
+  const whole = Math.floor(ms / 60_000);
+  return `${whole} minute${whole === 1 ? '' : 's'}`;
 }
 
 /** Why a running iteration should be called off, or null. */

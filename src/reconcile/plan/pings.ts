@@ -9,7 +9,6 @@ export function planPings(pass: Pass): void {
     toInboxSnapshot({
       now: world.now,
       tasks: world.tasks,
-      iterations: world.iterations,
       reviews: world.reviews,
       reviewsWaiting: world.config.limits.reviewsWaiting,
       budget: { fleet: world.config.budget, changes: world.budgets, stops: world.stops },

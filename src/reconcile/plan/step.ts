@@ -74,8 +74,11 @@ export interface StepMap {
   launch_iteration: { iteration: string; vm: string };
   pull_stream: { iteration: string; vm: string };
   save_work: { iteration: string; vm: string };
-  /** `stop`: its process still runs and is ended first. `vmLost`: there is no guest to ask any more. */
-  end_iteration: { iteration: string; vm: string; stop: boolean; vmLost: boolean; why: string };
+  /**
+   * `stop`: its process still runs and is ended first. `silent`: for want of any sign of life, which is its own fault.
+   * `vmLost`: there is no guest to ask any more.
+   */
+  end_iteration: { iteration: string; vm: string; stop: boolean; silent: boolean; vmLost: boolean; why: string };
 
   start_checks: {
     task: string;

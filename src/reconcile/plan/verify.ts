@@ -22,7 +22,7 @@ export function planVerifying(pass: Pass, task: Task): void {
     decide(pass, task, {
       to: 'ready',
       reason: 'its checks fail in a clean VM',
-      notes: notesFromChecks(task, failed, world.now),
+      notes: notesFromChecks(task, failed, world),
       patch: {},
     });
     return;

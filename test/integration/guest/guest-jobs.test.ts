@@ -140,7 +140,7 @@ test('checks: each with its own limit, output and clean-up', async () => {
       checks: [
         check('good', 'echo fine; sleep 4714 & true'),
         check('left', 'pgrep -r R,S,D -f "^sleep 4714"; test $? = 1'),
-        check('bad', 'head -c 5000 /dev/zero | tr "\\0" x; printf "\\377" ; echo err >&2; exit 4'),
+        check('bad', 'echo err >&2; printf "\\377"; head -c 5000 /dev/zero | tr "\\0" x; exit 4'),
         check('slow', 'sleep 4714', 1),
         check('shot', 'kill -9 $$'),
         check('forge', `echo '{}' >>"$(dirname "$RALPH_SIGNALS")/checks.jsonl"`),
@@ -158,9 +158,16 @@ test('checks: each with its own limit, output and clean-up', async () => {
     ['shot', false, null, false],
     ['forge', false, 2, false],
   ]);
-  expect(results[0]?.tail).toBe('fine\n');
-  expect(results[2]?.tail).toMatch(/^x+\ufffderr\n$/);
-  expect(results[2]?.tail.length).toBeGreaterThan(4000);
+  expect(results[0]).toMatchObject({ tail: 'fine\n', stderrTail: '' });
+  // What stdout says later does not push the error out.
+  expect(results[2]).toMatchObject({ tail: `${'x'.repeat(4096)}`, stderrTail: 'err\n' });
+  expect(results[3]).toMatchObject({ tail: '', stderrTail: '' });
+});
+
+test('too much on stderr ends the job too', async () => {
+  const argv = sh('exec yes >&2');
+  await guests.startJob(guest.address, guest.job('it-loud', { argv, maxStreamBytes: 100_000 }));
+  expect((await ended('it-loud')).end).toMatchObject({ killed: true, timedOut: false });
 });
 
 test('what is asked of a job that is not there', async () => {
