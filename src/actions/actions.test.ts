@@ -203,6 +203,21 @@ describe('a task', () => {
     expect(codeOf(() => retry(deps, 'T1'))).toBe('refused');
   });
 
+  it('that waits for a usage limit is resumed by trying it', () => {
+    const { deps, store } = setup({ phase: 'rate_limited' });
+    const window = {
+      id: 'anthropic:ab:5h',
+      provider: 'anthropic',
+      window: '5h',
+      cause: 'reached',
+      usedRatio: 1,
+    } as const;
+    store.limits.insert({ ...window, since: 1, until: 2_000_000_000_000, lifted: false });
+    resume(deps, 'T1');
+    expect(store.tasks.get('T1')).toMatchObject({ phase: 'ready', until: null });
+    expect(store.limits.list()).toMatchObject([{ lifted: true }]);
+  });
+
   it('tried again is told what it should know, and may ask again what it asked', () => {
     const questions = [asked({ times: 3 })];
     const { deps, store, clock } = setup({ phase: 'stalled', questions });

@@ -47,6 +47,7 @@ export function resume(deps: ActionDeps, id: string): Done {
   const more = task.phase === 'paused' ? {} : { ...freshStart, questions: setAside(deps, task) };
   deps.store.tx(() => {
     const to = task.phase === 'over_budget' ? tryAgain(deps, task) : (task.pausedIn ?? 'ready');
+    if (task.phase === 'rate_limited') tryLimits(deps);
     deps.store.moveTask(id, to, { ...more, ralph: null, pausedIn: null });
     wantDiskAgain(deps, task.disk);
   });
@@ -90,6 +91,12 @@ function tryAgain({ store, config, clock }: ActionDeps, task: Task): TaskPhase {
   }
   for (const kind of ['task', 'review'] as const) store.stops.remove(budgetNode(kind, task.id));
   return isReview && task.head !== null ? 'reviewing' : 'ready';
+}
+
+/** The provider may have lifted a limit early; nothing else would find out. One that still holds is met by one call. */
+function tryLimits({ store }: ActionDeps): void {
+  for (const { id } of store.limits.list()) store.limits.update(id, { lifted: true });
+  store.events.add('limit.lifted', 'fleet', 'Usage limits are tried: you resumed a task that waited for one.');
 }
 
 /** A failed disk, or the image under it, is built anew. */

@@ -23,6 +23,7 @@ import { limitCauses, type UsageLimit } from '../domain/usage-limit.ts';
  *   GET    /v1/spent?node=N            -> spentSchema: of what a level's present period is made
  *   GET    /v1/limits                  -> limitsSchema: what holds for the credentials there are now, and their usage windows
  *   PUT    /v1/limits                  {keepFree}: the share of each usage window that is left to the person (idempotent)
+ *   DELETE /v1/limits/:id?since=T      forgets one that was learned by then, so that a call may try it (idempotent)
  *   GET    /v1/settlements?after=SEQ&limit=N  -> {settlements: settlementSchema[], last: SEQ}   (append only, gap-free)
  */
 export const gatewayVersion = 3;

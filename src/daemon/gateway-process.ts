@@ -104,6 +104,7 @@ export function createGatewayProcess(deps: GatewayProcessDeps): GatewayProcess {
       setBudgets: (budgets) => withGateway(() => client.putBudgets(budgets)),
       levels: (nodes) => levelsOf(client, nodes),
       setKeepFree: (share) => withGateway(() => client.putKeepFree(share)),
+      liftLimit: (id, since) => client.deleteLimit(id, since),
       limits: () => client.limits(),
       settlements: async (after, limit) => {
         const { settlements } = await client.settlements(after, limit);

@@ -5,7 +5,7 @@ import type { InboxSnapshot } from './inbox.ts';
 import { nextQuestion, openQuestions } from './question.ts';
 import type { Review } from './review.ts';
 import { isEnded, type Task } from './task.ts';
-import type { UsageLimit } from './usage-limit.ts';
+import type { KnownLimit } from './usage-limit.ts';
 
 /** The rows the inbox is computed from, by the planner (pings) and by the status document alike. */
 export interface InboxRows {
@@ -14,7 +14,7 @@ export interface InboxRows {
   reviews: readonly Review[];
   reviewsWaiting: number;
   budget: Omit<BudgetRows, 'now'>;
-  limits: readonly UsageLimit[];
+  limits: readonly KnownLimit[];
   problems: InboxSnapshot['problems'];
 }
 
@@ -23,7 +23,7 @@ export function toInboxSnapshot(rows: InboxRows): InboxSnapshot {
     now: rows.now,
     reviewsWaitingLimit: rows.reviewsWaiting,
     budgetGone: budgetGone(rows),
-    limits: rows.limits.filter((limit) => rows.now < limit.until),
+    limits: rows.limits.filter((limit) => !limit.lifted && rows.now < limit.until),
     problems: rows.problems,
     tasks: rows.tasks.map((task) => ({
       id: task.id,

@@ -18,6 +18,11 @@ export interface UsageLimit {
   until: number;
 }
 
+/** As the daemon keeps it. `lifted`: a person wants it to be tried, and the gateway is to be told. */
+export interface KnownLimit extends UsageLimit {
+  lifted: boolean;
+}
+
 /** How much of a window is used, as far as the provider tells. */
 export interface UsageWindow {
   provider: string;
@@ -37,10 +42,10 @@ export const resumeSpreadMs = 20_000;
 
 /** The limit that keeps `who` (a task) from calling this provider, the one that holds longest; null when none does. */
 export function limitFor(
-  limits: readonly UsageLimit[],
+  limits: readonly KnownLimit[],
   { provider, who, now }: { provider: string | null; who: string; now: number },
 ): UsageLimit | null {
-  const holding = limits.filter((it) => it.provider === provider && now < resumesAt(it, who));
+  const holding = limits.filter((it) => !it.lifted && it.provider === provider && now < resumesAt(it, who));
   return holding.reduce<UsageLimit | null>((last, it) => (last === null || it.until > last.until ? it : last), null);
 }
 

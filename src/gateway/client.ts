@@ -39,6 +39,7 @@ export interface GatewayClient {
   spentBy(node: string): Promise<SpentBy>;
   limits(): Promise<LimitsTold>;
   putKeepFree(share: number): Promise<void>;
+  deleteLimit(id: string, since: number): Promise<void>;
   /** Settlements with a higher seq than `after`, oldest first, and the highest seq there is. */
   settlements(after: number, limit?: number): Promise<Settlements>;
   close(): Promise<void>;
@@ -119,6 +120,7 @@ export function createGatewayClient(socketPath: string): GatewayClient {
     spentBy: (node) => ask('GET', `/v1/spent?node=${encodeURIComponent(node)}`, spentSchema),
     limits: () => ask('GET', '/v1/limits', limitsSchema),
     putKeepFree: async (keepFree) => void (await ask('PUT', '/v1/limits', doneSchema, { keepFree })),
+    deleteLimit: async (id, since) => void (await ask('DELETE', `${at('limits', id)}?since=${since}`, doneSchema)),
     settlements: (after, limit = 1000) =>
       ask('GET', `/v1/settlements?after=${after}&limit=${limit}`, settlementsSchema),
     close: () => agent.close(),

@@ -128,6 +128,11 @@ function addRoutes(app: FastifyInstance, deps: ControlDeps): void {
     limits.keepFree(z.object({ keepFree: z.number().min(0).lt(1) }).parse(request.body).keepFree);
     return done;
   });
+  app.delete('/v1/limits/:id', async (request) => {
+    const { since } = z.object({ since: z.coerce.number().int().nonnegative() }).parse(request.query);
+    limits.lift(param(request, 'id'), since);
+    return done;
+  });
   app.get('/v1/limits', async () => {
     const named = Object.entries(credentials) as [Api['provider'], Credential][];
     const keys = await Promise.all(named.map(async ([provider, it]) => ({ provider, key: await it.read() })));

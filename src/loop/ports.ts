@@ -33,6 +33,8 @@ export interface GatewayPort {
   settlements(after: number, limit: number): Promise<SettledCall[]>;
   /** The share of each usage window that is left to the person. */
   setKeepFree(share: number): Promise<void>;
+  /** Forgets a limit that was learned at `since` or before, so that a call may try it. */
+  liftLimit(id: string, since: number): Promise<void>;
   /** Limits of the present credentials, and how much of their usage windows is used. */
   limits(): Promise<{ limits: UsageLimit[]; windows: UsageWindow[] }>;
 }

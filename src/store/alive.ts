@@ -7,7 +7,7 @@ import type { Iteration } from '../domain/iteration.ts';
 import type { Project } from '../domain/project.ts';
 import type { Review } from '../domain/review.ts';
 import { endedPhases, type Task } from '../domain/task.ts';
-import type { UsageLimit } from '../domain/usage-limit.ts';
+import type { KnownLimit } from '../domain/usage-limit.ts';
 import type { Vm } from '../domain/vm.ts';
 import type { Standing } from './standing.ts';
 import type { Table } from './table.ts';
@@ -20,7 +20,7 @@ export interface Alive {
   disks: Standing<Disk>;
   budgets: Standing<BudgetChange>;
   stops: Standing<BudgetStop>;
-  limits: Standing<UsageLimit>;
+  limits: Standing<KnownLimit>;
   /** Not ended, or failed and not looked at by a person yet. */
   tasks: Standing<Task>;
   vms: Standing<Vm>;

@@ -7,7 +7,7 @@ import type { Iteration } from '../domain/iteration.ts';
 import type { Project } from '../domain/project.ts';
 import type { Review } from '../domain/review.ts';
 import type { Task } from '../domain/task.ts';
-import type { UsageLimit } from '../domain/usage-limit.ts';
+import type { KnownLimit } from '../domain/usage-limit.ts';
 import type { Vm } from '../domain/vm.ts';
 import type { Columns } from './codec.ts';
 
@@ -181,5 +181,6 @@ export const columns = {
     usedRatio: 'real',
     since: 'int',
     until: 'int',
-  } satisfies Columns<UsageLimit>,
+    lifted: 'bool',
+  } satisfies Columns<KnownLimit>,
 } as const;

@@ -109,7 +109,7 @@ export const migrations: readonly string[] = [
   `
   CREATE TABLE limits (
     id TEXT PRIMARY KEY, provider TEXT NOT NULL, "window" TEXT NOT NULL, cause TEXT NOT NULL, usedRatio REAL, since INTEGER NOT NULL,
-    until INTEGER NOT NULL
+    until INTEGER NOT NULL, lifted INTEGER NOT NULL
   ) STRICT;
   ALTER TABLE spend ADD COLUMN fault TEXT;
   ALTER TABLE spend ADD COLUMN faults INTEGER NOT NULL DEFAULT 0;

@@ -8,7 +8,7 @@ import { assertMove } from '../domain/phase-table.ts';
 import type { Project } from '../domain/project.ts';
 import type { Review } from '../domain/review.ts';
 import { type Task, type TaskPhase, taskTransitions } from '../domain/task.ts';
-import type { UsageLimit } from '../domain/usage-limit.ts';
+import type { KnownLimit } from '../domain/usage-limit.ts';
 import { type Vm, type VmPhase, vmTransitions } from '../domain/vm.ts';
 import type { Clock } from '../lib/clock.ts';
 import { type Alive, createAlive } from './alive.ts';
@@ -45,7 +45,7 @@ export interface Store {
   /** Levels that have refused a call, by level. */
   stops: Keyed<BudgetStop>;
   /** Usage limits the gateway told of. */
-  limits: Table<UsageLimit>;
+  limits: Table<KnownLimit>;
   alive: Alive;
   events: Events;
   spend: SpendStore;
@@ -75,7 +75,7 @@ export function createStore(deps: { db: Database; clock: Clock }): Store {
     approvals: createTable<Approval>(db, 'approvals', columns.approvals, 'id'),
     budgets: createKeyed(createTable<BudgetChange>(db, 'budgets', columns.budgets, 'node')),
     stops: createKeyed(createTable<BudgetStop>(db, 'stops', columns.stops, 'node')),
-    limits: createTable<UsageLimit>(db, 'limits', columns.limits, 'id'),
+    limits: createTable<KnownLimit>(db, 'limits', columns.limits, 'id'),
   };
   const events = createEvents(db, clock);
   const spend = createSpend(db);

@@ -65,6 +65,11 @@ describe('a window of hours that is used up', () => {
       limits: [{ provider: 'anthropic', window: '5h', cause: 'reached', usedRatio: 1, until: reset * 1000 }],
     });
     expect((await scene.level('fleet')).reserved.calls).toBe(0);
+
+    const [limit] = (await scene.gateway.client.limits()).limits;
+    await scene.gateway.client.deleteLimit(limit?.id ?? '', limit?.since ?? 0);
+    scene.provider.answer = (res) => sendJson(res, answer);
+    expect((await post(second)).status).toBe(200);
   });
 
   it('limits one provider, and is refused to Codex in a form that ends it', async () => {

@@ -89,6 +89,9 @@ export function createFakeGateway(dice: Dice, now: () => number): FakeGateway {
     },
     levels: async () => [],
     setKeepFree: async () => {},
+    liftLimit: async (id, since) => {
+      if (held?.id === id && held.since <= since) held = null;
+    },
     limits: async () => ({ limits: [limit()].filter((it) => it !== null), windows: [] }),
     settlements: async (after, limit) => ledger.filter((call) => call.seq > after).slice(0, limit),
   };

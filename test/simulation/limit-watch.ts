@@ -17,6 +17,7 @@ export function watchLimits(world: SimWorld): void {
     for (const { seq, kind, subject } of store.events.after(seen, 1000)) {
       seen = seq;
       if (kind === 'limit.began') known = gateway.limit();
+      if (kind === 'limit.lifted') known = null;
       if (kind === 'iteration.started' && known !== null && known === gateway.limit())
         violations.push(
           `${subject} was started ${known.until - clock.now()} ms before the reset of a limit that was known`,

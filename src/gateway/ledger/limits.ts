@@ -5,6 +5,7 @@ import type { Sql } from './sql.ts';
 export interface LimitRows {
   list(): WindowRow[];
   put(row: WindowRow): void;
+  drop(row: Pick<WindowRow, 'credential' | 'window'>): void;
   dropUntil(time: number): void;
   /** Made once in a ledger's life, of `random`: what is hashed with it says nothing of a credential to who has only the hash. */
   salt(random: () => string): Buffer;
@@ -36,6 +37,8 @@ export function createLimitRows({ run, get, all }: Sql): LimitRows {
         'INSERT OR REPLACE INTO windows VALUES (?, ?, ?, ?, ?, ?)',
         ...[credential, window, usedRatio, isReached ? 1 : 0, since, until],
       ),
+    drop: ({ credential, window }) =>
+      void run('DELETE FROM windows WHERE credential = ? AND "window" = ?', credential, window),
     dropUntil: (time) => void run('DELETE FROM windows WHERE until <= ?', time),
     salt: (random) => {
       if (setting('salt') === undefined) set('salt', random());

@@ -60,6 +60,23 @@ describe('a limit that is hours long', () => {
     expect(JSON.stringify(rows.list())).not.toContain('sk-ant');
   });
 
+  it('is tried when a person says so, and learned again if it still holds', async () => {
+    const { clock, rows, limits, born } = setup();
+    limits.learn(caller, 429, reached);
+    const [limit] = limits.told([caller]).limits;
+    limits.lift(limit?.id ?? '', start - 1);
+    expect(await limits.pass(caller, never)).toMatchObject({ cause: 'reached' });
+    limits.lift(limit?.id ?? '', start);
+    limits.lift('anthropic:nobody:5h', start);
+    expect(await limits.pass(caller, never)).toBeNull();
+    expect(rows.list()).toEqual([]);
+    expect(await born().pass(caller, never)).toBeNull();
+    void clock.sleep(1000);
+    await clock.step();
+    limits.learn(caller, 429, reached);
+    expect(limits.told([caller]).limits).toMatchObject([{ id: limit?.id, since: start + 1000 }]);
+  });
+
   it('is not lifted by the answer to a call from before it', async () => {
     const { limits } = setup();
     limits.learn(caller, 429, reached);

@@ -32,6 +32,8 @@ export interface Limits {
   pass(caller: Caller, signal: AbortSignal): Promise<UsageLimit | null>;
   /** The share of each window that is left to the person. */
   keepFree(share: number): void;
+  /** Forgets a limit that was learned at `since` or before. */
+  lift(id: string, since: number): void;
   /** What holds for these credentials, and the windows they tell of. */
   told(credentials: readonly Credential[]): { limits: UsageLimit[]; windows: UsageWindow[] };
 }
@@ -121,6 +123,16 @@ export function createLimits(deps: { rows: LimitRows; clock: Clock; log: Log; ra
       share = next;
       rows.setKeepFree(next);
     },
+    lift: (id, since) => {
+      for (const own of known.values()) {
+        for (const row of own.values()) {
+          if (idOfLimit(row) !== id || row.since > since) continue;
+          own.delete(row.window);
+          rows.drop(row);
+          log.info({ limit: id }, 'a usage limit is tried');
+        }
+      }
+    },
     told: (credentials) => {
       const ids = credentials.map(idOf);
       const now = clock.now();
@@ -141,7 +153,19 @@ function causeOf({ isReached, usedRatio }: WindowRow, keepFree: number): LimitCa
 }
 
 function toLimit({ credential, window, usedRatio, since, until }: WindowRow, cause: LimitCause): UsageLimit {
-  return { id: `${credential}:${window}`, provider: providerOf(credential), window, cause, usedRatio, since, until };
+  return {
+    id: idOfLimit({ credential, window }),
+    provider: providerOf(credential),
+    window,
+    cause,
+    usedRatio,
+    since,
+    until,
+  };
+}
+
+function idOfLimit({ credential, window }: Pick<WindowRow, 'credential' | 'window'>): string {
+  return `${credential}:${window}`;
 }
 
 function isLong({ since, until }: { since: number; until: number }): boolean {

@@ -23,6 +23,7 @@ function setup() {
       told.push(budgets);
     },
     setKeepFree: async () => {},
+    liftLimit: async () => {},
     limits: async () => ({ limits: [], windows: [] }),
     levels: async () => {
       if (world.isAway) throw new Error('away');

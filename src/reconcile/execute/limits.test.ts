@@ -5,7 +5,7 @@ import { resumeSpreadMs, type UsageLimit } from '../../domain/usage-limit.ts';
 import { openDatabase } from '../../store/open.ts';
 import { createStore } from '../../store/store.ts';
 import type { ExecuteDeps } from './deps.ts';
-import { keepLimits, providerTrouble } from './limits.ts';
+import { keepLimits, liftLimits, providerTrouble } from './limits.ts';
 
 function setup() {
   const clock = createVirtualClock(now);
@@ -43,7 +43,7 @@ describe('limits the gateway tells of', () => {
     const { clock, store, deps, events } = setup();
     keepLimits(deps, [limit]);
     keepLimits(deps, [{ ...limit, until: now + 7_200_000 }]);
-    expect(store.limits.list()).toEqual([{ ...limit, until: now + 7_200_000 }]);
+    expect(store.limits.list()).toEqual([{ ...limit, until: now + 7_200_000, lifted: false }]);
     expect(events()).toEqual(['limit.began']);
     void clock.sleep(7_200_000);
     await clock.step();
@@ -54,6 +54,22 @@ describe('limits the gateway tells of', () => {
     keepLimits(deps, []);
     expect(store.limits.list()).toEqual([]);
     expect(store.events.of('fleet', 1)[0]?.text).toBe('The usage limit of anthropic was reset.');
+  });
+
+  it('that a person wants tried are lifted at the gateway, and hold again when a call met them again', async () => {
+    const { store, deps } = setup();
+    const lifted: unknown[] = [];
+    const gateway = { liftLimit: async (...one: unknown[]) => void lifted.push(one) };
+    keepLimits(deps, [limit]);
+    await liftLimits({ ...deps, gateway } as unknown as ExecuteDeps);
+    store.limits.update(limit.id, { lifted: true });
+    await liftLimits({ ...deps, gateway } as unknown as ExecuteDeps);
+    expect(lifted).toEqual([[limit.id, now]]);
+    keepLimits(deps, [{ ...limit, since: now + 1 }]);
+    expect(store.limits.get(limit.id)?.lifted).toBe(false);
+    store.limits.update(limit.id, { lifted: true });
+    keepLimits(deps, []);
+    expect(store.limits.list()).toEqual([]);
   });
 
   it('are over at once when they no longer hold', () => {

@@ -6,25 +6,35 @@ import type { ExecuteDeps } from './deps.ts';
 
 type Deps = Pick<ExecuteDeps, 'store' | 'clock' | 'agent'>;
 
+/** What a person wants to be tried is tried: should it hold still, the next call says so. */
+export async function liftLimits({ store, gateway }: Pick<ExecuteDeps, 'store' | 'gateway'>): Promise<void> {
+  for (const { id, since, lifted } of store.alive.limits.rows()) if (lifted) await gateway.liftLimit(id, since);
+}
+
 /** As the gateway tells them, so that they are known without it, and after a restart of the host. */
 export function keepLimits({ store, clock }: Pick<Deps, 'store' | 'clock'>, told: readonly UsageLimit[]): void {
   const now = clock.now();
   for (const limit of told) {
     const known = store.limits.get(limit.id);
     if (known === null) {
-      store.limits.insert(limit);
+      store.limits.insert({ ...limit, lifted: false });
       store.events.add('limit.began', 'fleet', `Nothing calls ${limit.provider} for now: ${sayLimit(limit)}.`);
-    } else if (known.until !== limit.until || known.cause !== limit.cause || known.usedRatio !== limit.usedRatio) {
-      store.limits.update(limit.id, limit);
+    } else if ((Object.keys(limit) as (keyof UsageLimit)[]).some((key) => limit[key] !== known[key])) {
+      // Tried once, it may hold again.
+      store.limits.update(limit.id, { ...limit, lifted: known.lifted && known.since === limit.since });
     }
   }
-  for (const { id, provider, until } of store.alive.limits.rows()) {
+  for (const { id, provider, until, lifted } of store.alive.limits.rows()) {
     if (told.some((limit) => limit.id === id)) continue;
     const isReset = now >= until;
     // What was limited together does not go on together (`resumesAt`).
-    if (isReset && now < until + resumeSpreadMs) continue;
+    if (isReset && !lifted && now < until + resumeSpreadMs) continue;
     store.limits.remove(id);
-    const why = isReset ? 'was reset' : 'holds no longer: another credential, or a smaller share is kept free';
+    const why = lifted
+      ? 'is tried'
+      : isReset
+        ? 'was reset'
+        : 'holds no longer: another credential, or a smaller share is kept free';
     store.events.add('limit.ended', 'fleet', `The usage limit of ${provider} ${why}.`);
   }
 }

@@ -3,7 +3,7 @@ import { budgetLevelName, sayAmount, sayPeriod } from '../../domain/budget-words
 import type { UsageWindow } from '../../domain/usage-limit.ts';
 import type { SettledCall } from '../../loop/ports.ts';
 import type { ExecuteDeps } from './deps.ts';
-import { keepLimits } from './limits.ts';
+import { keepLimits, liftLimits } from './limits.ts';
 
 const pageSize = 500;
 
@@ -29,6 +29,7 @@ export async function settle(deps: Deps): Promise<UsageWindow[]> {
     });
     if (calls.length < pageSize) break;
   }
+  await liftLimits(deps);
   const told = await gateway.limits();
   store.tx(() => keepLimits(deps, told.limits));
   return told.windows;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { anIteration, aRalph, aReview, aRun, aTask, aVm, aWorld, base, head, now } from '../../../test/support/rows.ts';
-import { resumeSpreadMs, type UsageLimit } from '../../domain/usage-limit.ts';
+import { type KnownLimit, resumeSpreadMs } from '../../domain/usage-limit.ts';
 import { plan } from './plan.ts';
 import type { World } from './world.ts';
 
@@ -8,7 +8,7 @@ const working = { base, head, disk: 'image', ralph: 'implementer-1', phase: 'imp
 const busy = aRalph({ task: 'T1', vm: '0000000a' });
 const reviewer = aRalph({ name: 'reviewer-1', role: 'reviewer' });
 const hourMs = 3_600_000;
-const limit: UsageLimit = {
+const limit: KnownLimit = {
   id: 'anthropic:ab:5h',
   provider: 'anthropic',
   window: '5h',
@@ -16,8 +16,9 @@ const limit: UsageLimit = {
   usedRatio: 1,
   since: now - 60_000,
   until: now + hourMs,
+  lifted: false,
 };
-const keptFree: UsageLimit = { ...limit, cause: 'kept-free', usedRatio: 0.92 };
+const keptFree: KnownLimit = { ...limit, cause: 'kept-free', usedRatio: 0.92 };
 const reset = now + hourMs + resumeSpreadMs;
 
 const steps = (world: World) => plan(world).steps.filter((step) => step.key === 'task:T1');
@@ -94,8 +95,9 @@ describe('a limited task', () => {
     expect(at(reset)).toBe(20);
   });
 
-  it('goes on at once when the limit no longer holds for it: another credential', () => {
+  it('goes on at once when the limit no longer holds for it: another credential, or a person who wants it tried', () => {
     expect(steps(aWorld({ tasks: [task] }))).toEqual(moves('ready'));
+    expect(steps(aWorld({ tasks: [task], limits: [{ ...limit, lifted: true }] }))).toEqual(moves('ready'));
   });
 });
 
@@ -108,6 +110,8 @@ describe('after the provider failed', () => {
     expect(steps(world)).toEqual([]);
     expect(waits(world)).toEqual([expect.stringMatching(/^overloaded \(529\); tried again at 2027-/)]);
     expect(steps({ ...world, now: now + 40_000 })).toMatchObject([{ kind: 'start_iteration' }]);
+    const retried = { ...world, tasks: [{ ...task, uncounted: 0 }] };
+    expect(steps(retried)).toMatchObject([{ kind: 'start_iteration' }]);
   });
 
   it('again and again, the task is left to a person, with the reason and the remedy', () => {

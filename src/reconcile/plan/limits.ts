@@ -41,7 +41,9 @@ export function planRateLimited(pass: Pass, task: Task): void {
 
 /** After the provider failed: not again before its time. */
 export function waitAfterOutage(pass: Pass, task: Task, last: Iteration | null): boolean {
-  if (last?.outcome !== 'infra' || last.retryAt === null || pass.world.now >= last.retryAt) return false;
+  // A person who tries it again does not wait.
+  if (task.uncounted === 0 || last?.outcome !== 'infra' || last.retryAt === null || pass.world.now >= last.retryAt)
+    return false;
   pass.to.wait(task.id, `${last.reason}; tried again at ${new Date(last.retryAt).toISOString()}`);
   return true;
 }

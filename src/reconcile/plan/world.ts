@@ -7,7 +7,7 @@ import type { Iteration } from '../../domain/iteration.ts';
 import type { Project } from '../../domain/project.ts';
 import type { Review } from '../../domain/review.ts';
 import type { Task } from '../../domain/task.ts';
-import type { UsageLimit } from '../../domain/usage-limit.ts';
+import type { KnownLimit } from '../../domain/usage-limit.ts';
 import type { Vm, VmPurpose } from '../../domain/vm.ts';
 
 /**
@@ -42,7 +42,7 @@ export interface World {
   budgets: readonly BudgetChange[];
   stops: readonly BudgetStop[];
   /** Usage limits that the gateway told of. */
-  limits: readonly UsageLimit[];
+  limits: readonly KnownLimit[];
   /** Whose model API an agent CLI calls, by its name. */
   providers: ReadonlyMap<string, string | null>;
   observed: Observed;
