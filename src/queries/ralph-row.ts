@@ -10,7 +10,7 @@ import { saidOf, waitOf } from './task-row.ts';
 
 /** One Ralph: what it does, since when, and what it waits for. */
 export function ralphRow(deps: QueryDeps, ralph: Ralph): RalphView {
-  const { store, live, clock } = deps;
+  const { store, clock } = deps;
   const task = ralph.task === null ? null : store.tasks.get(ralph.task);
   const open = store.iterations.list("WHERE ralph = ? AND phase <> 'ended' LIMIT 1", ralph.name)[0] ?? null;
   const vm = ralph.vm ?? store.vms.list("WHERE ralph = ? AND phase <> 'gone' LIMIT 1", ralph.name)[0]?.id ?? null;
