@@ -45,7 +45,7 @@ const promptOf = async (n: number) => {
 
 it('a question ends the iteration, gives its VM back and waits, over a restart of the daemon', async () => {
   await home.task(id, ['needs_input'], 15 * minutes);
-  await home.see('no VM', (view) => view.vms.every((vm) => vm.phase === 'gone'));
+  await home.see('no VM of it', (view) => view.vms.every((vm) => vm.phase === 'gone' || vm.task !== id));
   expect(await show()).toMatchObject({
     question: { question: 'In which words?', options: ['short', 'long'], blocking: true },
     files: [{ path: 'half.txt' }],
