@@ -39,7 +39,7 @@ export const fleetConfig = z.strictObject({
     stagnationAfter: positive,
     reviewsWaiting: positive,
     reviewRounds: positive,
-    silenceMs: positive.default(600_000),
+    silenceMs: positive.default(720_000),
   }),
   credentials: z.record(z.string(), z.strictObject({ from: z.enum(['env', 'file']), name: z.string() })),
   review: z.strictObject({ required: z.boolean(), allowNonInteractive: z.boolean() }),
