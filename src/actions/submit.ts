@@ -1,3 +1,4 @@
+import { withProjectChecks } from '../domain/check.ts';
 import type { Task, TaskLimits } from '../domain/task.ts';
 import type { TaskDraft } from '../domain/task-draft.ts';
 import { FleetError } from '../lib/errors.ts';
@@ -25,10 +26,7 @@ export function submit(
       return { id, draft };
     });
     return rows.map(({ id, draft }) => {
-      const checks = [
-        ...draft.checks,
-        ...project.settings.checks.filter((c) => !draft.checks.some((own) => own.id === c.id)),
-      ];
+      const checks = withProjectChecks(draft.checks, project.settings.checks);
       if (checks.length === 0) {
         throw new FleetError(
           'invalid_file',

@@ -40,7 +40,7 @@ export const fleetConfig = z.strictObject({
     reviewsWaiting: positive,
     reviewRounds: positive,
     keepFreeOfUsageWindow: z.number().min(0).lt(1).default(0.1),
-    silenceMs: positive.default(600_000),
+    silenceMs: positive.default(720_000),
   }),
   credentials: z.record(z.string(), z.strictObject({ from: z.enum(['env', 'file']), name: z.string() })),
   review: z.strictObject({ required: z.boolean(), allowNonInteractive: z.boolean() }),

@@ -5,6 +5,15 @@ export interface Check {
   /** A shell command line, run by `sh -c` in the guest's workspace, never on the host. */
   run: string;
   timeoutSeconds: number;
+  /** From project.yaml, not the task's own. */
+  ofProject?: boolean;
+}
+
+/** A task's own checks and its project's; its own takes the place of the project's of the same id. */
+export function withProjectChecks(checks: readonly Check[], ofProject: readonly Check[]): Check[] {
+  const own = checks.filter((check) => !check.ofProject);
+  const others = ofProject.filter(({ id }) => !own.some((check) => check.id === id));
+  return [...own, ...others.map((check) => ({ ...check, ofProject: true }))];
 }
 
 export interface CheckResult {

@@ -6,11 +6,11 @@ import type { Task } from '../domain/task.ts';
 import { toIso } from '../lib/clock.ts';
 import type { QueryDeps } from './deps.ts';
 import { toSpent } from './spent.ts';
-import { waitOf } from './task-row.ts';
+import { saidOf, waitOf } from './task-row.ts';
 
 /** One Ralph: what it does, since when, and what it waits for. */
 export function ralphRow(deps: QueryDeps, ralph: Ralph): RalphView {
-  const { store, live, clock } = deps;
+  const { store, clock } = deps;
   const task = ralph.task === null ? null : store.tasks.get(ralph.task);
   const open = store.iterations.list("WHERE ralph = ? AND phase <> 'ended' LIMIT 1", ralph.name)[0] ?? null;
   const vm = ralph.vm ?? store.vms.list("WHERE ralph = ? AND phase <> 'gone' LIMIT 1", ralph.name)[0]?.id ?? null;
@@ -27,7 +27,7 @@ export function ralphRow(deps: QueryDeps, ralph: Ralph): RalphView {
     task: task?.id ?? null,
     iteration:
       task === null || open === null ? null : { id: open.id, n: numberOf(task, open), of: limitOf(task, open) },
-    does: open === null ? doesBetween(deps, task) : live.doing(open.id),
+    does: open === null ? doesBetween(deps, task) : doesNow(deps, task, open),
     lastOutputAt: open?.lastOutputAt == null ? null : toIso(open.lastOutputAt),
     waitsFor: task === null || open !== null ? null : waitOf(deps, task),
     tmux: open === null ? null : ralph.name,
@@ -52,6 +52,11 @@ function phaseOf(task: Task | null, open: Iteration | null): RalphView['phase'] 
 function stateOf(task: Task | null, phase: RalphView['phase']): ShownState {
   if (task === null || phase === 'idle') return 'waiting';
   return shownState(task.phase, task.seen);
+}
+
+/** Where something is the matter with it, that says more than what it did last. */
+function doesNow(deps: QueryDeps, task: Task | null, open: Iteration): string | null {
+  return (task === null ? null : saidOf(deps, task)) ?? deps.live.doing(open.id);
 }
 
 function doesBetween({ store }: QueryDeps, task: Task | null): string | null {

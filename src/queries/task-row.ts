@@ -18,7 +18,7 @@ export function taskRow(deps: QueryDeps, task: Task): TaskRow {
     state: shownState(task.phase, task.seen),
     since: toIso(task.since),
     waitsFor: open === undefined ? waitOf(deps, task) : null,
-    does: open === undefined ? doesOf(deps, task) : live.doing(open.id),
+    does: open === undefined ? doesOf(deps, task) : (saidOf(deps, task) ?? live.doing(open.id)),
     reason: task.reason,
     ralph: task.ralph,
     priority: task.priority,
@@ -34,9 +34,15 @@ export function taskRow(deps: QueryDeps, task: Task): TaskRow {
   };
 }
 
-/** What the planner said it waits for, in its last pass; and, where a step for it keeps failing, how. */
-export function waitOf({ live, store }: QueryDeps, task: Task): string | null {
-  const said = live.lastPass()?.waits.find((wait) => wait.subject === task.id)?.reason ?? null;
+/** What the planner said of it in its last pass: what it waits for, or that its Ralph is quiet. */
+export function saidOf({ live }: Pick<QueryDeps, 'live'>, task: Task): string | null {
+  return live.lastPass()?.waits.find((wait) => wait.subject === task.id)?.reason ?? null;
+}
+
+/** What it waits for; and, where a step for it keeps failing, how. */
+export function waitOf(deps: QueryDeps, task: Task): string | null {
+  const { live, store } = deps;
+  const said = saidOf(deps, task);
   const vms = store.vms.list("WHERE task = ? AND phase <> 'gone'", task.id).map((vm) => vm.id);
   const trouble = live.problems().find((problem) => problem.vm !== null && vms.includes(problem.vm));
   return trouble === undefined ? said : trouble.what;

@@ -53,6 +53,21 @@ test('saved work becomes the one change; the same again changes nothing', async 
   expect((await kit.host('for-each-ref', 'refs/rf/agent/T1')).split('\n')).toHaveLength(1);
 });
 
+test('two commits of one tree are the same work: to and fro is known by the tree', async () => {
+  await kit.changes.startChange('shop', 'T1', kit.base, 'Mend');
+  const ws = await kit.workspace();
+  const saved = [];
+  for (const n of [2, 3, 2, 3]) {
+    await ws.write('src/code.js', `export const n = ${n};\n`);
+    saved.push(await kit.changes.importSaved('shop', 'T1', kit.base, await ws.bundle()));
+  }
+  const [first, second, third, fourth] = saved.map(({ tree }) => tree);
+  expect([third, fourth]).toEqual([first, second]);
+  expect(second).not.toBe(first);
+  expect(await kit.host('rev-parse', `${saved[3]?.head}^{tree}`)).toBe(second);
+  expect(saved.map(({ changed }) => changed)).toEqual([true, true, true, true]);
+});
+
 test('however the agent commits, it is one change, and its own commits are kept', async () => {
   const { changeId } = await kit.changes.startChange('shop', 'T1', kit.base, 'Mend');
   const ws = await kit.workspace();

@@ -168,6 +168,22 @@ describe('a granted call', () => {
     expect(settled?.retryAt).toBeGreaterThanOrEqual(before + 120_000);
   });
 
+  it('is a sign of life of its iteration, while it is open and after', async () => {
+    const calls = async () => gateway.client.calls();
+    const [before] = await calls();
+    api.setRules([{ reply: { text: 'x'.repeat(800), stall: 'middle' } }]);
+    const leave = new AbortController();
+    const answer = await post(message('hi'), { signal: leave.signal });
+    for await (const _ of answer.body) break;
+    const [open] = await calls();
+    expect(open).toMatchObject({ open: 1, begun: (before?.begun ?? 0) + 1 });
+    leave.abort();
+    await until('none is open', async () => (await calls())[0]?.open === 0);
+    expect(await calls()).toEqual([{ ...open, open: 0 }]);
+    await gateway.client.deleteGrant(open?.grant ?? '');
+    expect(await calls()).toEqual([]);
+  });
+
   it('is settled with what was seen when the client goes away, and the upstream call ends', async () => {
     api.setRules([{ reply: { text: 'x'.repeat(800), stall: 'middle', usage: { input_tokens: 777 } } }]);
     const leave = new AbortController();

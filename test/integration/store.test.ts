@@ -73,6 +73,39 @@ describe('the store on disk', () => {
     );
   });
 
+  it('of a version that kept no questions still knows what a task waits for', () => {
+    const before = migrations.findIndex((sql) => sql.includes('recentDigests'));
+    const db = openDatabase(path, migrations.slice(0, before));
+    const ask = JSON.stringify({ question: 'Which?', blocking: true, options: ['x', 'y'] });
+    db.exec(`
+      INSERT INTO projects VALUES ('p', '/p', 'main', '{}', 'x', 0);
+      INSERT INTO tasks (id, project, title, description, checks, dependsOn, contextFiles, agent, phase, since, reason, iterations,
+        uncounted, priority, seen, judged, reviewRound, stagnant, notes, limits, createdAt)
+      SELECT id, 'p', 't', '', '[]', '[]', '[]', 'a', phase, 7, 'Which?', 2, 0, 'medium', 0, judged, 0, 0, '[]', '{}', 0
+      FROM (SELECT 'T1' AS id, 'needs_input' AS phase, 'it-1' AS judged UNION SELECT 'T2', 'needs_input', 'it-9' UNION SELECT 'T3', 'ready', NULL);
+      INSERT INTO iterations (id, task, ralph, vm, role, n, nonce, phase, ask, fromCommit, startedAt, deadline, streamBytes)
+      VALUES ('it-1', 'T1', 'r', 'v', 'implementer', 1, '', 'ended', '${ask}', 'x', 0, 0, 0);
+    `);
+    db.close();
+    const store = createStore({ db: openDatabase(path), clock });
+    const question = {
+      id: 1,
+      question: 'Which?',
+      blocking: true,
+      askedAt: 7,
+      iteration: 2,
+      times: 1,
+      answer: null,
+      closedAt: null,
+    };
+    expect(store.tasks.list('ORDER BY id').map((task) => task.questions)).toEqual([
+      [{ ...question, options: ['x', 'y'] }],
+      [{ ...question, options: [] }],
+      [],
+    ]);
+    store.close();
+  });
+
   it('of an older version is copied aside before it is migrated', async () => {
     const db = openDatabase(path);
     createStore({ db, clock }).setDesire('up');

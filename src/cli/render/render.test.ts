@@ -191,6 +191,32 @@ describe('task, tasks', () => {
         13:38:02 T44 asks a question
       "
     `);
+    const [question] = taskView().questions;
+    if (question === undefined) throw new Error('the fixture asks nothing');
+    const aside = { ...question, id: 2, question: 'tabs?', options: [], blocking: false, iteration: 4 };
+    const failed = {
+      ...taskView(),
+      question: aside,
+      questions: [{ ...question, answer: 'price', closedAt: question.askedAt }, aside],
+      howItWent: ['Tried 3 times: 3 stuck. The last:', '  3. stuck: it said: \u001b[31mno port'],
+    };
+    expect(show(renderTask(failed, look).slice(5, 18))).toMatchInlineSnapshot(`
+      "
+      Asks       tabs? (it goes on meanwhile)
+                 ralph-fleet task answer T44 TEXT
+
+        Prices are stored twice.
+
+      How it went
+        Tried 3 times: 3 stuck. The last:
+          3. stuck: it said: no port
+
+      Questions
+        3. which column?
+           price
+
+      "
+    `);
     expect(show(renderTasks(busyFleet().tasks.slice(0, 3), look))).toMatchInlineSnapshot(`
       "
          TASK   TITLE                PHASE              WAITS FOR               SINCE   ITER TOKENS   USD

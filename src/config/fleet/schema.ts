@@ -90,7 +90,7 @@ export const fleetFile = z.strictObject({
         .number()
         .min(1)
         .max(1440)
-        .default(10)
+        .default(12)
         .describe('An iteration without output and model calls for so long is stopped'),
       stackDepth: many.default(3),
       keepFreeOfUsageWindow: z

@@ -1,4 +1,5 @@
-import { setupOf } from '../../domain/project.ts';
+import { type Check, withProjectChecks } from '../../domain/check.ts';
+import { type ProjectSettings, setupOf } from '../../domain/project.ts';
 import type { Note, Task } from '../../domain/task.ts';
 import { preparedKey } from '../../images/prepared.ts';
 import type { ExecuteDeps, Executor } from './deps.ts';
@@ -12,16 +13,23 @@ export const claimTask: Executor<'claim_task'> = async (deps, { task: id, ralph 
   if (task === null || task.phase !== 'ready' || store.ralphs.get(ralph)?.task !== null) return;
   const project = store.projects.mustGet(task.project);
   const base = task.base ?? (await changes.sync(project)).tip;
-  store.projects.update(task.project, { settings: await deps.readSettings(project, base), settingsFrom: base });
+  const settings = await deps.readSettings(project, base);
+  store.projects.update(task.project, { settings, settingsFrom: base });
   const change = await changes.startChange(task.project, id, base, task.title);
   const disk = await nameDisk(deps, task.project, base);
   store.tx(() => {
     const now = store.tasks.get(id);
     if (now?.phase !== 'ready' || store.ralphs.get(ralph)?.task !== null) return;
     store.ralphs.update(ralph, { task: id, since: clock.now() });
-    store.moveTask(id, 'claimed', { ralph, base, changeId: change.changeId, disk });
+    store.moveTask(id, 'claimed', { ralph, base, changeId: change.changeId, disk, checks: checksAt(now, settings) });
   });
 };
+
+/** What the project checks by the base it starts from; once it has a base, a task keeps what it was started with. */
+function checksAt({ base, checks }: Task, settings: ProjectSettings): Check[] {
+  const together = base === null ? withProjectChecks(checks, settings.checks) : checks;
+  return together.length === 0 ? checks : together;
+}
 
 /** The key of the disk a project's VMs start from at a base commit; its row is made if missing. */
 export async function nameDisk(deps: ExecuteDeps, projectName: string, base: string): Promise<string> {

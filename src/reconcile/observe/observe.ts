@@ -42,7 +42,7 @@ interface Memory {
 
 /** Asks the world what is true now. What cannot be asked is unknown, with since when; it is never taken for absent. */
 export function createObserver(deps: ObserveDeps): Observer {
-  const quietSince = createQuietWatch();
+  const quietFor = createQuietWatch();
   const memory: Memory = { driverSilentSince: null, looks: new Map(), silentSince: new Map(), asking: new Map() };
   return {
     async observe() {
@@ -61,7 +61,7 @@ export function createObserver(deps: ObserveDeps): Observer {
         askedAt,
         driver: await driver,
         guests: said.guests,
-        quiet: quietSince(alive.iterations, { ...said, now: deps.clock.now() }),
+        quiet: quietFor(alive.iterations, { ...said, now: deps.clock.now() }),
         imageKey: await imageKey,
         tunnels: await tunnels,
         accel: deps.accel(),

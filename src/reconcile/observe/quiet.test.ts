@@ -22,17 +22,17 @@ interface Look {
 function quietAfter(looks: Look[], iteration = running): number | null {
   const watch = createQuietWatch();
   let at = now;
-  let since: number | undefined;
+  let quietMs: number | undefined;
   for (const { bytes = 0, calls = { open: 0, begun: 0 }, guest: seen = guest(bytes), seconds = 60 } of looks) {
     at += seconds * 1000;
     const counted = calls === null ? null : new Map([['it-1', calls]]);
-    since = watch([iteration], { guests: new Map([['a', seen]]), calls: counted, now: at }).get('it-1');
+    quietMs = watch([iteration], { guests: new Map([['a', seen]]), calls: counted, now: at }).get('it-1');
   }
-  return since === undefined ? null : (at - since) / 1000;
+  return quietMs === undefined ? null : quietMs / 1000;
 }
 
 describe('an iteration is quiet', () => {
-  it('from the first look that saw what all later ones saw', () => {
+  it('since the first look that saw what all later ones saw', () => {
     expect(quietAfter([{}])).toBe(0);
     expect(quietAfter([{}, {}, {}])).toBe(120);
   });
@@ -43,14 +43,25 @@ describe('an iteration is quiet', () => {
     ['a call is open', [{}, { calls: { open: 1, begun: 1 } }, { calls: { open: 1, begun: 1 } }], 0],
     ['a call was open', [{}, { calls: { open: 1, begun: 1 } }, { calls: { open: 0, begun: 1 } }], 60],
     ['the gateway began anew', [{ calls: { open: 0, begun: 7 } }, {}], 0],
-    ['nobody could ask the guest', [{}, {}, { guest: away }, {}, {}], 60],
-    ['nobody could ask the gateway', [{}, {}, { calls: null }, {}, {}], 60],
     ['the guest cannot be asked now', [{}, {}, { guest: away }], null],
     ['the gateway cannot be asked now', [{}, {}, { calls: null }], null],
     ['it has ended', [{}, {}, { guest: guest(0, 'ended') }], null],
-    ['nobody looked for an hour', [{}, {}, { seconds: 3600 }, {}], 60],
   ])('not while, or not longer than since, %s', (_, looks, seconds) => {
     expect(quietAfter(looks)).toBe(seconds);
+  });
+
+  it.each<[string, Look[], number]>([
+    ['the guest could not be asked', [{}, {}, { guest: away }, {}, {}], 120],
+    ['the gateway could not be asked', [{}, {}, { calls: null }, {}, {}], 120],
+    ['nobody looked', [{}, {}, { seconds: 3600 }, {}], 120],
+    ['the clock was set back', [{}, {}, { seconds: -3600 }, {}], 120],
+  ])('but for the time in which %s', (_, looks, seconds) => {
+    expect(quietAfter(looks)).toBe(seconds);
+  });
+
+  it('no longer when it gave a sign while it could not be asked', () => {
+    expect(quietAfter([{}, {}, { guest: away }, { bytes: 1 }])).toBe(0);
+    expect(quietAfter([{}, {}, { calls: null }, { calls: { open: 0, begun: 1 } }])).toBe(0);
   });
 
   it('not before it runs by its row', () => {

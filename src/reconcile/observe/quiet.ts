@@ -6,16 +6,17 @@ import type { GuestSeen, Observed } from '../plan/world.ts';
 const longestGapMs = 120_000;
 
 interface Sign {
-  /** Size of the stream, calls begun. */
+  /** Size of the stream, calls begun: both only grow, so that nothing between two looks stays unseen. */
   mark: string;
-  since: number;
-  at: number;
+  quietMs: number;
+  /** When it was last seen; null when it could not be asked since. */
+  at: number | null;
 }
 
 /**
- * Since when running iterations give no sign of life: nothing printed, no model call begun, none open. Only what was seen counts:
- * a guest or gateway that could not be asked, and a daemon that starts anew, begin a new silence. An iteration that is not in the
- * answer is not known to be silent.
+ * How long running iterations have given no sign of life: nothing printed, no model call begun, none open. Only time in which guest
+ * and gateway could be asked counts; a daemon that starts anew begins a new silence. An iteration that is not in the answer is not
+ * known to be silent.
  */
 export function createQuietWatch() {
   let known = new Map<string, Sign>();
@@ -24,17 +25,28 @@ export function createQuietWatch() {
     seen: { guests: ReadonlyMap<string, GuestSeen>; calls: ReadonlyMap<string, ModelCalls> | null; now: number },
   ): Observed['quiet'] => {
     const before = known;
+    const quiet = new Map<string, number>();
     known = new Map();
     for (const { id, vm, phase } of iterations) {
-      const guest = seen.guests.get(vm);
-      const job = guest?.ok ? guest.jobs.get(id) : undefined;
-      if (phase !== 'running' || job?.state !== 'running' || seen.calls === null) continue;
-      const { open, begun } = seen.calls.get(id) ?? { open: 0, begun: 0 };
-      const mark = `${job.streamBytes} ${begun}`;
+      if (phase !== 'running') continue;
       const last = before.get(id);
-      const isSame = last !== undefined && last.mark === mark && open === 0 && seen.now - last.at <= longestGapMs;
-      known.set(id, { mark, since: isSame ? last.since : seen.now, at: seen.now });
+      const guest = seen.guests.get(vm);
+      if (!guest?.ok || seen.calls === null) {
+        if (last !== undefined) known.set(id, { ...last, at: null });
+        continue;
+      }
+      const job = guest.jobs.get(id);
+      if (job?.state !== 'running') continue;
+      const { open, begun } = seen.calls.get(id) ?? { open: 0, begun: 0 };
+      const sign = { mark: `${job.streamBytes} ${begun}`, quietMs: 0, at: seen.now };
+      if (last?.mark === sign.mark && open === 0) sign.quietMs = last.quietMs + counted(last.at, seen.now);
+      known.set(id, sign);
+      quiet.set(id, sign.quietMs);
     }
-    return new Map([...known].map(([id, { since }]) => [id, since]));
+    return quiet;
   };
+}
+
+function counted(from: number | null, to: number): number {
+  return from === null || to - from > longestGapMs ? 0 : Math.max(0, to - from);
 }

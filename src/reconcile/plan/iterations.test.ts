@@ -15,7 +15,7 @@ interface Scene {
 
 /** What is planned for a running iteration that has been quiet for so long. */
 function at({ quietMs, task = {}, streamBytes = 0, limitMs = 10 * minute }: Scene) {
-  const quiet = new Map(quietMs === null ? [] : [['it-1', now - quietMs]]);
+  const quiet = new Map(quietMs === null ? [] : [['it-1', quietMs]]);
   const guest = { ok: true, jobs: new Map([['it-1', { state: 'running' as const, streamBytes }]]) } as const;
   const world = aWorld({
     tasks: [aTask({ phase: 'implementing', base, head, disk: 'image', ralph: busy.name, ...task })],

@@ -85,9 +85,8 @@ function planRunning(
 
 /** Half-way there people are told. */
 function isSilent({ world, to }: Pass, iteration: Iteration): boolean {
-  const since = world.observed.quiet.get(iteration.id);
-  if (since === undefined) return false;
-  const quietMs = world.now - since;
+  const quietMs = world.observed.quiet.get(iteration.id);
+  if (quietMs === undefined) return false;
   const limitMs = silenceLimit(world, iteration);
   if (quietMs >= limitMs) return true;
   if (quietMs * 2 >= limitMs) {

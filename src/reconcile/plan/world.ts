@@ -54,7 +54,7 @@ export interface Observed {
   driver: { ok: true; vms: ReadonlyMap<string, VmLook> } | { ok: false; reason: string; since: number };
   /** Per VM that is ready and was asked. A VM that is not in it was not asked. */
   guests: ReadonlyMap<string, GuestSeen>;
-  /** Since when running iterations give no sign of life; one that is not in it is not known to be silent. */
+  /** For how many ms running iterations have given no sign of life; one that is not in it is not known to be silent. */
   quiet: ReadonlyMap<string, number>;
   /** The key of the image VMs should start from; null while the builder cannot say. */
   imageKey: string | null;
