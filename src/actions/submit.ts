@@ -67,6 +67,7 @@ export function submit(
         seen: false,
         calledOut: null,
         pausedIn: null,
+        needs: null,
         judged: null,
         reviewRound: 0,
         progressDigest: null,

@@ -19,6 +19,8 @@ import { registryKinds } from '../domain/registry.ts';
  *                                      others stay); what is held for want of room is looked at again
  *   GET    /v1/budgets?node=N&node=M   -> {levels: levelSchema[]}
  *   GET    /v1/spent?node=N            -> spentSchema: of what a level's present period is made
+ *   PUT    /v1/credentials             {credentials: credentialWish[]} -> {credentials: credentialLook[]}: where each provider's credential
+ *                                      comes from (never its value), and how it stands; idempotent
  *   GET    /v1/settlements?after=SEQ&limit=N  -> {settlements: settlementSchema[], last: SEQ}   (append only, gap-free)
  */
 export const gatewayVersion = 2;
@@ -28,8 +30,6 @@ export const healthSchema = z.object({
   pid: z.number().int(),
   since: z.number(),
   openStreams: z.number().int(),
-  /** Whether a credential for the upstream is there; never the credential. */
-  credential: z.enum(['present', 'missing']),
 });
 
 export const tunnelSchema = z.object({
@@ -145,11 +145,23 @@ export const settlementMore = {
   heldMs: z.number().default(0),
   /** For a refusal for a limit. */
   shortfall: shortfallSchema.nullable().default(null),
+  /** It went up with a subscription: nobody is billed its dollars. */
+  imputed: z.boolean().default(false),
   /** Levels that passed their `warnAt` with this call, once per period. */
   warnings: z.array(warningSchema).default([]),
 };
 
-export const refusals = ['tokens', 'usd', 'calls', 'held', 'token-unknown', 'token-expired', 'upstream'] as const;
+/** `credential`: the host has none that the provider takes. */
+export const refusals = [
+  'tokens',
+  'usd',
+  'calls',
+  'held',
+  'token-unknown',
+  'token-expired',
+  'credential',
+  'upstream',
+] as const;
 
 export const settlementSchema = z.object({
   seq: z.number().int(),

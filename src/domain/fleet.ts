@@ -1,4 +1,5 @@
 import type { FleetBudget } from './budget.ts';
+import type { CredentialSource, Provider } from './credential.ts';
 import type { VmSize } from './vm.ts';
 
 export type Wall = 'device' | 'process' | 'guest';
@@ -21,7 +22,7 @@ export interface FleetConfig {
     reviewRounds: number;
   };
   /** Where a provider's credential comes from on the host; never its value. */
-  credentials: Record<string, { from: 'env' | 'file'; name: string }>;
+  credentials: Partial<Record<Provider, CredentialSource>>;
   review: { required: boolean; allowNonInteractive: boolean };
   integrate: { mode: 'branch' | 'pr' };
   notify: NotifyChannel[];

@@ -7,7 +7,8 @@ import { isAbort } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
 import type { Api } from './apis.ts';
 import type { Gate } from './budget/gate.ts';
-import { type Headers, requestHeaders, responseHeaders, retryAtOf } from './headers.ts';
+import type { Key } from './credentials/credential.ts';
+import { type Headers, requestHeaders, responseHeaders, retryAtOf, turnsDown, withCredential } from './headers.ts';
 import type { Ledger, OpenGrant } from './ledger/ledger.ts';
 import { countCall, type Reserved } from './meter/counted.ts';
 import { createMeter, type Meter } from './meter/meter.ts';
@@ -31,7 +32,9 @@ export interface ForwardDeps {
 export interface Call {
   grant: OpenGrant;
   api: Api;
-  key: string;
+  key: Key;
+  /** Its provider does not take the key. */
+  turnDown(status: number): void;
   /** Path and query, both checked. */
   path: string;
   /** Ends the call: the client is gone, the grant is over, the gateway must stop. */
@@ -78,7 +81,7 @@ export async function forward(deps: ForwardDeps, call: Call, req: IncomingMessag
 function upHeaders(req: IncomingMessage, { key, api, metered: it }: Call): Headers {
   const headers: Headers = { ...requestHeaders(req.headers), 'accept-encoding': 'identity' };
   if (it !== null) headers['content-length'] = String(it.bytes.length);
-  return api.provider === 'openai' ? { ...headers, authorization: `Bearer ${key}` } : { ...headers, 'x-api-key': key };
+  return withCredential(headers, api.provider, key);
 }
 
 function downHeaders(status: number, from: IncomingMessage['headers']): Headers {
@@ -117,6 +120,8 @@ async function* metered(body: AsyncIterable<Buffer>, book: Book, signal: AbortSi
   if (kept !== null) yield kept;
 }
 
+const maxSaid = 4096;
+
 interface Book {
   sent(): void;
   answered(status: number, retryAt: number | null, contentType: string): void;
@@ -129,21 +134,27 @@ interface Book {
 }
 
 /** What is known of one call, and its way into the ledger. */
-function openBook({ ledger, gate, clock, log }: ForwardDeps, { api, metered: call }: Call): Book {
+function openBook({ ledger, gate, clock, log }: ForwardDeps, { api, key, turnDown, metered: call }: Call): Book {
   let meter: Meter | null = null;
   const end = { status: 0, retryAt: null as number | null, isBroken: false, isSent: false };
+  /** What an answer that may turn the credential down says. */
+  let said = '';
   let isStream = false;
   let isSettled = call === null;
 
   function settle(): void {
+    const isTurnedDown = turnsDown(end.status, said);
+    if (isTurnedDown) turnDown(end.status);
     if (isSettled || call === null) return;
     const counted = countCall(call.reserved, { ...end, seen: meter?.seen() ?? null }, call.prices);
     const status = end.isBroken ? 0 : end.status;
-    const refused = end.isBroken || status === 0 || status >= 400 ? 'upstream' : null;
+    const isFailed = end.isBroken || status === 0 || status >= 400;
+    const refused = isTurnedDown ? 'credential' : isFailed ? 'upstream' : null;
+    const counting = key.isSubscription ? { ...counted, imputed: true } : counted;
     const settlement = ledger.settle(
       call.reservation,
       { at: clock.now(), status, refused, retryAt: end.retryAt },
-      counted,
+      counting,
     );
     isSettled = true; // not before: what a full disk refused is tried once more at the call's end, and at the next start
     gate.changed();
@@ -164,6 +175,7 @@ function openBook({ ledger, gate, clock, log }: ForwardDeps, { api, metered: cal
       meter = createMeter(api.dialect, contentType);
     },
     push: (chunk) => {
+      if (end.status === 403 && said.length < maxSaid) said += Buffer.from(chunk).toString('latin1').slice(0, maxSaid);
       meter?.push(chunk);
       const isFinal = isStream && (meter?.seen().isFinal ?? false);
       if (isFinal) settle();

@@ -6,6 +6,8 @@ export interface HostKnowledge {
   rateLimitedUntil: number | null;
   /** The level of the budget tree that refused its calls, in words; null when none did. */
   overBudget: string | null;
+  /** Calls were refused since the host has no credential that the provider takes. */
+  noCredential: boolean;
   /** Why the run cannot be judged at all (VM lost, guest restarted, work not saved); null when it can. */
   infra: string | null;
 }
@@ -23,7 +25,7 @@ export interface Judgement {
  *
  *   1. infra               nothing can be judged, nothing is counted
  *   2. done, or a verdict  completion before limits and before how the process ended: it only asks for verification
- *   3. over budget, limit  they explain every other end; not counted. (A limit that the CLI sat out does not undo `partial`.)
+ *   3. over budget, no credential, limit  they explain every other end; not counted. (A limit that the CLI sat out does not undo `partial`.)
  *   4. timed out, killed, crashed
  *   5. partial, stuck      as signalled; out of turns is partial; a reviewer without a verdict, or no signal, is stuck
  */
@@ -42,6 +44,8 @@ export function judgeIteration(input: {
   if (role === 'reviewer' && verdict) return judged('done', `the reviewer’s verdict: ${verdict.decision}`);
   if (role === 'implementer' && closing?.verb === 'done') return judged('done', 'the agent says it is done');
   if (host.overBudget !== null) return judged('over_budget', host.overBudget);
+  if (host.noCredential && closing === null)
+    return judged('infra', 'its calls were refused: the host has no credential that the provider takes');
   if (host.rateLimitedUntil !== null && !(closing?.verb === 'partial' && agent.outcome === 'done')) {
     return judged('rate_limited', `a usage limit holds until ${new Date(host.rateLimitedUntil).toISOString()}`);
   }

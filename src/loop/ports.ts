@@ -1,4 +1,5 @@
 import type { Amounts, Budget, BudgetPeriod, BudgetStop } from '../domain/budget.ts';
+import type { CredentialLook } from '../domain/credential.ts';
 import type { GuestEndpoint } from '../domain/endpoint.ts';
 import type { RalphRole } from '../domain/iteration.ts';
 import type { RegistryKind } from '../domain/registry.ts';
@@ -23,6 +24,8 @@ export interface GatewayPort {
     expiresAt: number;
   }): Promise<void>;
   revoke(iteration: string): Promise<void>;
+  /** Says where credentials are to come from, and hears how they stand. */
+  credentials(): Promise<CredentialLook[]>;
   /** Limits of levels of the budget tree; the others stay as they are. */
   setBudgets(budgets: readonly NodeBudget[]): Promise<void>;
   /** These levels as they stand now. */
@@ -38,6 +41,8 @@ export interface SettledCall {
   model: string;
   tokens: number;
   usd: number;
+  /** Of it what a subscription covers. */
+  imputedUsd: number;
   /** 0 for what never went up. */
   calls: number;
   refused: string | null;

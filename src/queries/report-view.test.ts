@@ -25,7 +25,7 @@ function setup() {
       anIteration({ id, phase, outcome, startedAt: from * hour, endedAt: to === null ? null : to * hour, ...more }),
     );
     const refused = { refused: null, retryAt: null, shortfall: null };
-    store.spend.add({ iteration: id, task: 'T1', tokens: 1000, usd: 0.5, calls: 2, ...refused });
+    store.spend.add({ iteration: id, task: 'T1', tokens: 1000, usd: 0.5, imputedUsd: 0, calls: 2, ...refused });
   };
   return { store, deps, later, worked };
 }

@@ -46,6 +46,7 @@ export const columns = {
     seen: 'bool',
     calledOut: 'int',
     pausedIn: 'text',
+    needs: 'text',
     judged: 'text',
     reviewRound: 'int',
     progressDigest: 'text',

@@ -103,4 +103,8 @@ export const migrations: readonly string[] = [
   `
   ALTER TABLE tasks ADD COLUMN pausedIn TEXT;
   `,
+  `
+  ALTER TABLE tasks ADD COLUMN needs TEXT;
+  ALTER TABLE spend ADD COLUMN imputedUsd REAL NOT NULL DEFAULT 0;
+  `,
 ];

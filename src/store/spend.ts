@@ -5,7 +5,9 @@ import type { Database } from './open.ts';
 /** What the gateway settled, summed per iteration. Read by the faces and by the planner (limits the gateway enforced). */
 export interface SpendStore {
   /** Adds settlements and moves the cursor in one transaction of the caller. */
-  add(entry: { iteration: string; task: string } & Refused & Spend): void;
+  add(entry: { iteration: string; task: string; imputedUsd: number } & Refused & Spend): void;
+  /** Of all that was spent what subscriptions cover. */
+  imputedUsd(): number;
   ofTask(task: string): Spend;
   ofIteration(iteration: string): (Spend & Refused) | null;
   byTask(): Map<string, Spend>;
@@ -25,10 +27,10 @@ interface Refused {
 
 export function createSpend(db: Database): SpendStore {
   const add = db.prepare(
-    `INSERT INTO spend (iteration, task, tokens, usd, calls, refused, retryAt, shortfall) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+    `INSERT INTO spend (iteration, task, tokens, usd, calls, refused, retryAt, shortfall, imputedUsd) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
      ON CONFLICT (iteration) DO UPDATE SET tokens = tokens + excluded.tokens, usd = usd + excluded.usd,
        calls = calls + excluded.calls, refused = coalesce(excluded.refused, refused), retryAt = excluded.retryAt,
-       shortfall = coalesce(excluded.shortfall, shortfall)`,
+       shortfall = coalesce(excluded.shortfall, shortfall), imputedUsd = imputedUsd + excluded.imputedUsd`,
   );
   const sum = 'coalesce(sum(tokens), 0) AS tokens, coalesce(sum(usd), 0) AS usd, coalesce(sum(calls), 0) AS calls';
   const ofTask = db.prepare(`SELECT ${sum} FROM spend WHERE task = ?`);
@@ -37,6 +39,7 @@ export function createSpend(db: Database): SpendStore {
   );
   const byTask = db.prepare(`SELECT task, ${sum} FROM spend GROUP BY task`);
   const total = db.prepare(`SELECT ${sum} FROM spend`);
+  const imputed = db.prepare('SELECT coalesce(sum(imputedUsd), 0) AS usd FROM spend');
   const cursor = db.prepare("SELECT seq FROM cursors WHERE name = 'settlements'");
   const setCursor = db.prepare(
     "INSERT INTO cursors (name, seq) VALUES ('settlements', ?) ON CONFLICT (name) DO UPDATE SET seq = excluded.seq",
@@ -45,7 +48,7 @@ export function createSpend(db: Database): SpendStore {
   return {
     add: (e) => {
       const shortfall = e.shortfall === null ? null : JSON.stringify(e.shortfall);
-      add.run(e.iteration, e.task, e.tokens, e.usd, e.calls, e.refused, e.retryAt, shortfall);
+      add.run(e.iteration, e.task, e.tokens, e.usd, e.calls, e.refused, e.retryAt, shortfall, e.imputedUsd);
     },
     ofTask: (task) => ofTask.get(task) as unknown as Spend,
     ofIteration: (id) => {
@@ -56,6 +59,7 @@ export function createSpend(db: Database): SpendStore {
     },
     byTask: () => new Map(byTask.all().map((row) => [String(row['task']), row as unknown as Spend])),
     total: () => total.get() as unknown as Spend,
+    imputedUsd: () => Number(imputed.get()?.['usd']),
     cursor() {
       known ??= Number(cursor.get()?.['seq'] ?? 0);
       return known;

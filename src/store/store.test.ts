@@ -162,6 +162,7 @@ describe('spend', () => {
       task: 'T1',
       tokens: 10,
       usd: 0.5,
+      imputedUsd: 0.2,
       calls: 1,
       refused: null,
       retryAt: null,

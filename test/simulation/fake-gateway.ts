@@ -1,3 +1,4 @@
+import type { CredentialState } from '../../src/domain/credential.ts';
 import type { GatewayPort, SettledCall } from '../../src/loop/ports.ts';
 import type { Dice } from './random.ts';
 
@@ -6,6 +7,8 @@ export interface FakeGateway {
   port: GatewayPort;
   ledger: SettledCall[];
   openTunnels: Set<string>;
+  /** From now on the host's credential stands so. */
+  setCredential(state: CredentialState): void;
 }
 
 export function createFakeGateway(dice: Dice, now: () => number): FakeGateway {
@@ -13,6 +16,7 @@ export function createFakeGateway(dice: Dice, now: () => number): FakeGateway {
   const openTunnels = new Set<string>();
   const known = new Set<string>();
   const limits = new Map<string, number | null>();
+  let credential = { state: 'present' as CredentialState, since: now() };
 
   /** Mostly the task's or the review's own level; now and then the fleet's, until its period ends. */
   function shortfallOf(grant: Parameters<GatewayPort['grant']>[0]): SettledCall['shortfall'] {
@@ -36,7 +40,8 @@ export function createFakeGateway(dice: Dice, now: () => number): FakeGateway {
       if (known.has(grant.iteration)) return;
       known.add(grant.iteration);
       const limited = dice.chance(0.05);
-      const shortfall = shortfallOf(grant);
+      const noCredential = credential.state !== 'present';
+      const shortfall = noCredential ? null : shortfallOf(grant);
       ledger.push({
         seq: ledger.length + 1,
         task: grant.task,
@@ -44,14 +49,28 @@ export function createFakeGateway(dice: Dice, now: () => number): FakeGateway {
         model: 'm',
         tokens: 100,
         usd: 0.01,
-        calls: shortfall === null ? 1 : 0,
-        refused: shortfall === null ? null : 'usd',
+        imputedUsd: 0,
+        calls: shortfall === null && !noCredential ? 1 : 0,
+        refused: noCredential ? 'credential' : shortfall === null ? null : 'usd',
         retryAt: limited ? now() + 120_000 : null,
         shortfall,
         warnings: [],
         flags: [],
       });
     },
+    credentials: async () => [
+      {
+        ...{
+          provider: 'anthropic',
+          source: { from: 'env', name: 'X' },
+          kind: 'key',
+          fingerprint: 'f',
+          why: null,
+          remedy: null,
+        },
+        ...credential,
+      },
+    ],
     revoke: async () => {},
     setBudgets: async (budgets) => {
       for (const { node, usd } of budgets) limits.set(node, usd);
@@ -59,5 +78,8 @@ export function createFakeGateway(dice: Dice, now: () => number): FakeGateway {
     levels: async () => [],
     settlements: async (after, limit) => ledger.filter((call) => call.seq > after).slice(0, limit),
   };
-  return { port, ledger, openTunnels };
+  const setCredential = (state: CredentialState) => {
+    credential = { state, since: now() };
+  };
+  return { port, ledger, openTunnels, setCredential };
 }

@@ -278,6 +278,7 @@ const createImages = (dice: Dice, isCalm: () => boolean): ImageBuilder => ({
 
 const adapter: AgentAdapter = {
   name: 'sim',
+  provider: 'anthropic',
   command: () => ({ argv: ['agent'], env: {}, files: [], paneFilter: '.' }),
   parser: () => ({
     push: () => [],

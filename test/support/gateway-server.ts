@@ -2,13 +2,13 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { Agent } from 'undici';
 import { createGate } from '../../src/gateway/budget/gate.ts';
-import { createCredential } from '../../src/gateway/credentials.ts';
 import { openLedger } from '../../src/gateway/ledger/ledger.ts';
 import { createPriceList } from '../../src/gateway/meter/price-file.ts';
 import { createProxy } from '../../src/gateway/proxy.ts';
 import { createRegistryMirror } from '../../src/gateway/registry-mirror.ts';
 import { createSystemClock } from '../../src/lib/clock.ts';
 import { createSilentLog } from '../../src/lib/log.ts';
+import { credentialOf } from './credential-of.ts';
 
 /**
  * The gateway's proxy, meter and books in a process of their own, behind a TCP port in place of the tunnels: what they add to a
@@ -20,7 +20,7 @@ const clock = createSystemClock();
 const log = createSilentLog();
 const ledger = openLedger(join(folder, 'gas.db'), { now: clock.now, timeZone: 'UTC', bootId: 'bench' });
 const gate = createGate({ ledger, clock });
-const key = createCredential({ from: 'env', value: 'not-a-real-key' }, () => log);
+const key = credentialOf('not-a-real-key', { clock, log });
 const proxy = createProxy({
   ...{ ledger, gate, clock, log },
   credentials: { anthropic: key, openai: key },

@@ -8,7 +8,7 @@ export const claudeVersion = '2.1.329';
 
 /** Claude Code in print mode: no dialog can wait, every event is a line of JSON. */
 export function createClaudeAdapter(): AgentAdapter {
-  return { name: 'claude', command, parser: createClaudeParser, judge: judgeClaude };
+  return { name: 'claude', provider: 'anthropic', command, parser: createClaudeParser, judge: judgeClaude };
 }
 
 /**

@@ -131,7 +131,7 @@ export function createAccounts({ run, get, all }: Sql, timeZone: string): Accoun
       `SELECT model, coalesce(json_extract(more, '$.counted'), 'said') AS counted,
          coalesce(json_extract(more, '$.flags'), '[]') AS flags, sum(calls) AS calls, ${sums},
          sum(cache_read) AS cacheReadTokens, min(price_known) AS priceKnown
-       ${within} AND (refused IS NULL OR refused = 'upstream') GROUP BY 1, 2, 3 ORDER BY usd DESC, model`,
+       ${within} AND (refused IS NULL OR refused = 'upstream' OR (refused = 'credential' AND calls > 0)) GROUP BY 1, 2, 3 ORDER BY usd DESC, model`,
       ...range,
     ).map((row) => ({ ...row, flags: JSON.parse(String(row['flags'])), priceKnown: row['priceKnown'] === 1 }));
     const other = get(

@@ -75,7 +75,7 @@ export type Reserved =
 export type Counted = Pick<
   Settlement,
   'model' | 'inputTokens' | 'cacheWriteTokens' | 'cacheReadTokens' | 'outputTokens' | 'usd' | 'counted' | 'flags'
-> & { priceKnown: boolean };
+> & { priceKnown: boolean; imputed?: boolean };
 
 /** Commits after which the log is moved into the database: when nothing is open, and at the latest. */
 const fewCommits = 200;
@@ -94,7 +94,16 @@ const grantRowSchema = grantSchema.extend({ id: z.string() });
 const moreSchema = z.object(settlementMore).omit({ role: true });
 const noTells = moreSchema.parse({});
 const rowSchema = settlementSchema
-  .omit({ counted: true, flags: true, worst: true, lowered: true, heldMs: true, shortfall: true, warnings: true })
+  .omit({
+    counted: true,
+    flags: true,
+    imputed: true,
+    worst: true,
+    lowered: true,
+    heldMs: true,
+    shortfall: true,
+    warnings: true,
+  })
   .extend({ priceKnown: z.number().transform((it) => it === 1), more: z.string() })
   .transform(({ more, ...row }): Settlement => ({ ...row, ...moreSchema.parse(JSON.parse(more)) }));
 const reservationSchema = whoSchema.extend({
@@ -133,7 +142,7 @@ export function createLedger(sql: Sql, { now, timeZone, bootId }: Frame): Ledger
     end: End,
     more: { opened: number; calls: number; tells: Partial<typeof noTells> },
   ) {
-    const { counted: how, flags, ...amounts } = counted;
+    const { counted: how, flags, imputed = false, ...amounts } = counted;
     const spent = {
       tokens: amounts.inputTokens + amounts.cacheWriteTokens + amounts.outputTokens,
       usd: amounts.usd,
@@ -141,7 +150,7 @@ export function createLedger(sql: Sql, { now, timeZone, bootId }: Frame): Ledger
     };
     const isNothing = spent.tokens === 0 && spent.usd === 0 && spent.calls === 0;
     const warnings = isNothing ? [] : accounts.add(budgetChain(who), spent, more.opened, end.at);
-    const tells = { ...noTells, counted: how, flags, warnings, ...more.tells };
+    const tells = { ...noTells, counted: how, flags, imputed, warnings, ...more.tells };
     const row = get(
       insertSettlement,
       ...[end.at, ...whoValues(who), ...amountValues(amounts), end.status, end.refused, end.retryAt],

@@ -39,6 +39,7 @@ const call: SettledCall = {
     model: 'm',
     tokens: 10,
     usd: 0.5,
+    imputedUsd: 0,
     calls: 1,
     refused: null,
     retryAt: null,

@@ -119,6 +119,7 @@ async function judge(
     host: {
       rateLimitedUntil: limitedUntil > deps.clock.now() ? limitedUntil : null,
       overBudget: stop === null ? null : sayStopAndRemedy(stop),
+      noCredential: spent?.refused === 'credential',
       infra: end.vmLost || job === null || job.state === 'lost' || calledOff ? end.why : null,
     },
   });

@@ -1,3 +1,4 @@
+import type { AgentAdapter } from '../../agents/agent.ts';
 import type { FleetConfig } from '../../domain/fleet.ts';
 import type { Vm } from '../../domain/vm.ts';
 import type { Driver } from '../../drivers/driver.ts';
@@ -15,7 +16,8 @@ export interface ObserveDeps {
   driver: Driver;
   guests: Guests;
   images: ImageBuilder;
-  gateway: Pick<GatewayPort, 'tunnels'>;
+  gateway: Pick<GatewayPort, 'tunnels' | 'credentials'>;
+  agent: (name: string) => Pick<AgentAdapter, 'provider'>;
   clock: Clock;
   /** How VMs are sped up on this host, as the driver's probe proved. */
   accel: () => Observed['accel'];
@@ -35,13 +37,21 @@ interface Memory {
   looks: Map<string, VmLook>;
   driverSilentSince: number | null;
   silentSince: Map<string, number>;
+  /** How they stood when that was last told: while nobody can be asked no iteration is tried on one known to be none. */
+  credentials: Observed['credentials'];
   /** Questions without an answer yet. */
   asking: Map<string, Promise<JobState[]>>;
 }
 
 /** Asks the world what is true now. What cannot be asked is unknown, with since when; it is never taken for absent. */
 export function createObserver(deps: ObserveDeps): Observer {
-  const memory: Memory = { driverSilentSince: null, looks: new Map(), silentSince: new Map(), asking: new Map() };
+  const memory: Memory = {
+    driverSilentSince: null,
+    credentials: null,
+    looks: new Map(),
+    silentSince: new Map(),
+    asking: new Map(),
+  };
   return {
     async observe() {
       const askedAt = deps.clock.now();
@@ -53,6 +63,7 @@ export function createObserver(deps: ObserveDeps): Observer {
       const imageKey = deps.images.key().catch(() => null);
       const tunnels = deps.gateway.tunnels().catch(() => null);
       const templates = seeTemplates(deps).catch(() => null);
+      const credentials = seeCredentials(deps, memory).catch(() => memory.credentials);
       return {
         askedAt,
         driver: await driver,
@@ -61,6 +72,7 @@ export function createObserver(deps: ObserveDeps): Observer {
         tunnels: await tunnels,
         accel: deps.accel(),
         templates: await templates,
+        credentials: await credentials,
       };
     },
   };
@@ -89,6 +101,28 @@ async function seeTemplates({ driver, store, config }: ObserveDeps): Promise<Obs
   const ready = store.alive.disks.rows().filter((disk) => disk.phase === 'ready');
   const bases = ready.flatMap(({ key, path, boot }) => (path === null ? [] : [{ disk: key, base: path, boot, size }]));
   return new Set(bases.length === 0 ? [] : await driver.templates(bases));
+}
+
+/** Those that agents need; where none does, or nothing is to run, nobody is asked. */
+async function seeCredentials(
+  { store, config, gateway, agent }: ObserveDeps,
+  memory: Memory,
+): Promise<Observed['credentials']> {
+  if (store.fleet().desire !== 'up') return null;
+  const agents = new Set([config().agent.cli, ...store.alive.tasks.rows().map((task) => task.agent)]);
+  const needed = [...agents].flatMap((name) => {
+    const { provider } = agent(name);
+    return provider === null ? [] : [{ name, provider }];
+  });
+  if (needed.length === 0) return new Map();
+  const looks = await gateway.credentials();
+  memory.credentials = new Map(
+    needed.flatMap(({ name, provider }) => {
+      const look = looks.find((it) => it.provider === provider);
+      return look === undefined ? [] : [[name, look] as const];
+    }),
+  );
+  return memory.credentials;
 }
 
 async function seeGuests(deps: ObserveDeps, alive: Busy, memory: Memory): Promise<Map<string, GuestSeen>> {

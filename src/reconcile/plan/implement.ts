@@ -4,6 +4,7 @@ import type { Task } from '../../domain/task.ts';
 import type { Vm } from '../../domain/vm.ts';
 import { parkIfStopped } from './budget.ts';
 import { findRun, infraRuns, maxInfraRuns } from './checks.ts';
+import { parkWithoutCredential } from './credential.ts';
 import { decideAfterIteration } from './decide.ts';
 import { decide } from './move.ts';
 import { needVm, needWorkspace, type Pass } from './need-vm.ts';
@@ -54,6 +55,7 @@ export function planImplementing(pass: Pass, task: Task): void {
     return;
   }
   if (parkIfStopped(pass, task, 'implementer', task.ralph)) return;
+  if (parkWithoutCredential(pass, task)) return;
   const vm = needVm(pass, task, 'implementer', task.ralph);
   if (vm === null) return;
   if (pass.world.paused) {
