@@ -200,6 +200,7 @@ export const spentSchema = z.object({
       cacheReadTokens: z.number(),
       usd: z.number(),
       priceKnown: z.boolean(),
+      imputed: z.boolean().default(false),
     }),
   ),
   loweredCalls: z.number().int(),

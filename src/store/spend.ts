@@ -6,8 +6,8 @@ import type { Database } from './open.ts';
 export interface SpendStore {
   /** Adds settlements and moves the cursor in one transaction of the caller. */
   add(entry: { iteration: string; task: string; imputedUsd: number } & Refused & Spend): void;
-  /** Of all that was spent what subscriptions cover. */
-  imputedUsd(): number;
+  /** What of the dollars a subscription covers: of one task, one iteration, or in all. */
+  imputedUsd(of?: { task: string } | { iteration: string }): number;
   ofTask(task: string): Spend;
   ofIteration(iteration: string): (Spend & Refused) | null;
   byTask(): Map<string, Spend>;
@@ -39,7 +39,10 @@ export function createSpend(db: Database): SpendStore {
   );
   const byTask = db.prepare(`SELECT task, ${sum} FROM spend GROUP BY task`);
   const total = db.prepare(`SELECT ${sum} FROM spend`);
-  const imputed = db.prepare('SELECT coalesce(sum(imputedUsd), 0) AS usd FROM spend');
+  const imputedSum = 'SELECT coalesce(sum(imputedUsd), 0) AS usd FROM spend';
+  const imputed = db.prepare(imputedSum);
+  const imputedOfTask = db.prepare(`${imputedSum} WHERE task = ?`);
+  const imputedOfIteration = db.prepare(`${imputedSum} WHERE iteration = ?`);
   const cursor = db.prepare("SELECT seq FROM cursors WHERE name = 'settlements'");
   const setCursor = db.prepare(
     "INSERT INTO cursors (name, seq) VALUES ('settlements', ?) ON CONFLICT (name) DO UPDATE SET seq = excluded.seq",
@@ -59,7 +62,11 @@ export function createSpend(db: Database): SpendStore {
     },
     byTask: () => new Map(byTask.all().map((row) => [String(row['task']), row as unknown as Spend])),
     total: () => total.get() as unknown as Spend,
-    imputedUsd: () => Number(imputed.get()?.['usd']),
+    imputedUsd(of) {
+      if (of === undefined) return Number(imputed.get()?.['usd']);
+      const row = 'task' in of ? imputedOfTask.get(of.task) : imputedOfIteration.get(of.iteration);
+      return Number(row?.['usd']);
+    },
     cursor() {
       known ??= Number(cursor.get()?.['seq'] ?? 0);
       return known;

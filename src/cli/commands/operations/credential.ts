@@ -68,7 +68,8 @@ const clear: CommandSpec = {
     const deps = { ...(await keychainOf(context)), paths: context.paths };
     await forget(deps, provider, { inKeychain: before?.from === 'keychain' });
     return tell(context, told, [
-      `It still stands where the fleet did not put it; to revoke it for good, ask ${provider}.`,
+      'What `credential set` kept is removed. What stands elsewhere (a variable, a file of yours, a login) stays there;',
+      `to revoke it for good, ask ${provider}.`,
     ]);
   },
 };
