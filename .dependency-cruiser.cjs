@@ -17,8 +17,9 @@ const MAY_IMPORT = {
   notify: ['domain', 'lib'],
   queries: ['store', 'contract', 'domain', 'lib'],
   api: ['actions', 'queries', 'contract', 'domain', 'lib'],
-  gateway: ['contract', 'guest', 'domain', 'lib'],
-  preflight: ['config', 'drivers', 'images', 'domain', 'lib'],
+  credentials: ['contract', 'domain', 'lib'],
+  gateway: ['credentials', 'contract', 'guest', 'domain', 'lib'],
+  preflight: ['credentials', 'config', 'agents', 'drivers', 'images', 'domain', 'lib'],
   daemon: [
     'api',
     'queries',
@@ -27,6 +28,7 @@ const MAY_IMPORT = {
     'loop',
     'preflight',
     'gateway',
+    'credentials',
     'changes',
     'prompts',
     'agents',
@@ -41,7 +43,7 @@ const MAY_IMPORT = {
     'lib',
   ],
   client: ['contract', 'domain', 'lib'],
-  cli: ['client', 'contract', 'config', 'preflight', 'domain', 'lib'],
+  cli: ['client', 'credentials', 'contract', 'config', 'preflight', 'domain', 'lib'],
 };
 const layers = Object.entries(MAY_IMPORT).map(([dir, deps]) => ({
   name: `${dir}-may-not-import`,

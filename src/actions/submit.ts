@@ -65,6 +65,7 @@ export function submit(
         seen: false,
         calledOut: null,
         pausedIn: null,
+        needs: null,
         judged: null,
         reviewRound: 0,
         recentDigests: [],

@@ -1,10 +1,11 @@
+import type { Provider } from '../domain/credential.ts';
 import type { IterationOutcome, RalphRole } from '../domain/iteration.ts';
 
 /** What one agent CLI needs to run in a guest, and how what it prints is read. One folder per CLI; see registry.ts. */
 export interface AgentAdapter {
   readonly name: string;
-  /** Whose model API it calls; null for one without a model. */
-  readonly provider: 'anthropic' | 'openai' | null;
+  /** Whose models it calls; null when it calls none. */
+  readonly provider: Provider | null;
   /** Everything of one run: argv (run without a shell, as the Ralph's user, in the workspace), environment, seeded files. */
   command(run: AgentRun): AgentCommand;
   /** A fresh parser for one stream. */

@@ -1,5 +1,7 @@
 import type { Readable } from 'node:stream';
+import type { CredentialUse } from '../actions/credential.ts';
 import type { ActionDeps, Done } from '../actions/deps.ts';
+import type { CredentialView } from '../contract/credentials.ts';
 import type { ReadyView } from '../contract/daemon-view.ts';
 import type { Level, SpentBy } from '../contract/gateway.ts';
 import type { FileView } from '../contract/task-view.ts';
@@ -27,6 +29,10 @@ export interface ApiDeps {
   purge: (confirmed: boolean) => Promise<{ purged: boolean; paths: string[] }>;
   /** What the gateway says of these levels of the budget tree, and of what one is made; null while it cannot be asked. */
   budgets: (nodes: readonly string[], one: string | null) => Promise<{ levels: Level[] | null; spent: SpentBy | null }>;
+  credentials: {
+    view(): Promise<CredentialView[]>;
+    use(wish: CredentialUse): Promise<{ message: string; changed: boolean; credential: CredentialView }>;
+  };
   filesOf: (task: Task) => Promise<FileView[]>;
   diffOf: (task: Task) => Promise<string>;
   /** Whether a task's base still is its branch's tip; null when the checkout cannot be read. */

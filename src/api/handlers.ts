@@ -107,6 +107,8 @@ export const handlers: { [N in RouteName]: Handler<N> } = {
     return budgetsView(deps.queries, { nodes, asked, levels, spent });
   },
   budgetSet: (deps, { body }) => setBudget(deps.actions, body),
+  credentials: async (deps) => listed(await deps.credentials.view()),
+  credentialUse: (deps, { body }) => deps.credentials.use(body),
   plan: async (deps) => planView(deps.queries, await deps.look()),
   report: (deps, { query }) => reportView(deps.queries, Date.parse(query.since)),
   projects: (deps) =>

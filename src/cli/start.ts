@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
+import { createClient } from '../client/client.ts';
 import { createSystemClock } from '../lib/clock.ts';
 import { formatError } from '../lib/errors.ts';
 import { resolvePaths } from '../lib/paths.ts';
@@ -39,6 +40,14 @@ process.exitCode = await runCli(process.argv.slice(2), {
   self: [process.execPath, ...process.execArgv, process.argv[1] ?? ''],
   preflight: async (wanted) => {
     const { hostPreflight } = await import('../preflight/host-preflight.ts');
-    return hostPreflight({ ...wanted, env: process.env, paths, clock });
+    const client = createClient({ socketPath: paths.daemonSocket, clock });
+    const credentials = async () => (await client.call('credentials')).items;
+    return hostPreflight({
+      ...wanted,
+      env: process.env,
+      paths,
+      clock,
+      credentials: () => credentials().catch(() => null),
+    });
   },
 });

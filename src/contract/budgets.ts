@@ -47,6 +47,8 @@ export const budgetsView = z.object({
           cacheReadTokens: z.number(),
           usd: z.number(),
           priceKnown: z.boolean(),
+          /** A subscription covers it. */
+          imputed: z.boolean().optional(),
         }),
       ),
       loweredCalls: z.number().int(),
@@ -54,6 +56,8 @@ export const budgetsView = z.object({
       heldMs: z.number(),
     })
     .nullable(),
+  /** What of all dollars ever spent is imputed. */
+  imputedUsd: z.number().optional(),
   problems: z.array(z.object({ what: z.string(), remedy: z.string() })),
 });
 

@@ -12,7 +12,14 @@ export const shownState = z.enum(shownStates);
 export const priority = z.enum(taskPriorities);
 export const role = z.enum(['implementer', 'reviewer']);
 
-export const spent = z.object({ tokens: count, usd: z.number().nonnegative(), calls: count, seconds: count });
+export const spent = z.object({
+  tokens: count,
+  usd: z.number().nonnegative(),
+  calls: count,
+  seconds: count,
+  /** What of the dollars is imputed (price times tokens), since a subscription covers it. */
+  imputedUsd: z.number().nonnegative().optional(),
+});
 export type Spent = z.infer<typeof spent>;
 
 /** Every list answers with this; `next` is null when nothing is left out. */

@@ -1,5 +1,7 @@
 import { z } from 'zod';
+import { providers } from '../domain/credential.ts';
 import type { FleetConfig } from '../domain/fleet.ts';
+import { credentialSource } from './credentials.ts';
 
 /** fleet.yaml after defaults, on the wire. The file's own form, with its comments and defaults, is in src/config. */
 const positive = z.number().int().positive();
@@ -42,7 +44,7 @@ export const fleetConfig = z.strictObject({
     keepFreeOfUsageWindow: z.number().min(0).lt(1).default(0.1),
     silenceMs: positive.default(720_000),
   }),
-  credentials: z.record(z.string(), z.strictObject({ from: z.enum(['env', 'file']), name: z.string() })),
+  credentials: z.partialRecord(z.enum(providers), credentialSource),
   review: z.strictObject({ required: z.boolean(), allowNonInteractive: z.boolean() }),
   integrate: z.strictObject({ mode: z.enum(['branch', 'pr']) }),
   notify: z.array(

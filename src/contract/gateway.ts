@@ -24,6 +24,8 @@ import { limitCauses, type UsageLimit } from '../domain/usage-limit.ts';
  *   GET    /v1/limits                  -> limitsSchema: what holds for the credentials there are now, and their usage windows
  *   PUT    /v1/limits                  {keepFree}: the share of each usage window that is left to the person (idempotent)
  *   DELETE /v1/limits/:id?since=T      forgets one that was learned by then, so that a call may try it (idempotent)
+ *   PUT    /v1/credentials             {credentials: credentialWish[]} -> {credentials: credentialLook[]}: where each provider's credential
+ *                                      comes from (never its value), and how it stands; idempotent
  *   GET    /v1/settlements?after=SEQ&limit=N  -> {settlements: settlementSchema[], last: SEQ}   (append only, gap-free)
  */
 export const gatewayVersion = 3;
@@ -33,8 +35,6 @@ export const healthSchema = z.object({
   pid: z.number().int(),
   since: z.number(),
   openStreams: z.number().int(),
-  /** Whether a credential for the upstream is there; never the credential. */
-  credential: z.enum(['present', 'missing']),
 });
 
 export const tunnelSchema = z.object({
@@ -153,6 +153,8 @@ export const settlementMore = {
   heldMs: z.number().default(0),
   /** For a refusal for a limit. */
   shortfall: shortfallSchema.nullable().default(null),
+  /** It went up with a subscription: nobody is billed its dollars. */
+  imputed: z.boolean().default(false),
   /** Levels that passed their `warnAt` with this call, once per period. */
   warnings: z.array(warningSchema).default([]),
   /**
@@ -162,6 +164,7 @@ export const settlementMore = {
   fault: z.string().nullable().default(null),
 };
 
+/** `credential`: the host has none that the provider takes. */
 export const refusals = [
   'tokens',
   'usd',
@@ -170,6 +173,7 @@ export const refusals = [
   'limit',
   'token-unknown',
   'token-expired',
+  'credential',
   'upstream',
 ] as const;
 
@@ -210,6 +214,7 @@ export const spentSchema = z.object({
       cacheReadTokens: z.number(),
       usd: z.number(),
       priceKnown: z.boolean(),
+      imputed: z.boolean().default(false),
     }),
   ),
   loweredCalls: z.number().int(),

@@ -29,9 +29,6 @@ const provider = z.strictObject({
   models: z.record(z.string().min(1).max(200), modelPrice),
 });
 
-export const providers = ['anthropic', 'openai'] as const;
-export type Provider = (typeof providers)[number];
-
 export const priceFile = z.strictObject({
   version: z.literal(1),
   asOf: z.iso.date(),

@@ -32,6 +32,8 @@ export const routePaths = {
   taskPrioritize: ['POST', '/v1/tasks/:id/prioritize'],
   budgets: ['GET', '/v1/budgets'],
   budgetSet: ['POST', '/v1/budgets'],
+  credentials: ['GET', '/v1/credentials'],
+  credentialUse: ['POST', '/v1/credentials'],
   plan: ['GET', '/v1/plan'],
   report: ['GET', '/v1/report'],
   projects: ['GET', '/v1/projects'],

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import * as actions from './actions.ts';
 import * as budgets from './budgets.ts';
 import { done, listOf } from './common.ts';
+import * as credentials from './credentials.ts';
 import { readyView, stopping } from './daemon-view.ts';
 import { evidenceView } from './evidence.ts';
 import { diskView, fleetView, ralphView, taskRow, vmView } from './fleet-view.ts';
@@ -66,6 +67,15 @@ export const routes = {
   taskPrioritize: post('Changes its place in the queue.', actions.taskPrioritize, done),
   budgets: get('The budget tree: limits, what was spent, what is left.', budgets.budgetsView, budgets.budgetsQuery),
   budgetSet: post('Sets limits at one level of the budget tree.', budgets.budgetSet, done),
+  credentials: get(
+    'Where the credential of each provider comes from, and how it stands.',
+    listOf(credentials.credentialView),
+  ),
+  credentialUse: post(
+    'Says where a credential comes from; never the credential.',
+    credentials.credentialUse,
+    credentials.credentialUsed,
+  ),
   plan: get('What the next pass would do.', planView),
   report: get('What was done and spent since a time.', reportView, reportQuery),
   projects: get('The registered repositories.', listOf(actions.projectView)),

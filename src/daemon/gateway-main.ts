@@ -1,16 +1,29 @@
 import { parseArgs } from 'node:util';
-import { createCredential } from '../gateway/credentials.ts';
+import { z } from 'zod';
+import { credentialWish } from '../contract/credentials.ts';
+import { openSource, type SourceDeps } from '../credentials/sources.ts';
+import {
+  type CredentialSource,
+  defaultSource,
+  type Provider,
+  providers,
+  setupTokenVariable,
+  variableOf,
+} from '../domain/credential.ts';
+import { createCredential } from '../gateway/credentials/credential.ts';
 import { defaultGuestSocket, defaultUpstream, startGateway } from '../gateway/start.ts';
 import { readBootId } from '../lib/boot-id.ts';
 import { createSystemClock } from '../lib/clock.ts';
 import { formatError, isFleetError } from '../lib/errors.ts';
+import { createExec } from '../lib/exec.ts';
 import { createLog, standardOutput } from '../lib/log.ts';
 import { resolvePaths } from '../lib/paths.ts';
 import { makeFolders } from './folders.ts';
 
 /**
- * The gateway process. Its credentials come from ANTHROPIC_API_KEY and OPENAI_API_KEY, or from the files that
- * ANTHROPIC_API_KEY_FILE and OPENAI_API_KEY_FILE name; they are never arguments. SIGTERM or SIGINT: open streams may end by themselves until the deadline; a second one ends them.
+ * The gateway process. RALPH_FLEET_CREDENTIALS says where credentials come from (later the daemon does, over the control socket),
+ * RALPH_FLEET_SECRETS which variables hold some; they are never arguments. SIGTERM or SIGINT: open streams may end by themselves
+ * until the deadline; a second one ends them.
  */
 const drainMs = 60_000;
 const alreadyRunningExit = 4;
@@ -25,17 +38,26 @@ async function main(): Promise<void> {
     },
   });
   const { env } = process;
-  const take = (provider: string) => {
-    const file = env[`${provider}_API_KEY_FILE`];
-    const value = env[`${provider}_API_KEY`];
-    delete env[`${provider}_API_KEY`]; // nothing this process may ever start shall inherit it
-    return createCredential(file ? { from: 'file', path: file } : { from: 'env', value }, () => log);
+  const paths = resolvePaths(env);
+  const secrets = takeSecrets(env);
+  const sources: SourceDeps = {
+    ...{ paths, env, uid: process.getuid?.(), platform: process.platform, exec: createExec() },
+    variable: (name) => secrets.get(name),
+    setVariable: (provider, name) =>
+      `ralph-fleet credential set ${provider}   ($${name} is read only when the gateway starts)`,
   };
-  const credentials = { anthropic: take('ANTHROPIC'), openai: take('OPENAI') };
+  const open = (provider: Provider) => {
+    const deps = { provider, clock: createSystemClock(), log: () => log };
+    return createCredential(
+      { ...deps, open: (it) => openSource(provider, it, sources) },
+      told[provider] ?? defaultSource(provider),
+    );
+  };
+  const told = toldSources(env['RALPH_FLEET_CREDENTIALS']);
+  const credentials = { anthropic: open('anthropic'), openai: open('openai') };
   const hide = (line: string) => Object.values(credentials).reduce((text, it) => it.hide(text), line);
   const log = createLog({ destination: { write: (line) => standardOutput.write(hide(line)) } });
   try {
-    const paths = resolvePaths(env);
     await makeFolders(paths);
     const gateway = await startGateway({
       paths,
@@ -69,6 +91,21 @@ async function main(): Promise<void> {
     log.error({ err: formatError(error), code: isFleetError(error) ? error.code : 'bug' }, 'gateway cannot start');
     process.exitCode = isFleetError(error, 'already_running') ? alreadyRunningExit : 1;
   }
+}
+
+/** Out of the environment: nothing this process starts shall inherit one. */
+function takeSecrets(env: NodeJS.ProcessEnv): Map<string, string> {
+  const named = env['RALPH_FLEET_SECRETS']?.split(',') ?? [];
+  const names = [...named, ...providers.flatMap((provider) => variableOf(defaultSource(provider))), setupTokenVariable];
+  const taken = names.flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]] as const]));
+  for (const name of names) delete env[name];
+  return new Map(taken);
+}
+
+function toldSources(text: string | undefined): Partial<Record<Provider, CredentialSource>> {
+  if (text === undefined) return {};
+  const wishes = z.array(credentialWish).parse(JSON.parse(text));
+  return Object.fromEntries(wishes.map(({ provider, source }) => [provider, source]));
 }
 
 await main();

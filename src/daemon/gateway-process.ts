@@ -2,12 +2,21 @@ import { closeSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Level, Settlement, SpentBy } from '../contract/gateway.ts';
+import { sessionEnvironment } from '../credentials/keychain.ts';
+import {
+  type CredentialLook,
+  type CredentialSource,
+  defaultSource,
+  type Provider,
+  providers,
+  variableOf,
+} from '../domain/credential.ts';
 import type { FleetConfig } from '../domain/fleet.ts';
 import { createGatewayClient, type GatewayClient } from '../gateway/client.ts';
 import type { Clock } from '../lib/clock.ts';
 import { sha256 } from '../lib/digest.ts';
 import { FleetError, isFleetError } from '../lib/errors.ts';
-import { baseEnvironment, networkEnvironment, spawnDetached } from '../lib/exec.ts';
+import { networkEnvironment, spawnDetached } from '../lib/exec.ts';
 import type { Log } from '../lib/log.ts';
 import type { Paths } from '../lib/paths.ts';
 import type { GatewayPort, NodeBudget, SettledCall } from '../loop/ports.ts';
@@ -21,7 +30,11 @@ export interface GatewayProcessDeps {
   env: Record<string, string | undefined>;
   sshKeyFile: string;
   findRegistry: FindRegistry;
+  /** Where credentials are to come from. */
+  credentials: () => CredentialWish[];
 }
+
+export type CredentialWish = { provider: Provider; source: CredentialSource };
 
 const startDeadlineMs = 20_000;
 
@@ -39,6 +52,8 @@ export interface GatewayProcess {
     wanted: readonly NodeBudget[],
     one: string | null,
   ): Promise<{ levels: Level[] | null; spent: SpentBy | null }>;
+  /** Says where credentials come from, and hears how they stand, of a gateway that runs. `again`: what this provider turned down is tried once more. */
+  credentials(again: Provider | null): Promise<CredentialLook[]>;
   /** For `purge` only. */
   end(): Promise<void>;
 }
@@ -65,8 +80,12 @@ export function createGatewayProcess(deps: GatewayProcessDeps): GatewayProcess {
     }
   }
 
+  const credentials = (again: Provider | null) =>
+    client.credentials(deps.credentials().map((wish) => ({ ...wish, again: wish.provider === again })));
+
   return {
     ensure,
+    credentials,
     async budgets(wanted, one) {
       try {
         await withGateway(() => client.putBudgets(wanted));
@@ -96,6 +115,7 @@ export function createGatewayProcess(deps: GatewayProcessDeps): GatewayProcess {
         const registries = await Promise.all(kinds.map(deps.findRegistry));
         await withGateway(() => client.putMirror(vm, { registries, expiresAt }));
       },
+      credentials: () => withGateway(() => credentials(null)),
       tunnels: async () => (await client.tunnels()).map((tunnel) => tunnel.vm),
       grant: ({ token, iteration, ...grant }) =>
         withGateway(() => client.putGrant(iteration, { ...grant, iteration, tokenHash: sha256(token) })),
@@ -123,7 +143,9 @@ async function levelsOf(client: GatewayClient, nodes: readonly string[]): Promis
 
 function settledCall(call: Settlement): SettledCall {
   const { seq, task, iteration, model, usd, refused, fault, shortfall, warnings, flags } = call;
-  const isCall = refused === null || (refused === 'upstream' && (call.status !== 0 || call.counted !== 'nothing'));
+  const isCall =
+    refused === null ||
+    ((refused === 'upstream' || refused === 'credential') && (call.status !== 0 || call.counted !== 'nothing'));
   const tokens = call.inputTokens + call.cacheWriteTokens + call.outputTokens;
   return {
     seq,
@@ -138,6 +160,7 @@ function settledCall(call: Settlement): SettledCall {
     flags,
     tokens,
     calls: isCall ? 1 : 0,
+    imputedUsd: call.imputed ? usd : 0,
   };
 }
 
@@ -166,23 +189,30 @@ async function start(deps: GatewayProcessDeps, client: GatewayClient): Promise<v
   });
 }
 
-/** Credentials reach the gateway through its environment or files it reads itself: never through an argument. */
-function environment({ config, env }: GatewayProcessDeps): Record<string, string> {
+/** A credential reaches the gateway through its environment, or from where it looks itself: never through an argument. */
+function environment({ config, env, credentials }: GatewayProcessDeps): Record<string, string> {
   const child: Record<string, string> = {
-    ...baseEnvironment(env),
+    ...sessionEnvironment(env),
     ...networkEnvironment(env),
     // Days and months begin for the gateway where they begin for the user.
-    ...(env['TZ'] ? { TZ: env['TZ'] } : {}),
+    ...pick(env, ['TZ', 'CLAUDE_CONFIG_DIR']),
     ANTHROPIC_UPSTREAM: config().upstream.anthropic,
     OPENAI_UPSTREAM: config().upstream.openai,
   };
-  for (const provider of ['anthropic', 'openai']) {
-    const name = `${provider.toUpperCase()}_API_KEY`;
-    const from = config().credentials[provider] ?? { from: 'env' as const, name };
-    if (from.from === 'file') child[`${name}_FILE`] = from.name;
-    else if (env[from.name] !== undefined) child[name] = env[from.name] ?? '';
-  }
-  return child;
+  const wanted = credentials();
+  const sources = [...wanted.map(({ source }) => source), ...Object.values(config().credentials)];
+  const usual = [...providers.map((provider) => defaultSource(provider)), defaultSource('anthropic', 'setup-token')];
+  const names = [...new Set([...sources, ...usual].flatMap(variableOf))];
+  return {
+    ...child,
+    ...pick(env, names),
+    RALPH_FLEET_SECRETS: names.join(','),
+    RALPH_FLEET_CREDENTIALS: JSON.stringify(wanted),
+  };
+}
+
+function pick(env: GatewayProcessDeps['env'], names: readonly string[]): Record<string, string> {
+  return Object.fromEntries(names.flatMap((name) => (env[name] ? [[name, env[name]]] : [])));
 }
 
 async function answers(client: GatewayClient): Promise<boolean> {

@@ -1,3 +1,4 @@
+import { credentialProblems } from '../domain/credential.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Live, LiveProblem } from '../queries/deps.ts';
 import type { Control } from '../reconcile/control.ts';
@@ -25,6 +26,7 @@ export function createProblems({ control, host, clock }: ProblemsDeps): () => Li
     return [
       ...passProblem(runner.passFailure()),
       ...driverProblem(runner.lastPass()?.world.observed.driver, clock.now()),
+      ...credentialProblems(runner.lastPass()?.world.observed.credentials?.values() ?? []),
       ...(tightSince === null ? [] : [diskProblem(diskFreeGiB ?? 0, tightSince)]),
       ...runner
         .failures()

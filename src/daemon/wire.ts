@@ -35,6 +35,7 @@ import { openDatabase } from '../store/open.ts';
 import { createStore } from '../store/store.ts';
 import { keepConfig, readKeptConfig } from './config-store.ts';
 import { createCrashPoint } from './crash-point.ts';
+import { createCredentials, openChoices, wishes } from './credentials.ts';
 import { startDemo } from './demo.ts';
 import { createDoing } from './doing.ts';
 import { createGatewayProcess } from './gateway-process.ts';
@@ -73,10 +74,12 @@ export async function wire(deps: WireDeps): Promise<Wired> {
   const parts = await openParts({ exec, paths, log, clock }, config);
   const guests = createGuests({ clock, log, keyFile: keys.sshKeyFile });
   const changes = createChanges({ exec, paths, clock, random, log });
+  const choices = await openChoices(paths);
   const gateway = createGatewayProcess({
     ...{ paths, clock, log, env },
     config: () => config,
     sshKeyFile: keys.sshKeyFile,
+    credentials: () => wishes({ config: () => config, choices }),
     findRegistry: createFindRegistry({ exec, env, debianMirror: () => config.image.debianMirror }),
   });
   const runs = createRunFiles(paths.runs);
@@ -171,6 +174,7 @@ export async function wire(deps: WireDeps): Promise<Wired> {
       return { purged: true, paths: folders };
     },
     budgets: (nodes, one) => gateway.budgets(budgetsFor({ store, clock, config: () => config }, nodes), one),
+    credentials: createCredentials({ ...actions, choices, gateway }),
     filesOf,
     diffOf: async (task) =>
       task.head === null || task.base === null ? '' : changes.diff(task.project, task.base, task.head),

@@ -1,4 +1,5 @@
 import type { FleetBudget } from './budget.ts';
+import type { CredentialSource, Provider } from './credential.ts';
 import type { VmSize } from './vm.ts';
 
 export type Wall = 'device' | 'process' | 'guest';
@@ -25,7 +26,7 @@ export interface FleetConfig {
     silenceMs: number;
   };
   /** Where a provider's credential comes from on the host; never its value. */
-  credentials: Record<string, { from: 'env' | 'file'; name: string }>;
+  credentials: Partial<Record<Provider, CredentialSource>>;
   review: { required: boolean; allowNonInteractive: boolean };
   integrate: { mode: 'branch' | 'pr' };
   notify: NotifyChannel[];

@@ -34,6 +34,7 @@ export function toInboxSnapshot(rows: InboxRows): InboxSnapshot {
       reason: task.reason,
       ralph: task.ralph,
       seen: task.seen,
+      needs: task.needs,
       approval:
         task.head === null
           ? null

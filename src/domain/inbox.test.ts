@@ -17,6 +17,7 @@ function task(id: string, more: Partial<InboxTask> = {}): InboxTask {
     reason: null,
     ralph: null,
     seen: false,
+    needs: null,
     approval: { commit: '3f9c2e1'.padEnd(40, '0'), reviewed: true, calledOut: 2 },
     question: null,
     asides: [],

@@ -1,4 +1,5 @@
 import { toIso } from '../lib/clock.ts';
+import { credentialProblem } from './credential.ts';
 import type { InboxAction, InboxItem, InboxKind, InboxSeverity } from './inbox-item.ts';
 import { inboxSeverities } from './inbox-item.ts';
 import type { TaskPhase } from './task.ts';
@@ -44,6 +45,7 @@ export interface InboxTask {
   ralph: string | null;
   /** A failed task a person has looked at, or called off, no longer needs them. */
   seen: boolean;
+  needs: 'credential' | null;
   /** For awaiting_approval: the commit and what is known of it. */
   approval: { commit: string; reviewed: boolean; calledOut: number } | null;
   question: InboxQuestion | null;
@@ -59,8 +61,13 @@ const overdueAfterMs = 8 * 3_600_000;
 export function inbox(snapshot: InboxSnapshot): InboxItem[] {
   const waiting = snapshot.tasks.filter((task) => task.phase === 'awaiting_approval').length;
   const everythingWaits = waiting > 0 && waiting >= snapshot.reviewsWaitingLimit;
-  // Where the whole fleet stands still for want of money, one item says so for every task.
-  const shown = snapshot.tasks.filter((task) => snapshot.budgetGone === null || task.phase !== 'over_budget');
+  // Where the whole fleet stands still for want of money or of a credential, one item says so for every task.
+  const isSaid = snapshot.problems.some(({ id }) => id.startsWith(credentialProblem));
+  const isForAll = (task: InboxTask) =>
+    task.phase === 'over_budget'
+      ? snapshot.budgetGone !== null
+      : task.phase === 'blocked' && task.needs !== null && isSaid;
+  const shown = snapshot.tasks.filter((task) => !isForAll(task));
   const items = shown.flatMap((task) => taskItem(task, everythingWaits, snapshot.now) ?? []);
   for (const task of snapshot.tasks) items.push(...task.asides.map((aside) => asideItem(task, aside, snapshot.now)));
   if (snapshot.budgetGone) items.push(budgetItem(snapshot.budgetGone, snapshot.now));

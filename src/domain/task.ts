@@ -139,6 +139,8 @@ export interface Task {
   calledOut: number | null;
   /** While it is paused: where it goes on, when that is not with its implementer. */
   pausedIn: 'verifying' | 'reviewing' | null;
+  /** While it is blocked: what it goes on with by itself once it is there; null when a person must say so. */
+  needs: 'credential' | null;
   /** The last iteration whose result was acted upon. */
   judged: string | null;
   reviewRound: number;

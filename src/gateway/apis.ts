@@ -1,6 +1,6 @@
-import type { Provider } from '../contract/prices.ts';
+import type { Provider } from '../domain/credential.ts';
+import { compilePaths, type Paths } from '../lib/json-members.ts';
 import { chat } from './meter/chat.ts';
-import { compilePaths, type Paths } from './meter/json-members.ts';
 import { messages } from './meter/messages.ts';
 import type { Dialect } from './meter/meter.ts';
 import { responses } from './meter/responses.ts';

@@ -1,5 +1,6 @@
 import { Agent, request } from 'undici';
 import { z } from 'zod';
+import { credentialLook, type credentialWish } from '../contract/credentials.ts';
 import {
   type CallsOf,
   callsSchema,
@@ -20,6 +21,7 @@ import {
   type TunnelState,
   tunnelStateSchema,
 } from '../contract/gateway.ts';
+import type { CredentialLook } from '../domain/credential.ts';
 import { type ErrorCode, errorCodes, FleetError } from '../lib/errors.ts';
 
 /** The gateway as the daemon sees it. Every call has a deadline; `gateway_unavailable` when nobody answers. */
@@ -33,6 +35,8 @@ export interface GatewayClient {
   putGrant(id: string, grant: z.input<typeof grantSchema>): Promise<void>;
   deleteGrant(id: string): Promise<void>;
   calls(): Promise<CallsOf[]>;
+  /** Says where credentials come from; answers how they stand. */
+  credentials(wanted: readonly z.input<typeof credentialWish>[]): Promise<CredentialLook[]>;
   putBudgets(budgets: readonly z.input<typeof nodeBudgetSchema>[]): Promise<void>;
   /** These levels of the budget tree as they stand in their present periods. */
   levels(nodes: readonly string[]): Promise<Level[]>;
@@ -111,6 +115,9 @@ export function createGatewayClient(socketPath: string): GatewayClient {
     putGrant: async (id, grant) => void (await ask('PUT', at('grants', id), doneSchema, grant)),
     deleteGrant: async (id) => void (await ask('DELETE', at('grants', id), doneSchema)),
     calls: async () => (await ask('GET', '/v1/calls', z.object({ calls: z.array(callsSchema) }))).calls,
+    credentials: async (credentials) =>
+      (await ask('PUT', '/v1/credentials', z.object({ credentials: z.array(credentialLook) }), { credentials }))
+        .credentials,
     putBudgets: async (budgets) => void (await ask('PUT', '/v1/budgets', doneSchema, { budgets })),
     levels: async (nodes) => {
       if (nodes.length === 0) return [];

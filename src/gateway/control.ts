@@ -1,6 +1,7 @@
 import { chmod, rm } from 'node:fs/promises';
 import fastify, { type FastifyInstance } from 'fastify';
 import { z } from 'zod';
+import { credentialWish } from '../contract/credentials.ts';
 import {
   type CallsOf,
   gatewayVersion,
@@ -15,7 +16,7 @@ import { asFleetError, type ErrorKind, FleetError } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
 import type { Api } from './apis.ts';
 import type { Gate } from './budget/gate.ts';
-import type { Credential } from './credentials.ts';
+import type { Credential } from './credentials/credential.ts';
 import type { Ledger } from './ledger/ledger.ts';
 import type { Limits } from './limits/limits.ts';
 import type { ModelProxy } from './proxy.ts';
@@ -68,14 +69,14 @@ function addRoutes(app: FastifyInstance, deps: ControlDeps): void {
     z.object({ [key]: name }).parse(request.params)[key] ?? '';
 
   app.get('/v1/health', async (): Promise<Health> => {
-    const keys = await Promise.all(Object.values(credentials).map((it) => it.read()));
-    return {
-      version: gatewayVersion,
-      pid: process.pid,
-      since,
-      openStreams: proxy.openStreams(),
-      credential: keys.every((key) => key === null) ? 'missing' : 'present',
-    };
+    return { version: gatewayVersion, pid: process.pid, since, openStreams: proxy.openStreams() };
+  });
+  app.put('/v1/credentials', async (request) => {
+    const { credentials: wanted } = z.object({ credentials: z.array(credentialWish).max(10) }).parse(request.body);
+    for (const { provider, source, again } of wanted) credentials[provider].use(source, again);
+    const looks = await Promise.all(Object.values(credentials).map((it) => it.look()));
+    if (looks.some(({ state }) => state === 'missing')) await proxy.endWithoutCredential();
+    return { credentials: looks };
   });
   app.put('/v1/tunnels/:vm', async (request) => {
     const vm = param(request, 'vm');
@@ -135,10 +136,10 @@ function addRoutes(app: FastifyInstance, deps: ControlDeps): void {
   });
   app.get('/v1/limits', async () => {
     const named = Object.entries(credentials) as [Api['provider'], Credential][];
-    const keys = await Promise.all(named.map(async ([provider, it]) => ({ provider, key: await it.read() })));
+    const keys = await Promise.all(named.map(async ([provider, it]) => ({ provider, taken: await it.take() })));
     // Who reads counts on it: what is told must not be lost.
     await ledger.sync();
-    return limits.told(keys.flatMap(({ provider, key }) => (key === null ? [] : [{ provider, key }])));
+    return limits.told(keys.flatMap(({ provider, taken }) => (taken.ok ? [{ provider, key: taken.key }] : [])));
   });
   app.get('/v1/settlements', async (request) => {
     const { after, limit } = pageSchema.parse(request.query);

@@ -9,7 +9,8 @@ import type { Log } from '../lib/log.ts';
 import { limited, saidOf, whoOf } from './admission.ts';
 import type { Api } from './apis.ts';
 import type { Gate } from './budget/gate.ts';
-import { type Headers, requestHeaders, responseHeaders } from './headers.ts';
+import type { Key } from './credentials/credential.ts';
+import { type Headers, requestHeaders, responseHeaders, turnsDown, withCredential } from './headers.ts';
 import type { Ledger, OpenGrant } from './ledger/ledger.ts';
 import type { Limits } from './limits/limits.ts';
 import { countCall, type Reserved } from './meter/counted.ts';
@@ -36,7 +37,9 @@ export interface ForwardDeps {
 export interface Call {
   grant: OpenGrant;
   api: Api;
-  key: string;
+  key: Key;
+  /** Its provider does not take the key. */
+  turnDown(status: number): void;
   /** Path and query, both checked. */
   path: string;
   /** Ends the call: the client is gone, the grant is over, the gateway must stop. */
@@ -92,7 +95,7 @@ function learnLimit(
   { api, key, grant }: Call,
   { statusCode, headers }: { statusCode: number; headers: IncomingMessage['headers'] },
 ): UsageLimit | null {
-  return limits.learn({ provider: api.provider, key, name: grant.id }, statusCode, headers);
+  return limits.learn({ provider: api.provider, key: key.key, name: grant.id }, statusCode, headers);
 }
 
 function faultOf(status: number, limit: UsageLimit | null, now: number): string | null {
@@ -109,7 +112,7 @@ export function nameOf(error: unknown): string {
 function upHeaders(req: IncomingMessage, { key, api, metered: it }: Call): Headers {
   const headers: Headers = { ...requestHeaders(req.headers), 'accept-encoding': 'identity' };
   if (it !== null) headers['content-length'] = String(it.bytes.length);
-  return api.provider === 'openai' ? { ...headers, authorization: `Bearer ${key}` } : { ...headers, 'x-api-key': key };
+  return withCredential(headers, api.provider, key);
 }
 
 function downHeaders(status: number, from: IncomingMessage['headers']): Headers {
@@ -148,6 +151,8 @@ async function* metered(body: AsyncIterable<Buffer>, book: Book, signal: AbortSi
   if (kept !== null) yield kept;
 }
 
+const maxSaid = 4096;
+
 interface Book {
   sent(): void;
   answered(status: number, limit: UsageLimit | null, contentType: string): void;
@@ -160,7 +165,7 @@ interface Book {
 }
 
 /** What is known of one call, and its way into the ledger. */
-function openBook({ ledger, gate, clock, log }: ForwardDeps, { api, metered: call }: Call): Book {
+function openBook({ ledger, gate, clock, log }: ForwardDeps, { api, key, turnDown, metered: call }: Call): Book {
   let meter: Meter | null = null;
   const end = {
     status: 0,
@@ -169,17 +174,23 @@ function openBook({ ledger, gate, clock, log }: ForwardDeps, { api, metered: cal
     isBroken: false,
     isSent: false,
   };
+  /** What an answer that may turn the credential down says. */
+  let said = '';
   let isStream = false;
   let isSettled = call === null;
 
   function settle(): void {
+    const isTurnedDown = turnsDown(end.status, said);
+    if (isTurnedDown) turnDown(end.status);
     if (isSettled || call === null) return;
     const counted = countCall(call.reserved, { ...end, seen: meter?.seen() ?? null }, call.prices);
     const status = end.isBroken ? 0 : end.status;
-    const refused = end.isBroken || status === 0 || status >= 400 ? 'upstream' : null;
+    const isFailed = end.isBroken || status === 0 || status >= 400;
+    const refused = isTurnedDown ? 'credential' : isFailed ? 'upstream' : null;
+    const counting = key.isSubscription ? { ...counted, imputed: true } : counted;
     const { fault } = end;
     const retryAt = end.limit?.until ?? null;
-    const settlement = ledger.settle(call.reservation, { at: clock.now(), status, refused, retryAt, fault }, counted);
+    const settlement = ledger.settle(call.reservation, { at: clock.now(), status, refused, retryAt, fault }, counting);
     isSettled = true; // not before: what a full disk refused is tried once more at the call's end, and at the next start
     gate.changed();
     if (settlement === null) return;
@@ -199,6 +210,7 @@ function openBook({ ledger, gate, clock, log }: ForwardDeps, { api, metered: cal
       meter = createMeter(api.dialect, contentType);
     },
     push: (chunk) => {
+      if (end.status === 403 && said.length < maxSaid) said += Buffer.from(chunk).toString('latin1').slice(0, maxSaid);
       meter?.push(chunk);
       const isFinal = isStream && (meter?.seen().isFinal ?? false);
       if (isFinal) settle();

@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
+import type { Provider } from '../domain/credential.ts';
 
 /**
  * Lists of what may pass, in both directions; everything else is dropped. So the guest's token and cookies never reach the
@@ -34,6 +35,32 @@ export type Headers = Record<string, string>;
 export function requestHeaders(from: IncomingHttpHeaders): Headers {
   return pick(from, requestNames, requestPrefixes);
 }
+
+const oauthBeta = 'oauth-2025-04-20';
+
+/** How the host's own credential goes up. An OAuth token of Anthropic's is taken as a bearer only, and only where the request says so. */
+export function withCredential(
+  headers: Headers,
+  provider: Provider,
+  { key, isSubscription }: { key: string; isSubscription: boolean },
+): Headers {
+  if (provider === 'openai') return { ...headers, authorization: `Bearer ${key}` };
+  if (!isSubscription) return { ...headers, 'x-api-key': key };
+  const betas = (headers['anthropic-beta'] ?? '').split(',').map((name) => name.trim());
+  const merged = [...betas.filter((name) => name !== '' && name !== oauthBeta), oauthBeta];
+  return { ...headers, authorization: `Bearer ${key}`, 'anthropic-beta': merged.join(',') };
+}
+
+/**
+ * Whether an answer turns the credential down, and not what was asked for: 401 always does; 403 only where its words speak of
+ * the token, key, account or organisation, since it is also the answer to a model this account may not use.
+ */
+export function turnsDown(status: number, said: string): boolean {
+  if (status === 401) return true;
+  return status === 403 && turningDown.test(said);
+}
+const turningDown =
+  /(token|key|credential|account|organi[sz]ation|subscription)[^"]{0,60}\b(revoked|expired|invalid|disabled|suspended|deactivated|not allowed|blocked)|\b(revoked|expired|invalid|disabled|suspended|deactivated)\b[^"]{0,40}(token|key|credential|account|organi[sz]ation|subscription)|not allowed for this organi[sz]ation|authentication_error/i;
 
 export function responseHeaders(from: IncomingHttpHeaders): Headers {
   return pick(from, responseNames, responsePrefixes);

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { CallsOf } from '../contract/gateway.ts';
+import type { CredentialLook } from '../domain/credential.ts';
 import { isAbort } from '../lib/errors.ts';
 import {
   admit,
@@ -17,7 +18,7 @@ import { type Api, apis } from './apis.ts';
 import { BodyTooLarge, createBodies } from './budget/body.ts';
 import { readRequest, withOutputLimit } from './budget/request.ts';
 import { worstCase } from './budget/worst-case.ts';
-import type { Credential } from './credentials.ts';
+import type { Credential, Key } from './credentials/credential.ts';
 import { type Call, type ForwardDeps, forward, nameOf } from './forward.ts';
 import { nothing, type OpenGrant } from './ledger/ledger.ts';
 import type { Who } from './ledger/who.ts';
@@ -38,6 +39,8 @@ export interface ModelProxy {
   calls(): CallsOf[];
   /** Ends the open calls of a grant, or all. */
   endCalls(grant?: string): void;
+  /** Ends the open calls of providers whose credential is no more. */
+  endWithoutCredential(): Promise<void>;
   /** Refuses new requests from now on; resolves when the open ones are over, or were ended at the deadline. */
   drain(deadlineMs: number): Promise<void>;
 }
@@ -50,6 +53,7 @@ export interface ProxyDeps extends ForwardDeps {
 
 interface OpenCall {
   grant: string;
+  provider: Api['provider'];
   expiresAt: number;
   /** Until when its body must be there. */
   bodyBy: number;
@@ -101,8 +105,8 @@ export function createProxy(deps: ProxyDeps): ModelProxy {
     begun.set(admission.grant.id, (begun.get(admission.grant.id) ?? 0) + 1);
     if (isDraining) return refuse(vm, res, api, stopping);
     const who = whoOf(admission.grant);
-    const key = await deps.credentials[api.provider].read();
-    if (key === null) return refuse(vm, res, api, noCredential(api, who));
+    const key = await deps.credentials[api.provider].take();
+    if (!key.ok) return refuse(vm, res, api, noCredential(key.look, who));
     if (res.closed) return; // gone while the credential was read
     const full = query === '' ? path : `${path}?${query}`;
     await follow({ vm, grant: admission.grant, api, key, path: full, isMetered: !isCount }, req, res);
@@ -112,6 +116,7 @@ export function createProxy(deps: ProxyDeps): ModelProxy {
   async function follow(asked: Asked, req: IncomingMessage, res: ServerResponse): Promise<void> {
     const open: OpenCall = {
       grant: asked.grant.id,
+      provider: asked.api.provider,
       expiresAt: asked.grant.expiresAt,
       bodyBy: clock.now() + bodyPatienceMs,
       abort: new AbortController(),
@@ -146,8 +151,18 @@ export function createProxy(deps: ProxyDeps): ModelProxy {
     while (openCalls.size > 0) {
       await clock.sleep(lookForExpiredMs);
       for (const call of openCalls) if (Math.min(call.expiresAt, call.bodyBy) <= clock.now()) call.abort.abort();
+      await endWithoutCredential();
     }
     isWatching = false;
+  }
+
+  /** One that is expired or refused is left to its provider; one that was taken away ends what goes on with it. */
+  async function endWithoutCredential(): Promise<void> {
+    for (const provider of new Set([...openCalls].map((call) => call.provider))) {
+      const key = await deps.credentials[provider].take();
+      if (key.ok || key.look.state !== 'missing') continue;
+      for (const call of openCalls) if (call.provider === provider) call.abort.abort();
+    }
   }
 
   /** What the call can cost at worst is known and stored before it leaves; or why it does not. */
@@ -157,9 +172,10 @@ export function createProxy(deps: ProxyDeps): ModelProxy {
     signal: AbortSignal,
     onBody: () => void,
   ): Promise<Omit<Call, 'signal'> | Refusal> {
-    const call = { grant, api, key, path };
+    const turnDown = (status: number) => deps.credentials[api.provider].turnDown(key.fingerprint, status);
+    const call = { grant, api, key, turnDown, path };
     const who = whoOf(grant);
-    const limit = await deps.limits.pass({ provider: api.provider, key, name: grant.id }, signal);
+    const limit = await deps.limits.pass({ provider: api.provider, key: key.key, name: grant.id }, signal);
     if (limit !== null) return limited(who, limit);
     if (!isMetered) return { ...call, metered: null };
     // Who was refused a moment ago most likely is again; a loop of requests shall cost next to nothing.
@@ -236,6 +252,7 @@ export function createProxy(deps: ProxyDeps): ModelProxy {
       }
       for (const call of openCalls) if (grant === undefined || call.grant === grant) call.abort.abort();
     },
+    endWithoutCredential,
     drain: async (deadlineMs) => {
       isDraining = true;
       const over = new AbortController();
@@ -258,7 +275,7 @@ interface Asked {
   vm: string;
   grant: OpenGrant;
   api: Api;
-  key: string;
+  key: Key;
   path: string;
   isMetered: boolean;
 }
@@ -269,8 +286,8 @@ function plain(kind: Refusal['kind'], who: Who, message: string, refused: Refusa
 
 const stopping = plain('stopping', nobody, 'The gateway is stopping; ask again.');
 
-function noCredential(api: Api, who: Who): Refusal {
-  const name = `${api.provider.toUpperCase()}_API_KEY`;
-  const message = `The host has no credential for the model API. Set ${name} there and start the gateway again.`;
-  return plain('no-credential', who, message, 'upstream');
+/** What is wrong with it is for the host's people: a guest learns that it is, and not where it comes from. */
+function noCredential({ provider, state }: CredentialLook, who: Who): Refusal {
+  const message = `The host's credential for ${provider} is ${state}; on the host: ralph-fleet credential show`;
+  return plain('no-credential', who, message, 'credential');
 }

@@ -10,7 +10,7 @@ import { resourcePath } from '../lib/resources.ts';
 import type { Api } from './apis.ts';
 import { createGate } from './budget/gate.ts';
 import { listenControl } from './control.ts';
-import type { Credential } from './credentials.ts';
+import type { Credential } from './credentials/credential.ts';
 import { openLedger } from './ledger/ledger.ts';
 import { createLimits } from './limits/limits.ts';
 import { createPriceList } from './meter/price-file.ts';

@@ -8,6 +8,8 @@ export interface HostKnowledge {
   outage: string | null;
   /** The level of the budget tree that refused its calls, in words; null when none did. */
   overBudget: string | null;
+  /** Calls were refused since the host has no credential that the provider takes. */
+  noCredential: boolean;
   /** Why the run cannot be judged at all (VM lost, guest restarted, work not saved); null when it can. */
   infra: string | null;
 }
@@ -25,7 +27,7 @@ export interface Judgement {
  *
  *   1. infra               nothing can be judged, nothing is counted
  *   2. done, or a verdict  completion before limits and before how the process ended: it only asks for verification
- *   3. over budget, limit  they explain every other end; not counted. (A limit that the CLI sat out does not undo `partial`.)
+ *   3. over budget, no credential, limit  they explain every other end; not counted. (A limit that the CLI sat out does not undo `partial`.)
  *   4. outage              the provider failed its last calls, and it did not end well: not counted
  *   5. timed out, killed, crashed
  *   6. partial, stuck      as signalled; out of turns is partial; a reviewer without a verdict, or no signal, is stuck
@@ -45,6 +47,8 @@ export function judgeIteration(input: {
   if (role === 'reviewer' && verdict) return judged('done', `the reviewer’s verdict: ${verdict.decision}`);
   if (role === 'implementer' && closing?.verb === 'done') return judged('done', 'the agent says it is done');
   if (host.overBudget !== null) return judged('over_budget', host.overBudget);
+  if (host.noCredential && closing === null)
+    return judged('infra', 'its calls were refused: the host has no credential that the provider takes');
   const hasClosed = closing !== null && agent.outcome === 'done';
   if (host.usageLimit !== null && !(hasClosed && closing.verb === 'partial'))
     return judged('rate_limited', host.usageLimit);

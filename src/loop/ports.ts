@@ -1,4 +1,5 @@
 import type { Amounts, Budget, BudgetPeriod, BudgetStop } from '../domain/budget.ts';
+import type { CredentialLook } from '../domain/credential.ts';
 import type { GuestEndpoint } from '../domain/endpoint.ts';
 import type { RalphRole } from '../domain/iteration.ts';
 import type { RegistryKind } from '../domain/registry.ts';
@@ -26,6 +27,8 @@ export interface GatewayPort {
   revoke(iteration: string): Promise<void>;
   /** Per iteration that has called a model: how many calls are open, and how many there were since the gateway began. */
   calls(): Promise<Map<string, ModelCalls>>;
+  /** Says where credentials are to come from, and hears how they stand. */
+  credentials(): Promise<CredentialLook[]>;
   /** Limits of levels of the budget tree; the others stay as they are. */
   setBudgets(budgets: readonly NodeBudget[]): Promise<void>;
   /** These levels as they stand now. */
@@ -52,6 +55,8 @@ export interface SettledCall {
   model: string;
   tokens: number;
   usd: number;
+  /** Of it what a subscription covers. */
+  imputedUsd: number;
   /** 0 for what never went up. */
   calls: number;
   refused: string | null;

@@ -1,3 +1,6 @@
+import { createAgent } from '../agents/registry.ts';
+import { readChoices, wantedSource } from '../credentials/choices.ts';
+import { look, openSource, type SourceDeps } from '../credentials/sources.ts';
 import type { FleetConfig } from '../domain/fleet.ts';
 import type { Driver } from '../drivers/driver.ts';
 import type { ImageBuilder } from '../images/builder.ts';
@@ -7,7 +10,7 @@ import type { Paths } from '../lib/paths.ts';
 import { resourcePath } from '../lib/resources.ts';
 import { preflightChecks } from './checks.ts';
 import type { Host } from './host.ts';
-import { type PreflightResult, runPreflight } from './preflight.ts';
+import { type CredentialAt, type PreflightResult, type RunningCredential, runPreflight } from './preflight.ts';
 
 export interface PreflightParts {
   exec: Exec;
@@ -21,6 +24,8 @@ export interface PreflightParts {
   builder: () => Promise<ImageBuilder>;
   /** Number of the store's migrations; null skips the look for a newer database. */
   stateVersion: number | null;
+  /** How credentials stand, as a daemon that runs says; null when none does. */
+  credentials: () => Promise<readonly RunningCredential[] | null>;
 }
 
 /** What `doctor` and `up` call: the checks for this host and what fleet.yaml asks for. Changes nothing, never throws. */
@@ -36,13 +41,28 @@ export function createPreflight(parts: PreflightParts): (wanted: { demo: boolean
         driver,
         builder,
         stateVersion,
-        wanted: { vms: vmsAtOnce(config), ...config.vms.size, credential: !demo },
-        credentials: [config.credentials['anthropic'] ?? { from: 'env', name: 'ANTHROPIC_API_KEY' }],
+        wanted: { vms: vmsAtOnce(config), ...config.vms.size },
+        credential: demo ? null : credentialAt(parts),
         setupCommand: resourcePath('scripts/setup'),
         nodeVersion: process.versions.node,
       },
       preflightChecks({ platform: host.platform, arch: process.arch }),
     );
+}
+
+function credentialAt({ config, exec, host, paths, credentials }: PreflightParts): CredentialAt | null {
+  const { provider } = createAgent(config.agent.cli);
+  if (provider === null) return null;
+  const deps: SourceDeps = {
+    ...{ exec, paths, env: host.env, platform: host.platform, uid: process.getuid?.() },
+    variable: (name) => host.env[name],
+    setVariable: (_, name) => `export ${name}=…   or   ralph-fleet credential set ${provider}`,
+  };
+  return {
+    running: async () => (await credentials())?.find((it) => it.provider === provider) ?? null,
+    source: async () => wantedSource(provider, config, await readChoices(paths)),
+    look: (source) => look(openSource(provider, source, deps)),
+  };
 }
 
 /** One VM per Ralph, one room for the verifier; `auto` starts fewer where they do not fit. */

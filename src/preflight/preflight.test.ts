@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { absent, type Found, found } from '../credentials/found.ts';
 import type { DriverProbe } from '../drivers/driver.ts';
 import { FleetError } from '../lib/errors.ts';
 import type { Exec } from '../lib/exec.ts';
@@ -31,6 +32,14 @@ function fakeExec(change: Record<string, string | FleetError | 'hangs'> = {}): E
   };
 }
 
+function credentialAt(it: Found): PreflightContext['credential'] & object {
+  return {
+    running: async () => null,
+    source: async () => ({ from: 'env', name: 'ANTHROPIC_API_KEY' }),
+    look: async () => it,
+  };
+}
+
 function context(change: Partial<PreflightContext> = {}): PreflightContext {
   return {
     exec: fakeExec(),
@@ -51,8 +60,8 @@ function context(change: Partial<PreflightContext> = {}): PreflightContext {
       probe: async () => ({ available: true, version: '11.3.0', accel: 'kvm', problems: [] }),
     }),
     builder: async () => ({ name: 'debian', probe: async () => ({ available: true, problems: [] }) }),
-    wanted: { vms: 2, memoryMiB: 2048, diskGiB: 20, credential: true },
-    credentials: [{ from: 'env', name: 'ANTHROPIC_API_KEY' }],
+    wanted: { vms: 2, memoryMiB: 2048, diskGiB: 20 },
+    credential: credentialAt(found('not-a-real-key-000')),
     stateVersion: 3,
     setupCommand: 'scripts/setup',
     nodeVersion: '24.21.0',
@@ -238,15 +247,37 @@ describe('room', () => {
 });
 
 describe('the rest', () => {
-  it('needs no credential for the demo, and fails without one otherwise', async () => {
-    const host = { ...context().host, env: { ANTHROPIC_API_KEY: '  ' } };
-    const demo = { ...context().wanted, credential: false };
-    expect(await find('credential', context({ host, wanted: demo }))).toMatchObject({ state: 'skip', ready: true });
-    expect(await find('credential', context({ host }))).toMatchObject({
+  it('needs no credential where no agent calls a model, and fails without one otherwise', async () => {
+    expect(await find('credential', context({ credential: null }))).toMatchObject({ state: 'skip', ready: true });
+    const none = credentialAt(absent('$ANTHROPIC_API_KEY is not set', 'export ANTHROPIC_API_KEY=…'));
+    expect(await find('credential', context({ credential: none }))).toMatchObject({
       state: 'fail',
-      found: 'none found; looked for ANTHROPIC_API_KEY',
+      found: '$ANTHROPIC_API_KEY is not set',
       remedy: 'export ANTHROPIC_API_KEY=…',
     });
+    const old = credentialAt(found('token-of-a-login', { isSubscription: true, expiresAt: 0 }));
+    expect(await find('credential', context({ credential: old }))).toMatchObject({
+      state: 'fail',
+      found: '$ANTHROPIC_API_KEY has expired, at 1970-01-01T00:00:00.000Z',
+    });
+  });
+
+  it('believes a gateway that runs, of the source that is asked for', async () => {
+    const there = found('not-a-real-key-000');
+    const refused = {
+      provider: 'anthropic',
+      state: 'refused',
+      kind: 'key',
+      why: 'turned down (401)',
+      remedy: 'another',
+    } as const;
+    const running = (source: string) => ({ ...credentialAt(there), running: async () => ({ ...refused, source }) });
+    expect(await find('credential', context({ credential: running('$ANTHROPIC_API_KEY') }))).toMatchObject({
+      state: 'fail',
+      found: 'refused: turned down (401)',
+      remedy: 'another',
+    });
+    expect(await find('credential', context({ credential: running('$ANOTHER') }))).toMatchObject({ state: 'ok' });
   });
 
   it('never shows a credential', async () => {

@@ -1,3 +1,5 @@
+import type { Found } from '../credentials/found.ts';
+import type { CredentialSource, CredentialState } from '../domain/credential.ts';
 import type { Driver } from '../drivers/driver.ts';
 import type { ImageBuilder } from '../images/builder.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -44,11 +46,9 @@ export interface PreflightContext {
     vms: number;
     memoryMiB: number;
     diskGiB: number;
-    /** False for the demo: no account is used. */
-    credential: boolean;
   };
-  /** Names of the environment variables or files a credential would come from; first one present wins. */
-  credentials: readonly CredentialSource[];
+  /** Of the provider whose models the agents call; null when they call none. */
+  credential: CredentialAt | null;
   /** The newest layout of fleet.db this version understands; null when the caller does not know. */
   stateVersion: number | null;
   /** How the user runs scripts/setup from here. */
@@ -57,10 +57,23 @@ export interface PreflightContext {
   nodeVersion: string;
 }
 
-export interface CredentialSource {
-  /** `ANTHROPIC_API_KEY` or an absolute path. */
-  name: string;
-  from: 'env' | 'file';
+/** Where a credential is looked for. */
+export interface CredentialAt {
+  /** As a gateway that runs sees it; null when none does. */
+  running(): Promise<RunningCredential | null>;
+  /** As fleet.yaml and people chose. */
+  source(): Promise<CredentialSource>;
+  look(source: CredentialSource): Promise<Found>;
+}
+
+export interface RunningCredential {
+  provider: string;
+  /** In the words of `saySource`. */
+  source: string;
+  state: CredentialState | 'unknown';
+  kind: 'key' | 'subscription' | null;
+  why: string | null;
+  remedy: string | null;
 }
 
 export interface CheckResult extends Finding {

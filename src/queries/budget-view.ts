@@ -42,6 +42,7 @@ export function budgetsView(
     asOf: toIso(deps.clock.now()),
     levels: views.filter((view) => view.node === asked || asked !== null || isWorthALine(view)),
     spent,
+    imputedUsd: deps.store.spend.imputedUsd(),
     problems: levels === null ? [{ what, remedy: 'ralph-fleet doctor' }] : [],
   };
 }

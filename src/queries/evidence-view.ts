@@ -49,7 +49,10 @@ export function evidenceView(
     cost: {
       iterations: task.iterations,
       uncounted: task.uncounted,
-      spent: toSpent(store.spend.ofTask(task.id), iterations, clock.now()),
+      spent: {
+        ...toSpent(store.spend.ofTask(task.id), iterations, clock.now()),
+        imputedUsd: store.spend.imputedUsd({ task: task.id }),
+      },
       limitUsd: task.limits.maxUsd,
     },
     said: iterations.findLast((it) => it.role === 'implementer' && it.summary !== null)?.summary ?? null,

@@ -7,7 +7,7 @@ import { toIso } from '../lib/clock.ts';
 import type { QueryDeps } from './deps.ts';
 import type { Spent } from './spent.ts';
 
-const none: Spent = { tokens: 0, usd: 0, calls: 0, seconds: 0 };
+const none: Spent = { tokens: 0, usd: 0, calls: 0, seconds: 0, imputedUsd: 0 };
 /** A task's events, as many as one can have. */
 const allEvents = 1_000_000;
 
@@ -66,7 +66,8 @@ function reportTask(deps: QueryDeps, task: Task, since: number): ReportTask {
 function spentBy({ store, clock }: QueryDeps, iteration: Iteration, since: number): Spent {
   const { tokens, usd, calls } = store.spend.ofIteration(iteration.id) ?? none;
   const ms = (iteration.endedAt ?? clock.now()) - Math.max(since, iteration.startedAt);
-  return { tokens, usd, calls, seconds: Math.max(0, Math.round(ms / 1000)) };
+  const imputedUsd = store.spend.imputedUsd({ iteration: iteration.id });
+  return { tokens, usd, calls, seconds: Math.max(0, Math.round(ms / 1000)), imputedUsd };
 }
 
 function add(one: Spent, other: Spent): Spent {
@@ -75,6 +76,7 @@ function add(one: Spent, other: Spent): Spent {
     usd: one.usd + other.usd,
     calls: one.calls + other.calls,
     seconds: one.seconds + other.seconds,
+    imputedUsd: (one.imputedUsd ?? 0) + (other.imputedUsd ?? 0),
   };
 }
 

@@ -4,6 +4,8 @@ import type { Iteration } from '../domain/iteration.ts';
 export interface Spent extends Spend {
   /** Seconds an agent worked on it. */
   seconds: number;
+  /** What of the dollars a subscription covers. */
+  imputedUsd?: number | undefined;
 }
 
 export function toSpent(spend: Spend, iterations: readonly Iteration[], now: number): Spent {

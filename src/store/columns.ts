@@ -47,6 +47,7 @@ export const columns = {
     seen: 'bool',
     calledOut: 'int',
     pausedIn: 'text',
+    needs: 'text',
     judged: 'text',
     reviewRound: 'int',
     recentDigests: 'json',

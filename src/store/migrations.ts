@@ -125,4 +125,8 @@ export const migrations: readonly string[] = [
     'askedAt', since, 'iteration', iterations, 'times', 1, 'answer', NULL, 'closedAt', NULL
   )) WHERE phase = 'needs_input';
   `,
+  `
+  ALTER TABLE tasks ADD COLUMN needs TEXT;
+  ALTER TABLE spend ADD COLUMN imputedUsd REAL NOT NULL DEFAULT 0;
+  `,
 ];

@@ -5,7 +5,9 @@ import type { Database } from './open.ts';
 /** What the gateway settled, summed per iteration. Read by the faces and by the planner (limits the gateway enforced). */
 export interface SpendStore {
   /** Adds settlements and moves the cursor in one transaction of the caller. */
-  add(entry: { iteration: string; task: string } & Refused & Spend & Pick<Failed, 'fault'>): void;
+  add(entry: { iteration: string; task: string; imputedUsd: number } & Refused & Spend & Pick<Failed, 'fault'>): void;
+  /** What of the dollars a subscription covers: of one task, one iteration, or in all. */
+  imputedUsd(of?: { task: string } | { iteration: string }): number;
   ofTask(task: string): Spend;
   ofIteration(iteration: string): (Spend & Refused & Failed) | null;
   byTask(): Map<string, Spend>;
@@ -31,11 +33,11 @@ interface Failed {
 
 export function createSpend(db: Database): SpendStore {
   const add = db.prepare(
-    `INSERT INTO spend (iteration, task, tokens, usd, calls, refused, shortfall, fault, faults)
-       VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8 IS NOT NULL)
+    `INSERT INTO spend (iteration, task, tokens, usd, calls, refused, shortfall, fault, faults, imputedUsd)
+       VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8 IS NOT NULL, ?9)
      ON CONFLICT (iteration) DO UPDATE SET tokens = tokens + excluded.tokens, usd = usd + excluded.usd,
        calls = calls + excluded.calls, refused = coalesce(excluded.refused, refused),
-       shortfall = coalesce(excluded.shortfall, shortfall),
+       shortfall = coalesce(excluded.shortfall, shortfall), imputedUsd = imputedUsd + excluded.imputedUsd,
        faults = CASE WHEN ?8 IS NOT NULL THEN faults + 1 WHEN ?6 IS NULL THEN 0 ELSE faults END,
        fault = CASE WHEN ?8 IS NOT NULL THEN ?8 WHEN ?6 IS NULL THEN NULL ELSE fault END`,
   );
@@ -46,6 +48,10 @@ export function createSpend(db: Database): SpendStore {
   );
   const byTask = db.prepare(`SELECT task, ${sum} FROM spend GROUP BY task`);
   const total = db.prepare(`SELECT ${sum} FROM spend`);
+  const imputedSum = 'SELECT coalesce(sum(imputedUsd), 0) AS usd FROM spend';
+  const imputed = db.prepare(imputedSum);
+  const imputedOfTask = db.prepare(`${imputedSum} WHERE task = ?`);
+  const imputedOfIteration = db.prepare(`${imputedSum} WHERE iteration = ?`);
   const cursor = db.prepare("SELECT seq FROM cursors WHERE name = 'settlements'");
   const setCursor = db.prepare(
     "INSERT INTO cursors (name, seq) VALUES ('settlements', ?) ON CONFLICT (name) DO UPDATE SET seq = excluded.seq",
@@ -54,7 +60,7 @@ export function createSpend(db: Database): SpendStore {
   return {
     add: (e) => {
       const shortfall = e.shortfall === null ? null : JSON.stringify(e.shortfall);
-      add.run(e.iteration, e.task, e.tokens, e.usd, e.calls, e.refused, shortfall, e.fault);
+      add.run(e.iteration, e.task, e.tokens, e.usd, e.calls, e.refused, shortfall, e.fault, e.imputedUsd);
     },
     ofTask: (task) => ofTask.get(task) as unknown as Spend,
     ofIteration: (id) => {
@@ -65,6 +71,11 @@ export function createSpend(db: Database): SpendStore {
     },
     byTask: () => new Map(byTask.all().map((row) => [String(row['task']), row as unknown as Spend])),
     total: () => total.get() as unknown as Spend,
+    imputedUsd(of) {
+      if (of === undefined) return Number(imputed.get()?.['usd']);
+      const row = 'task' in of ? imputedOfTask.get(of.task) : imputedOfIteration.get(of.iteration);
+      return Number(row?.['usd']);
+    },
     cursor() {
       known ??= Number(cursor.get()?.['seq'] ?? 0);
       return known;

@@ -162,6 +162,7 @@ describe('spend', () => {
       task: 'T1',
       tokens: 10,
       usd: 0.5,
+      imputedUsd: 0.2,
       calls: 1,
       refused: null,
       fault: null,
@@ -179,7 +180,7 @@ describe('spend', () => {
 
   it('knows how the provider failed the last calls, whatever else was refused meanwhile', () => {
     const { store } = setup();
-    const call = { iteration: 'it-1', task: 'T1', tokens: 1, usd: 0, calls: 1, shortfall: null };
+    const call = { iteration: 'it-1', task: 'T1', tokens: 1, usd: 0, imputedUsd: 0, calls: 1, shortfall: null };
     const failureAfter = (refused: string | null, fault: string | null) => {
       store.spend.add({ ...call, refused, fault });
       const { fault: last, faults } = store.spend.ofIteration('it-1') ?? {};

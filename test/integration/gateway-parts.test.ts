@@ -1,16 +1,16 @@
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { makeFolders } from '../../src/daemon/folders.ts';
-import { createCredential } from '../../src/gateway/credentials.ts';
 import { nothing, openLedger } from '../../src/gateway/ledger/ledger.ts';
 import { startGateway } from '../../src/gateway/start.ts';
 import { createSystemClock } from '../../src/lib/clock.ts';
 import { acquireLock } from '../../src/lib/lock.ts';
-import { createLog, createSilentLog } from '../../src/lib/log.ts';
+import { createSilentLog } from '../../src/lib/log.ts';
+import { credentialOf } from '../support/credential-of.ts';
 import { grantFor, statePaths, until } from '../support/gateway-process.ts';
 
 let folder: string;
@@ -216,37 +216,7 @@ describe('the lock', () => {
   });
 });
 
-describe('the credential', () => {
-  it('is read from a file, again when that changes, and never logged', async () => {
-    const path = join(folder, 'key');
-    let logged = '';
-    const log = createLog({ destination: { write: (line) => (logged += line) } });
-    const credential = createCredential({ from: 'file', path }, () => log);
-    expect(await credential.read()).toBeNull();
-    const write = (text: string, second: number) => {
-      writeFileSync(path, text);
-      utimesSync(path, second, second);
-    };
-    write('  key-number-1\n', 1);
-    expect(await credential.read()).toBe('key-number-1');
-    write('key-number-2', 2);
-    expect(await credential.read()).toBe('key-number-2');
-    expect(credential.hide('a key-number-1 b key-number-2')).toBe('a [redacted] b [redacted]');
-    for (const [at, bad] of ['', 'short', 'with blank inside', 'two\nlines-of-key', 'x'.repeat(100_000)].entries()) {
-      write(bad, 10 + at);
-      expect(await credential.read()).toBeNull();
-    }
-    expect(logged).toContain('no usable credential');
-    expect(logged).not.toMatch(/key-number|lines-of-key/);
-  });
-
-  it('is missing when the environment has none', async () => {
-    expect(await createCredential({ from: 'env', value: undefined }, createSilentLog).read()).toBeNull();
-    expect(await createCredential({ from: 'env', value: 'key-number-3' }, createSilentLog).read()).toBe('key-number-3');
-  });
-});
-
-const none = createCredential({ from: 'env', value: undefined }, createSilentLog);
+const none = credentialOf(null, { clock: createSystemClock(), log: createSilentLog() });
 
 describe('starting', () => {
   const start = (upstream: string) =>

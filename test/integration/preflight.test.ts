@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { openSource } from '../../src/credentials/sources.ts';
 import { createSystemClock } from '../../src/lib/clock.ts';
 import { createExec } from '../../src/lib/exec.ts';
 import { resolvePaths } from '../../src/lib/paths.ts';
@@ -27,6 +28,17 @@ async function putTool(name: string, script: string): Promise<void> {
   await chmod(join(folder, 'bin', name), 0o755);
 }
 
+/** The key's file, as the gateway would read it. */
+function credentialAt(): PreflightContext['credential'] {
+  const host = { exec: createExec(), env: {}, platform: 'linux', uid: process.getuid?.() } as const;
+  const deps = { ...host, paths: resolvePaths({ HOME: folder }), variable: () => undefined, setVariable: () => '' };
+  return {
+    running: async () => null,
+    source: async () => ({ from: 'file', path: join(folder, 'key') }),
+    look: (source) => openSource('anthropic', source, deps).read(),
+  };
+}
+
 async function look(): Promise<Record<string, string>> {
   const exec = createExec();
   const ctx: PreflightContext = {
@@ -36,8 +48,8 @@ async function look(): Promise<Record<string, string>> {
     paths: resolvePaths({ HOME: folder }),
     driver: async () => ({ name: 'fake', wall: 'device', probe: () => Promise.reject(new Error('probe broke')) }),
     builder: async () => ({ name: 'debian', probe: async () => ({ available: true, problems: [] }) }),
-    wanted: { vms: 1, memoryMiB: 256, diskGiB: 1, credential: true },
-    credentials: [{ from: 'file', name: join(folder, 'key') }],
+    wanted: { vms: 1, memoryMiB: 256, diskGiB: 1 },
+    credential: credentialAt(),
     stateVersion: 1,
     setupCommand: 'scripts/setup',
     nodeVersion: process.versions.node,
@@ -69,15 +81,17 @@ it('reads room, folders, files and the database of the real host', async () => {
   expect(empty['memory']).toMatch(/^ok: .*: room for \d+ VMs? of 0.3 GiB, 1 asked$/);
   expect(empty['disk']).toMatch(/^(ok|warn): \d/);
   expect(empty['state']).toMatch(/^ok: .*, new$/);
-  expect(empty['credential']).toMatch(/^fail: none found/);
+  expect(empty['credential']).toBe(`fail: there is no \`${folder}/key\``);
 
   const paths = resolvePaths({ HOME: folder });
   await mkdir(paths.state, { recursive: true });
   const db = new DatabaseSync(paths.fleetDb);
   db.exec('PRAGMA user_version = 2; CREATE TABLE t (x)');
   db.close();
-  await writeFile(join(folder, 'key'), 'k');
+  await writeFile(join(folder, 'key'), 'a-made-up-key', { mode: 0o600 });
   const later = await look();
   expect(later['state']).toBe(`fail: \`${paths.fleetDb}\` has layout 2; this version knows 1`);
-  expect(later['credential']).toBe(`ok: from ${folder}/key`);
+  expect(later['credential']).toBe(`ok: from the file \`${folder}/key\``);
+  await chmod(join(folder, 'key'), 0o644);
+  expect((await look())['credential']).toBe(`fail: others may read or write \`${folder}/key\` (0644)`);
 });

@@ -1,3 +1,4 @@
+import type { CredentialState } from '../../src/domain/credential.ts';
 import type { UsageLimit } from '../../src/domain/usage-limit.ts';
 import type { GatewayPort, SettledCall } from '../../src/loop/ports.ts';
 import type { Dice } from './random.ts';
@@ -11,6 +12,8 @@ export interface FakeGateway {
   limit(): UsageLimit | null;
   /** The person has taken another credential. */
   lift(): void;
+  /** From now on the host's credential stands so. */
+  setCredential(state: CredentialState): void;
 }
 
 export function createFakeGateway(dice: Dice, now: () => number): FakeGateway {
@@ -43,6 +46,7 @@ export function createFakeGateway(dice: Dice, now: () => number): FakeGateway {
     }
     return dice.chance(0.05) ? dice.pick(['529', 'ECONNREFUSED']) : null;
   }
+  let credential = { state: 'present' as CredentialState, since: now() };
 
   /** Mostly the task's or the review's own level; now and then the fleet's, until its period ends. */
   function shortfallOf(grant: Parameters<GatewayPort['grant']>[0]): SettledCall['shortfall'] {
@@ -65,8 +69,9 @@ export function createFakeGateway(dice: Dice, now: () => number): FakeGateway {
     grant: async (grant) => {
       if (known.has(grant.iteration)) return;
       known.add(grant.iteration);
-      const shortfall = shortfallOf(grant);
-      const fault = shortfall === null ? faultOf() : null;
+      const noCredential = credential.state !== 'present';
+      const shortfall = noCredential ? null : shortfallOf(grant);
+      const fault = noCredential || shortfall !== null ? null : faultOf();
       ledger.push({
         seq: ledger.length + 1,
         task: grant.task,
@@ -74,14 +79,28 @@ export function createFakeGateway(dice: Dice, now: () => number): FakeGateway {
         model: 'm',
         tokens: 100,
         usd: 0.01,
-        calls: shortfall === null && fault === null ? 1 : 0,
-        refused: shortfall !== null ? 'usd' : fault === null ? null : 'upstream',
+        imputedUsd: 0,
+        calls: shortfall === null && fault === null && !noCredential ? 1 : 0,
+        refused: noCredential ? 'credential' : shortfall !== null ? 'usd' : fault === null ? null : 'upstream',
         fault,
         shortfall,
         warnings: [],
         flags: [],
       });
     },
+    credentials: async () => [
+      {
+        ...{
+          provider: 'anthropic',
+          source: { from: 'env', name: 'X' },
+          kind: 'key',
+          fingerprint: 'f',
+          why: null,
+          remedy: null,
+        },
+        ...credential,
+      },
+    ],
     revoke: async () => {},
     calls: async () => new Map(ledger.map(({ iteration }) => [iteration, { open: 0, begun: 1 }])),
     setBudgets: async (budgets) => {
@@ -95,10 +114,14 @@ export function createFakeGateway(dice: Dice, now: () => number): FakeGateway {
     limits: async () => ({ limits: [limit()].filter((it) => it !== null), windows: [] }),
     settlements: async (after, limit) => ledger.filter((call) => call.seq > after).slice(0, limit),
   };
+  const setCredential = (state: CredentialState) => {
+    credential = { state, since: now() };
+  };
   return {
     port,
     ledger,
     openTunnels,
+    setCredential,
     limit,
     lift: () => {
       held = null;

@@ -106,6 +106,8 @@ export function createPerson(world: SimWorld, nudge: () => void): Person {
     [0.02, () => tryEach((task) => resume(deps, task.id))],
     [0.02, () => tryEach((task) => retry(deps, task.id))],
     [0.06, () => goAway(dice.pick(['gateway', 'driver', 'guests', 'changes', 'storage']))],
+    [0.02, () => world.gateway.setCredential(dice.pick(['missing', 'expired', 'refused']))],
+    [0.04, () => world.gateway.setCredential('present')],
     [0.03, () => onRunning((id) => world.silence(id, dice.between(5_000, 900_000)))],
     [0.02, () => onRunning((id) => world.hypervisor.suspend(id))],
     [0.02, () => onOwn((id) => world.hypervisor.undefine(id))],
@@ -177,8 +179,11 @@ export function createPerson(world: SimWorld, nudge: () => void): Person {
         if (dice.chance(0.5)) raise(task);
         else again(task);
         return;
-      case 'stalled':
       case 'blocked':
+        // For want of a credential: it goes on by itself once that is there.
+        if (task.needs === null) again(task);
+        return;
+      case 'stalled':
       case 'failed':
         again(task);
         return;
@@ -302,6 +307,7 @@ export function createPerson(world: SimWorld, nudge: () => void): Person {
     begin,
     calm: () => {
       isCalm = true;
+      world.gateway.setCredential('present');
     },
     isDone: () => isDone,
   };

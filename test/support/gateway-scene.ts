@@ -10,6 +10,7 @@ import { type GatewayProcess, grantFor, startGatewayProcess, until } from './gat
 
 /** The real gateway process between a guest's tunnel and a provider that does as it is told. */
 export interface GatewayScene {
+  folder: string;
   provider: Provider;
   guest: FakeGuest;
   gateway: GatewayProcess;
@@ -19,7 +20,7 @@ export interface GatewayScene {
   limit(node: string, budget: Partial<Pick<NodeBudget, 'tokens' | 'usd' | 'calls'>>): Promise<void>;
   level(node: string): Promise<Level>;
   settled(task: string): Promise<Settlement[]>;
-  restart(): Promise<void>;
+  restart(env?: Record<string, string>): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -27,15 +28,21 @@ export async function openGatewayScene(): Promise<GatewayScene> {
   const folder = mkdtempSync(join(tmpdir(), 'rf-gws-'));
   const provider = await startProvider();
   const guest = await startFakeGuest(join(folder, 'g'));
-  const start = () =>
+  const start = (env: Record<string, string> = {}) =>
     startGatewayProcess(folder, {
       upstream: provider.url,
       guestSocket: guest.guestSocket,
-      env: { ANTHROPIC_API_KEY: 'sk-ant-not-a-key', OPENAI_API_KEY: 'sk-not-a-key', OPENAI_UPSTREAM: provider.url },
+      env: {
+        ANTHROPIC_API_KEY: 'sk-ant-not-a-key',
+        OPENAI_API_KEY: 'sk-not-a-key',
+        OPENAI_UPSTREAM: provider.url,
+        ...env,
+      },
     });
   const connected = () =>
     until('tunnel connected', async () => (await scene.gateway.client.tunnels())[0]?.state === 'connected');
   const scene: GatewayScene = {
+    folder,
     provider,
     guest,
     gateway: await start(),
@@ -64,8 +71,8 @@ export async function openGatewayScene(): Promise<GatewayScene> {
     },
     settled: async (task) =>
       (await scene.gateway.client.settlements(0, 10_000)).settlements.filter((it) => it.task === task),
-    restart: async () => {
-      scene.gateway = await start();
+    restart: async (env) => {
+      scene.gateway = await start(env);
       await connected();
     },
     close: async () => {

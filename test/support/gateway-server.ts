@@ -2,7 +2,6 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { Agent } from 'undici';
 import { createGate } from '../../src/gateway/budget/gate.ts';
-import { createCredential } from '../../src/gateway/credentials.ts';
 import { openLedger } from '../../src/gateway/ledger/ledger.ts';
 import { createLimits } from '../../src/gateway/limits/limits.ts';
 import { createPriceList } from '../../src/gateway/meter/price-file.ts';
@@ -11,6 +10,7 @@ import { createRegistryMirror } from '../../src/gateway/registry-mirror.ts';
 import { createSystemClock } from '../../src/lib/clock.ts';
 import { createSilentLog } from '../../src/lib/log.ts';
 import { createSystemRandom } from '../../src/lib/random.ts';
+import { credentialOf } from './credential-of.ts';
 
 /**
  * The gateway's proxy, meter and books in a process of their own, behind a TCP port in place of the tunnels: what they add to a
@@ -22,7 +22,7 @@ const clock = createSystemClock();
 const log = createSilentLog();
 const ledger = openLedger(join(folder, 'gas.db'), { now: clock.now, timeZone: 'UTC', bootId: 'bench' });
 const gate = createGate({ ledger, clock });
-const key = createCredential({ from: 'env', value: 'not-a-real-key' }, () => log);
+const key = credentialOf('not-a-real-key', { clock, log });
 const limits = createLimits({ rows: ledger.limits, clock, log, random: createSystemRandom() });
 const proxy = createProxy({
   ...{ ledger, gate, limits, clock, log },

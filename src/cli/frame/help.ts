@@ -49,6 +49,7 @@ const environment = [
   ['XDG_CACHE_HOME', 'images and prepared disks, may be deleted; default ~/.cache'],
   ['XDG_RUNTIME_DIR', 'sockets; default: in the state folder'],
   ['ANTHROPIC_API_KEY', 'the credential where fleet.yaml names no other; never enters a VM'],
+  ['CLAUDE_CODE_OAUTH_TOKEN', 'a token of `claude setup-token`, where fleet.yaml says `from: setup-token`'],
 ] as const;
 
 const topics: Record<string, (look: Look) => string[]> = {

@@ -1,4 +1,5 @@
 import { createInterface } from 'node:readline';
+import { Writable } from 'node:stream';
 import { readText } from '../../lib/read-text.ts';
 
 /** The terminal, or what stands in for it in a test. */
@@ -13,6 +14,8 @@ export interface Io {
   rows(): number;
   /** Prints the question and reads one line; empty when input ends. */
   ask(question: string): Promise<string>;
+  /** The same, and what is typed is not shown. */
+  askHidden(question: string): Promise<string>;
   readStdin(): Promise<string>;
   stdin: NodeJS.ReadStream | null;
 }
@@ -30,22 +33,15 @@ export function createIo(called: AbortController): Io {
     inTty: stdin.isTTY === true,
     columns: () => Math.min(200, Math.max(60, stdout.columns ?? 100)),
     rows: () => stdout.rows ?? 24,
-    ask: (question) =>
-      new Promise((resolve, reject) => {
-        const lines = createInterface({ input: stdin, output: stderr });
-        const stop = () => lines.close();
-        called.signal.addEventListener('abort', stop, { once: true });
-        lines.on('SIGINT', () => called.abort());
-        lines.on('close', () => {
-          called.signal.removeEventListener('abort', stop);
-          if (called.signal.aborted) reject(called.signal.reason);
-          else resolve('');
-        });
-        lines.question(question, (answer) => {
-          resolve(answer.trim());
-          lines.close();
-        });
-      }),
+    ask: (question) => askOn(question, stderr),
+    askHidden: async (question) => {
+      stderr.write(question);
+      // What readline echoes goes nowhere.
+      const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
+      const answer = await askOn('', nowhere, true);
+      stderr.write('\n');
+      return answer;
+    },
     readStdin: async () => {
       if (stdin.isTTY) stderr.write('Type it; ctrl-D on a line of its own ends it.\n');
       const stop = () => stdin.destroy(called.signal.reason);
@@ -58,6 +54,24 @@ export function createIo(called: AbortController): Io {
     },
     stdin,
   };
+
+  function askOn(question: string, output: Writable, terminal?: boolean): Promise<string> {
+    return new Promise((resolve, reject) => {
+      const lines = createInterface({ input: stdin, output, ...(terminal === undefined ? {} : { terminal }) });
+      const stop = () => lines.close();
+      called.signal.addEventListener('abort', stop, { once: true });
+      lines.on('SIGINT', () => called.abort());
+      lines.on('close', () => {
+        called.signal.removeEventListener('abort', stop);
+        if (called.signal.aborted) reject(called.signal.reason);
+        else resolve('');
+      });
+      lines.question(question, (answer) => {
+        resolve(answer.trim());
+        lines.close();
+      });
+    });
+  }
 }
 
 export function wantsColour(env: Record<string, string | undefined>, isTty: boolean): boolean {

@@ -152,6 +152,13 @@ export const commandTable: readonly CommandEntry[] = [
     load: async () => (await import('../commands/work/budget.ts')).budget,
   },
   {
+    name: 'credential',
+    group: 'operations',
+    summary: 'Where keys and logins of the models come from',
+    sub: ['show', 'set', 'clear', 'use'],
+    load: async () => (await import('../commands/operations/credential.ts')).credential,
+  },
+  {
     name: 'doctor',
     group: 'operations',
     summary: 'What is missing on this machine, and what mends it',

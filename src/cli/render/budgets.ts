@@ -16,9 +16,14 @@ export function renderBudgets(view: BudgetsView, look: Look): string[] {
   );
 }
 
-function note({ levels }: BudgetsView): string {
+function note({ levels, imputedUsd = 0 }: BudgetsView): string {
   const open = levels.some((level) => (level.reserved?.calls ?? 0) > 0);
-  return open ? 'Reserved: what open calls could cost at most; they are settled for less.' : '';
+  return [
+    ...(open ? ['Reserved: what open calls could cost at most; they are settled for less.'] : []),
+    ...(imputedUsd > 0
+      ? [`Of all dollars ever spent $${usd(imputedUsd)} are imputed (price times tokens): a subscription covers them.`]
+      : []),
+  ].join('\n');
 }
 
 function renderLevel(level: BudgetLevelView, look: Look): string[] {
@@ -81,6 +86,7 @@ function renderSpent(spent: NonNullable<BudgetsView['spent']>, look: Look): stri
     const notes = [
       how[it.counted],
       ...it.flags.map((flag) => why[flag]),
+      ...(it.imputed ? ['imputed: a subscription covers it'] : []),
       ...(it.priceKnown ? [] : ['price not known: the dearest']),
     ];
     const figures = [usd(it.usd), tokens(it.tokens), tokens(it.cacheReadTokens), String(it.calls)];

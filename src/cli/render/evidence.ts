@@ -1,7 +1,7 @@
 import type { EvidenceView } from '../../contract/evidence.ts';
 import type { FileView } from '../../contract/task-view.ts';
 import { cell, clean } from './cell.ts';
-import { age, lasted, plural, short, since, tokens, usd } from './figures.ts';
+import { age, imputed, lasted, plural, short, since, tokens, usd } from './figures.ts';
 import { type Look, mark, paint } from './look.ts';
 
 /** What was asked, is it done, how do I know, what should I look at, what does it cost me to be wrong: A3.5, within 40 lines. */
@@ -111,7 +111,7 @@ function fileWords(file: FileView): string {
 function cost({ cost }: EvidenceView): string[] {
   const of = cost.limitUsd === null ? '' : ` of $${cost.limitUsd}`;
   const retries = cost.uncounted > 0 ? ` · ${plural(cost.uncounted, 'infra retry', 'infra retries')} not counted` : '';
-  const spent = `${tokens(cost.spent.tokens)} tokens · $${usd(cost.spent.usd)}${of} · ${age(cost.spent.seconds * 1000)}`;
+  const spent = `${tokens(cost.spent.tokens)} tokens · $${usd(cost.spent.usd)}${of}${imputed(cost.spent)} · ${age(cost.spent.seconds * 1000)}`;
   return [`5 Cost         ${plural(cost.iterations, 'iteration')} · ${spent}${retries}`];
 }
 

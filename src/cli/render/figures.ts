@@ -35,6 +35,12 @@ export function usd(amount: number): string {
   return amount.toFixed(2);
 }
 
+/** Said beside dollars that nobody is billed: price times tokens of what a subscription covers. */
+export function imputed({ usd: all, imputedUsd = 0 }: { usd: number; imputedUsd?: number | undefined }): string {
+  if (imputedUsd <= 0) return '';
+  return imputedUsd >= all * (1 - 1e-9) ? ' (imputed)' : ` ($${usd(imputedUsd)} of it imputed)`;
+}
+
 export function gib(mib: number): string {
   const value = mib / 1024;
   return value >= 10 || Number.isInteger(value) ? String(Math.round(value)) : value.toFixed(1);

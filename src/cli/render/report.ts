@@ -1,6 +1,6 @@
 import type { ReportTask, ReportView } from '../../contract/report.ts';
 import { clean } from './cell.ts';
-import { age, plural, tokens, usd } from './figures.ts';
+import { age, imputed, plural, tokens, usd } from './figures.ts';
 import type { Look } from './look.ts';
 
 /** The report as Markdown: one sentence, one table. */
@@ -20,7 +20,7 @@ export function totals({ totals: all }: ReportView): string {
   const parts = [
     `${plural(all.tasks, 'task')}: ${all.merged} merged, ${all.failed} failed, ${all.waiting} waiting for you now`,
     `${plural(all.iterations, 'iteration')} and ${plural(all.reviews, 'review')}`,
-    `${tokens(all.spent.tokens)} tokens, $${usd(all.spent.usd)} in ${plural(all.spent.calls, 'call')}`,
+    `${tokens(all.spent.tokens)} tokens, $${usd(all.spent.usd)}${imputed(all.spent)} in ${plural(all.spent.calls, 'call')}`,
     `agents worked ${age(all.spent.seconds * 1000)}, tasks waited ${age(all.personSeconds * 1000)} for you`,
   ];
   return parts.join('; ');

@@ -75,7 +75,22 @@ describe('fleet.yaml', () => {
     ['numbers as text', 'version: 1\nvms: {cpus: "2"}', '`vms.cpus` is "2": write a number'],
     ['infinity', 'version: 1\nbudget: {usd: .inf}', '`budget.usd` is Infinity: write a number'],
     ['a fraction', 'version: 1\nroles: {implementer: 1.5}', '`roles.implementer` is 1.5'],
-    ['a credential nobody can read yet', 'version: 1\ncredentials: {anthropic: {from: keychain}}', 'one of: env, file'],
+    [
+      'a source of credentials there is not',
+      'version: 1\ncredentials: {anthropic: {from: vault}}',
+      'one of: env, file, keychain',
+    ],
+    [
+      'a login of Claude for another',
+      'version: 1\ncredentials: {openai: {from: claude-login}}',
+      'which only Anthropic has',
+    ],
+    ['a path from nowhere', 'version: 1\ncredentials: {anthropic: {from: file, path: key}}', 'an absolute path'],
+    [
+      'a variable that is none',
+      'version: 1\ncredentials: {anthropic: {from: env, name: "A B"}}',
+      'environment variable',
+    ],
     [
       'a key over the open network',
       'version: 1\nupstream: {anthropic: "http://x.org"}',

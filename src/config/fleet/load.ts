@@ -1,3 +1,4 @@
+import { defaultSource, providers } from '../../domain/credential.ts';
 import type { FleetConfig } from '../../domain/fleet.ts';
 import { FleetError, isFleetError } from '../../lib/errors.ts';
 import { readTextFile } from '../../lib/read-text.ts';
@@ -32,10 +33,6 @@ export async function loadFleetConfig(path: string, named: boolean): Promise<Rea
   }
 }
 
-/** Those whose APIs the gateway speaks. */
-const usedProviders = ['anthropic', 'openai'];
-const defaultVariable: Record<string, string> = { anthropic: 'ANTHROPIC_API_KEY', openai: 'OPENAI_API_KEY' };
-
 function toConfig(file: FleetFile): FleetConfig {
   const { cpus, memoryMiB, diskGiB, count, warm } = file.vms;
   const { iterationsPerTask, uncountedPerTask, stagnationAfter, reviewsWaiting, reviewRounds } = file.limits;
@@ -64,9 +61,7 @@ function toConfig(file: FleetFile): FleetConfig {
       keepFreeOfUsageWindow,
       silenceMs: Math.round(silenceMinutes * 60_000),
     },
-    credentials: Object.fromEntries(
-      Object.entries(file.credentials).map(([provider, from]) => [provider, credential(provider, from)]),
-    ),
+    credentials: credentials(file),
     review: file.review,
     integrate: file.integrate,
     notify: file.notify,
@@ -74,9 +69,16 @@ function toConfig(file: FleetFile): FleetConfig {
   };
 }
 
-function credential(provider: string, from: FleetFile['credentials'][string]): FleetConfig['credentials'][string] {
-  if (from.from === 'file') return { from: 'file', name: from.path };
-  return { from: 'env', name: from.name ?? defaultVariable[provider] ?? `${provider.toUpperCase()}_API_KEY` };
+function credentials(file: FleetFile): FleetConfig['credentials'] {
+  const named = providers.flatMap((provider) => {
+    const said = file.credentials[provider];
+    return said === undefined ? [] : [[provider, { ...defaultSource(provider, said.from), ...withoutUndefined(said) }]];
+  });
+  return Object.fromEntries(named);
+}
+
+function withoutUndefined(said: object): object {
+  return Object.fromEntries(Object.entries(said).filter(([, value]) => value !== undefined));
 }
 
 function warnings(parsed: ParsedDocument): FileProblem[] {
@@ -86,13 +88,13 @@ function warnings(parsed: ParsedDocument): FileProblem[] {
     return [problemAt(parsed, path, formatPath(path), { message: 'has no effect yet', remedy: instead, key: true })];
   });
   const others = Object.keys((valueAt(parsed, ['credentials']) ?? {}) as object).filter(
-    (name) => !usedProviders.includes(name),
+    (name) => !(providers as readonly string[]).includes(name),
   );
   const strange = others.map((name) => {
     const path = ['credentials', name];
     return problemAt(parsed, path, formatPath(path), {
       message: 'has no effect yet',
-      remedy: `only ${usedProviders.map((used) => `\`${used}\``).join(' and ')} are used`,
+      remedy: `only ${providers.map((used) => `\`${used}\``).join(' and ')} are used`,
       key: true,
     });
   });
@@ -108,13 +110,32 @@ function valueAt(parsed: ParsedDocument, path: readonly string[]): unknown {
 }
 
 /** What each key allows by itself and not together. */
-function refuseContradictions(source: Source, parsed: ParsedDocument, { agent, image }: FleetFile): void {
-  if (agent.cli === 'scripted' || image.agents.includes(agent.cli)) return;
-  const path = ['agent', 'cli'];
+function refuseContradictions(source: Source, parsed: ParsedDocument, file: FleetFile): void {
+  const problems = [...strangeSources(file), ...strangeAgent(file)];
+  refuseProblems(
+    source.file,
+    problems.map(({ path, ...what }) => problemAt(parsed, path, formatPath(path), what)),
+  );
+}
+
+function strangeSources({ credentials }: FleetFile) {
+  const wrong = Object.entries(credentials).filter(
+    ([provider, { from }]) => provider !== 'anthropic' && isClaudes(from),
+  );
+  return wrong.map(([provider, { from }]) => ({
+    path: ['credentials', provider, 'from'],
+    message: `is \`${from}\`, which only Anthropic has`,
+    remedy: '`env`, `file` or `keychain`',
+  }));
+}
+
+function strangeAgent({ agent, image }: FleetFile) {
+  if (agent.cli === 'scripted' || image.agents.includes(agent.cli)) return [];
   const held = image.agents.length === 0 ? 'none' : image.agents.join(', ');
-  const what = {
-    message: `is \`${agent.cli}\`, which is not in the image`,
-    remedy: `\`image.agents\` holds: ${held}`,
-  };
-  refuseProblems(source.file, [problemAt(parsed, path, formatPath(path), what)]);
+  const message = `is \`${agent.cli}\`, which is not in the image`;
+  return [{ path: ['agent', 'cli'], message, remedy: `\`image.agents\` holds: ${held}` }];
+}
+
+function isClaudes(from: string): boolean {
+  return from === 'setup-token' || from === 'claude-login';
 }

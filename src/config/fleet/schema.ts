@@ -13,9 +13,24 @@ const size = {
   diskGiB: z.int().min(4).max(4096).default(30).describe('Largest size a VM’s disk may grow to'),
 };
 
+const variable = z
+  .string()
+  .max(200)
+  .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'the name of an environment variable')
+  .optional();
+const absolute = z.string().max(1000).regex(/^\//, 'an absolute path').optional();
+const word = z
+  .string()
+  .max(200)
+  .regex(/^[^\s-][^\p{Cc}]*$/u, 'one line that does not begin with -')
+  .optional();
+
 const credential = z.discriminatedUnion('from', [
-  z.strictObject({ from: z.literal('env'), name: z.string().min(1).max(200).optional() }),
-  z.strictObject({ from: z.literal('file'), path: z.string().min(1) }),
+  z.strictObject({ from: z.literal('env'), name: variable }),
+  z.strictObject({ from: z.literal('file'), path: absolute.describe('Left out: the file `credential set` writes') }),
+  z.strictObject({ from: z.literal('keychain'), service: word, account: word }),
+  z.strictObject({ from: z.literal('setup-token'), name: variable }),
+  z.strictObject({ from: z.literal('claude-login'), path: absolute }),
 ]);
 
 const channel = z.discriminatedUnion('kind', [

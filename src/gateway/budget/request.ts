@@ -1,5 +1,5 @@
+import { createJsonMembers, type JsonMembers } from '../../lib/json-members.ts';
 import type { Api } from '../apis.ts';
-import { createJsonMembers, type JsonMembers } from '../meter/json-members.ts';
 import { isFast } from '../meter/responses.ts';
 
 /** What a request says of its cost, read from its body. A hostile agent writes it: nothing is believed that could be read two ways. */

@@ -1,4 +1,4 @@
-import type { Provider } from '../../contract/prices.ts';
+import type { Provider } from '../../domain/credential.ts';
 import { noUsage, type Prices, type Usage } from '../meter/prices.ts';
 import type { Need } from './level.ts';
 import type { RequestFacts } from './request.ts';

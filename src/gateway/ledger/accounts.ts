@@ -129,11 +129,16 @@ export function createAccounts({ run, get, all }: Sql, timeZone: string): Accoun
     const range = [start, end ?? Number.MAX_SAFE_INTEGER, ...values];
     const rows = all(
       `SELECT model, coalesce(json_extract(more, '$.counted'), 'said') AS counted,
-         coalesce(json_extract(more, '$.flags'), '[]') AS flags, sum(calls) AS calls, ${sums},
+         coalesce(json_extract(more, '$.flags'), '[]') AS flags, coalesce(json_extract(more, '$.imputed'), 0) AS imputed, sum(calls) AS calls, ${sums},
          sum(cache_read) AS cacheReadTokens, min(price_known) AS priceKnown
-       ${within} AND (refused IS NULL OR refused = 'upstream') GROUP BY 1, 2, 3 ORDER BY usd DESC, model`,
+       ${within} AND (refused IS NULL OR refused = 'upstream' OR (refused = 'credential' AND calls > 0)) GROUP BY 1, 2, 3, 4 ORDER BY usd DESC, model`,
       ...range,
-    ).map((row) => ({ ...row, flags: JSON.parse(String(row['flags'])), priceKnown: row['priceKnown'] === 1 }));
+    ).map((row) => ({
+      ...row,
+      flags: JSON.parse(String(row['flags'])),
+      priceKnown: row['priceKnown'] === 1,
+      imputed: row['imputed'] === 1,
+    }));
     const other = get(
       `SELECT count(json_extract(more, '$.lowered.to')) AS loweredCalls,
          coalesce(sum(json_extract(more, '$.heldMs') > 0), 0) AS heldCalls,

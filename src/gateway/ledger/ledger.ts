@@ -77,7 +77,7 @@ export type Reserved =
 export type Counted = Pick<
   Settlement,
   'model' | 'inputTokens' | 'cacheWriteTokens' | 'cacheReadTokens' | 'outputTokens' | 'usd' | 'counted' | 'flags'
-> & { priceKnown: boolean };
+> & { priceKnown: boolean; imputed?: boolean };
 
 /** Commits after which the log is moved into the database: when nothing is open, and at the latest. */
 const fewCommits = 200;
@@ -99,6 +99,7 @@ const rowSchema = settlementSchema
   .omit({
     counted: true,
     flags: true,
+    imputed: true,
     worst: true,
     lowered: true,
     heldMs: true,
@@ -144,7 +145,7 @@ export function createLedger(sql: Sql, { now, timeZone, bootId }: Frame): Ledger
     end: End,
     more: { opened: number; calls: number; tells: Partial<typeof noTells> },
   ) {
-    const { counted: how, flags, ...amounts } = counted;
+    const { counted: how, flags, imputed = false, ...amounts } = counted;
     const { fault = null, ...ended } = end;
     const spent = {
       tokens: amounts.inputTokens + amounts.cacheWriteTokens + amounts.outputTokens,
@@ -153,7 +154,7 @@ export function createLedger(sql: Sql, { now, timeZone, bootId }: Frame): Ledger
     };
     const isNothing = spent.tokens === 0 && spent.usd === 0 && spent.calls === 0;
     const warnings = isNothing ? [] : accounts.add(budgetChain(who), spent, more.opened, end.at);
-    const tells = { ...noTells, counted: how, flags, warnings, fault, ...more.tells };
+    const tells = { ...noTells, counted: how, flags, imputed, warnings, fault, ...more.tells };
     const row = get(
       insertSettlement,
       ...[end.at, ...whoValues(who), ...amountValues(amounts), end.status, end.refused, end.retryAt],

@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import type { Provider } from '../../contract/prices.ts';
+import type { Provider } from '../../domain/credential.ts';
 import {
   type LimitCause,
   resumeSpreadMs,

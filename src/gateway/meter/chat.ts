@@ -1,4 +1,4 @@
-import { compilePaths, type JsonMembers } from './json-members.ts';
+import { compilePaths, type JsonMembers } from '../../lib/json-members.ts';
 import { bytesAt, type Dialect, modelName, read, type Seen, text, unseen } from './meter.ts';
 import { openAiUsage, usageSchema } from './openai-usage.ts';
 import { isFast } from './responses.ts';

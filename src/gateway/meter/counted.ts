@@ -1,4 +1,4 @@
-import type { Provider } from '../../contract/prices.ts';
+import type { Provider } from '../../domain/credential.ts';
 import type { Counted } from '../ledger/ledger.ts';
 import { nothing } from '../ledger/ledger.ts';
 import type { Seen } from './meter.ts';

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { compilePaths, type JsonMembers } from './json-members.ts';
+import { compilePaths, type JsonMembers } from '../../lib/json-members.ts';
 import { bytesAt, count, type Dialect, modelName, read, type Seen, text, unseen } from './meter.ts';
 import type { Usage } from './prices.ts';
 

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { createJsonMembers, type JsonMembers, type Paths } from './json-members.ts';
+import { createJsonMembers, type JsonMembers, type Paths } from '../../lib/json-members.ts';
 import { noUsage, type Usage } from './prices.ts';
 import { createSseParser } from './sse.ts';
 

@@ -1,4 +1,5 @@
-import type { ModelPrice, OwnPrices, PriceTable, Provider } from '../../contract/prices.ts';
+import type { ModelPrice, OwnPrices, PriceTable } from '../../contract/prices.ts';
+import type { Provider } from '../../domain/credential.ts';
 
 /** What one call used, in the words of all providers. */
 export interface Usage {

@@ -1,18 +1,36 @@
-import type { PreflightCheck } from '../preflight.ts';
+import { saySource } from '../../domain/credential.ts';
+import type { Finding, PreflightCheck } from '../preflight.ts';
 
-/** Looks only whether one is there; its value is never read here. */
+/** As the running gateway sees it, which alone knows what the provider says; else as it would be found from here. */
 export const credentialCheck: PreflightCheck = {
   id: 'credential',
   title: 'credential',
   why: 'agents call the model with your own account, through the gateway',
-  async run({ host, wanted, credentials }) {
-    if (!wanted.credential) return { state: 'skip', found: 'not needed for --demo' };
-    for (const { from, name } of credentials) {
-      const present = from === 'env' ? Boolean(host.env[name]?.trim()) : await host.exists(name);
-      if (present) return { state: 'ok', found: from === 'env' ? `from $${name}` : `from ${name}` };
+  deadlineMs: 30_000,
+  async run({ credential, clock }): Promise<Finding> {
+    if (credential === null) return { state: 'skip', found: 'not needed: no agent here calls a model' };
+    const source = await credential.source();
+    const running = await credential.running();
+    if (running !== null && running.state !== 'unknown' && running.source === saySource(source)) {
+      const { state, kind, why, remedy } = running;
+      if (state === 'present') return ok(`${running.source}, in use`, kind === 'subscription');
+      return {
+        state: 'fail',
+        found: `${state}: ${why ?? running.source}`,
+        remedy: remedy ?? 'ralph-fleet credential show',
+      };
     }
-    const names = credentials.map(({ name }) => name).join(', ') || 'any source (`credentials` in fleet.yaml is empty)';
-    const variable = credentials.find(({ from }) => from === 'env')?.name ?? 'ANTHROPIC_API_KEY';
-    return { state: 'fail', found: `none found; looked for ${names}`, remedy: `export ${variable}=…` };
+    const found = await credential.look(source);
+    if (found.kind !== 'there') return { state: 'fail', found: found.why, remedy: found.remedy };
+    if (found.expiresAt !== null && found.expiresAt <= clock.now()) {
+      const since = new Date(found.expiresAt).toISOString();
+      const remedy = 'run `claude` once on this host: it renews its login';
+      return { state: 'fail', found: `${saySource(source)} has expired, at ${since}`, remedy };
+    }
+    return ok(saySource(source), found.isSubscription);
   },
 };
+
+function ok(from: string, isSubscription: boolean): Finding {
+  return { state: 'ok', found: `from ${from}${isSubscription ? '; a subscription: dollars are imputed' : ''}` };
+}

@@ -42,6 +42,7 @@ const call: SettledCall = {
     model: 'm',
     tokens: 10,
     usd: 0.5,
+    imputedUsd: 0,
     calls: 1,
     refused: null,
     fault: null,

@@ -62,7 +62,11 @@ function setup(more: Partial<Iteration> = {}) {
       ...{ store, clock, guests, config: () => config, log: createSilentLog(), incomingPath: () => '/x' },
       driver: { endpoint: () => ({ kind: 'unix', path: '/x' }) },
       changes: { importSaved: async () => saved },
-      gateway: { revoke: async () => dies('revoked'), settlements: async () => [], limits: async () => ({ limits: [], windows: [] }) },
+      gateway: {
+        revoke: async () => dies('revoked'),
+        settlements: async () => [],
+        limits: async () => ({ limits: [], windows: [] }),
+      },
       runs: { streamSize: async () => 0, writeFile: async () => {} },
       agent: () => ({ parser: () => parser, judge }),
     } as unknown as ExecuteDeps;

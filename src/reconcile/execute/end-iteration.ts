@@ -136,13 +136,14 @@ async function judge(
   const calledOff = end.stopped && !overTime;
   const infra = end.vmLost || job === null || job.state === 'lost' || calledOff ? end.why : null;
   const overBudget = stop === null ? null : sayStopAndRemedy(stop);
+  const noCredential = deps.store.spend.ofIteration(iteration.id)?.refused === 'credential';
   const agent =
     end.silence === null ? adapter.judge(exit, seen) : { outcome: 'timed_out' as const, reason: end.silence };
   const judgement = judgeIteration({
     role: iteration.role,
     agent: withStderr(agent, stderr),
     signals,
-    host: { usageLimit, outage, overBudget, infra },
+    host: { usageLimit, outage, overBudget, noCredential, infra },
   });
   const isProviders = judgement.outcome === 'rate_limited' || (judgement.outcome === 'infra' && infra === null);
   return { ...judgement, retryAt: isProviders ? retryAt : null };

@@ -20,6 +20,7 @@ function setup() {
       task: 'T1',
       tokens: 0,
       usd: 0,
+      imputedUsd: 0,
       calls: 1,
       shortfall: null,
       refused: fault && 'upstream',

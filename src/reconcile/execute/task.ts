@@ -74,7 +74,7 @@ export const moveTask: Executor<'move_task'> = async ({ store }, data) => {
   store.tx(() => {
     const task = store.tasks.get(data.task);
     if (task === null || task.phase !== data.from) return;
-    const patch: Partial<Task> = { ...data.patch };
+    const patch: Partial<Task> = { needs: null, ...data.patch };
     if (data.notes !== undefined) patch.notes = keptNotes(task.notes, data.notes);
     if (data.to !== 'claimed' && data.to !== 'implementing') patch.ralph = null;
     store.moveTask(data.task, data.to, {

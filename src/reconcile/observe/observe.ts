@@ -1,3 +1,4 @@
+import type { AgentAdapter } from '../../agents/agent.ts';
 import type { FleetConfig } from '../../domain/fleet.ts';
 import type { Vm } from '../../domain/vm.ts';
 import type { Driver } from '../../drivers/driver.ts';
@@ -16,7 +17,8 @@ export interface ObserveDeps {
   driver: Driver;
   guests: Guests;
   images: ImageBuilder;
-  gateway: Pick<GatewayPort, 'tunnels' | 'calls'>;
+  gateway: Pick<GatewayPort, 'tunnels' | 'calls' | 'credentials'>;
+  agent: (name: string) => Pick<AgentAdapter, 'provider'>;
   clock: Clock;
   /** How VMs are sped up on this host, as the driver's probe proved. */
   accel: () => Observed['accel'];
@@ -36,6 +38,8 @@ interface Memory {
   looks: Map<string, VmLook>;
   driverSilentSince: number | null;
   silentSince: Map<string, number>;
+  /** How they stood when that was last told: while nobody can be asked no iteration is tried on one known to be none. */
+  credentials: Observed['credentials'];
   /** Questions without an answer yet. */
   asking: Map<string, Promise<JobState[]>>;
 }
@@ -43,7 +47,13 @@ interface Memory {
 /** Asks the world what is true now. What cannot be asked is unknown, with since when; it is never taken for absent. */
 export function createObserver(deps: ObserveDeps): Observer {
   const quietFor = createQuietWatch();
-  const memory: Memory = { driverSilentSince: null, looks: new Map(), silentSince: new Map(), asking: new Map() };
+  const memory: Memory = {
+    driverSilentSince: null,
+    credentials: null,
+    looks: new Map(),
+    silentSince: new Map(),
+    asking: new Map(),
+  };
   return {
     async observe() {
       const askedAt = deps.clock.now();
@@ -55,6 +65,7 @@ export function createObserver(deps: ObserveDeps): Observer {
       const imageKey = deps.images.key().catch(() => null);
       const tunnels = deps.gateway.tunnels().catch(() => null);
       const templates = seeTemplates(deps).catch(() => null);
+      const credentials = seeCredentials(deps, memory).catch(() => memory.credentials);
       const calls = seeCalls(deps, alive).catch(() => null);
       const said = { guests: await guests, calls: await calls };
       return {
@@ -66,6 +77,7 @@ export function createObserver(deps: ObserveDeps): Observer {
         tunnels: await tunnels,
         accel: deps.accel(),
         templates: await templates,
+        credentials: await credentials,
       };
     },
   };
@@ -99,6 +111,28 @@ async function seeTemplates({ driver, store, config }: ObserveDeps): Promise<Obs
 /** Only while somebody may call. */
 async function seeCalls({ gateway }: ObserveDeps, { iterations }: Busy): ReturnType<GatewayPort['calls']> {
   return iterations.some((it) => it.phase === 'running') ? gateway.calls() : new Map();
+}
+
+/** Those that agents need; where none does, or nothing is to run, nobody is asked. */
+async function seeCredentials(
+  { store, config, gateway, agent }: ObserveDeps,
+  memory: Memory,
+): Promise<Observed['credentials']> {
+  if (store.fleet().desire !== 'up') return null;
+  const agents = new Set([config().agent.cli, ...store.alive.tasks.rows().map((task) => task.agent)]);
+  const needed = [...agents].flatMap((name) => {
+    const { provider } = agent(name);
+    return provider === null ? [] : [{ name, provider }];
+  });
+  if (needed.length === 0) return new Map();
+  const looks = await gateway.credentials();
+  memory.credentials = new Map(
+    needed.flatMap(({ name, provider }) => {
+      const look = looks.find((it) => it.provider === provider);
+      return look === undefined ? [] : [[name, look] as const];
+    }),
+  );
+  return memory.credentials;
 }
 
 async function seeGuests(deps: ObserveDeps, alive: Busy, memory: Memory): Promise<Map<string, GuestSeen>> {

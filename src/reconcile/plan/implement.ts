@@ -5,6 +5,7 @@ import type { Task } from '../../domain/task.ts';
 import type { Vm } from '../../domain/vm.ts';
 import { parkIfStopped } from './budget.ts';
 import { findRun, infraRuns, maxInfraRuns } from './checks.ts';
+import { parkWithoutCredential } from './credential.ts';
 import { decideAfterIteration, waitForAnswer } from './decide.ts';
 import { parkIfLimited, waitAfterOutage } from './limits.ts';
 import { decide } from './move.ts';
@@ -59,8 +60,8 @@ export function planImplementing(pass: Pass, task: Task): void {
     decide(pass, task, { to: 'stalled', reason, notes: [], patch: {} });
     return;
   }
-  if (parkIfStopped(pass, task, 'implementer', task.ralph) || parkIfLimited(pass, task)) return;
-  if (waitAfterOutage(pass, task, last)) return;
+  if (parkIfStopped(pass, task, 'implementer', task.ralph) || parkWithoutCredential(pass, task)) return;
+  if (parkIfLimited(pass, task) || waitAfterOutage(pass, task, last)) return;
   const vm = needVm(pass, task, 'implementer', task.ralph);
   if (vm === null) return;
   if (pass.world.paused) {

@@ -1,3 +1,4 @@
+import { credentialProblems } from '../../domain/credential.ts';
 import { inbox } from '../../domain/inbox.ts';
 import { toInboxSnapshot } from '../../domain/inbox-snapshot.ts';
 import type { Pass } from './need-vm.ts';
@@ -13,7 +14,7 @@ export function planPings(pass: Pass): void {
       reviewsWaiting: world.config.limits.reviewsWaiting,
       budget: { fleet: world.config.budget, changes: world.budgets, stops: world.stops },
       limits: [],
-      problems: [],
+      problems: credentialProblems(world.observed.credentials?.values() ?? []),
     }),
   );
   for (const item of items) {

@@ -1,6 +1,7 @@
 import { isWorking, type Task, type TaskPhase } from '../../domain/task.ts';
 import { planOverBudget } from './budget.ts';
 import { planCheckRuns } from './checks.ts';
+import { planWithoutCredential } from './credential.ts';
 import { sayOutside } from './decide.ts';
 import { isGivenUp, planDisks } from './disks.ts';
 import { planClaimed, planImplementing } from './implement.ts';
@@ -68,6 +69,7 @@ function planTask(pass: Pass, task: Task): void {
   else if (task.phase === 'reviewing') planReviewing(pass, task);
   else if (task.phase === 'rate_limited') planRateLimited(pass, task);
   else if (task.phase === 'over_budget') planOverBudget(pass, task);
+  else if (task.phase === 'blocked' && task.needs === 'credential') planWithoutCredential(pass, task);
   else if (task.reason !== null) to.wait(task.id, task.reason);
 }
 

@@ -1,6 +1,7 @@
 import { isEnded, type Task } from '../../domain/task.ts';
 import { taskPriorities } from '../../domain/task-draft.ts';
 import { holdBackIfStopped, isRalphStopped } from './budget.ts';
+import { waitForCredential } from './credential.ts';
 import { waitIfLimited } from './limits.ts';
 import type { Pass } from './need-vm.ts';
 import { createRoom, isForLater } from './room.ts';
@@ -41,7 +42,7 @@ export function planQueue(pass: Pass): void {
       to.wait(task.id, `${waitingForPerson} changes wait for your approval, the limit; approve or reject one`);
       continue;
     }
-    if (holdBackIfStopped(pass, task) || waitIfLimited(pass, task)) continue;
+    if (holdBackIfStopped(pass, task) || waitForCredential(pass, task) || waitIfLimited(pass, task)) continue;
     const ralph = free[0];
     if (ralph === undefined) {
       to.wait(task.id, 'waits for a free implementer');

@@ -1,5 +1,6 @@
 import type { Task } from '../../domain/task.ts';
 import { isRalphStopped, parkIfStopped } from './budget.ts';
+import { waitForCredential } from './credential.ts';
 import { decideAfterReview } from './decide.ts';
 import { waitAfterOutage, waitIfLimited } from './limits.ts';
 import { decide } from './move.ts';
@@ -41,6 +42,7 @@ export function planReviewing(pass: Pass, task: Task): void {
     to.wait(task.id, 'the fleet is paused; `ralph-fleet resume` goes on');
     return;
   }
+  if (waitForCredential(pass, task)) return;
   const ralph =
     world.ralphs.find((r) => r.role === 'reviewer' && r.task === task.id) ??
     world.ralphs.find(

@@ -1,6 +1,7 @@
 import type { Approval } from '../../domain/approval.ts';
 import type { BudgetChange, BudgetStop } from '../../domain/budget.ts';
 import type { CheckRun } from '../../domain/check.ts';
+import type { CredentialLook } from '../../domain/credential.ts';
 import type { Disk } from '../../domain/disk.ts';
 import type { FleetConfig, FleetDesire, Ralph } from '../../domain/fleet.ts';
 import type { Iteration } from '../../domain/iteration.ts';
@@ -61,6 +62,8 @@ export interface Observed {
   /** VMs the gateway keeps a tunnel to; null while it cannot be asked. */
   tunnels: readonly string[] | null;
   accel: 'kvm' | 'hvf' | 'tcg' | null;
+  /** How the credential stands that an agent CLI calls its models with; null when it cannot be asked. */
+  credentials: ReadonlyMap<string, CredentialLook> | null;
   /** Keys of the disks with a template that VMs can be forked from now; null where there are no forks, or it cannot be asked. */
   templates: ReadonlySet<string> | null;
 }

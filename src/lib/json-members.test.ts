@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { cut } from '../../../test/support/cut.ts';
+import { cut } from '../../test/support/cut.ts';
 import { compilePaths, createJsonMembers } from './json-members.ts';
 
 function pick(text: string | Buffer, paths: string[], at: number[] = []) {
