@@ -215,7 +215,9 @@ describe('a task', () => {
 
   it('gets an answer with its question', () => {
     const { deps, store } = setup({ phase: 'needs_input', judged: 'it-1' });
-    store.iterations.insert(anIteration({ phase: 'ended', ask: { question: 'Which?', blocking: true, options: [] } }));
+    store.iterations.insert(
+      anIteration({ phase: 'ended', ask: { question: 'Which?', blocking: true, options: [], preferred: null } }),
+    );
     answer(deps, 'T1', 'the first', 'ada');
     expect(store.tasks.get('T1')?.notes.at(-1)?.text).toBe('You asked: Which?\nThe answer: the first');
     expect(codeOf(() => answer(deps, 'T1', 'x', 'ada'))).toBe('refused');

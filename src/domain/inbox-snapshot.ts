@@ -59,5 +59,10 @@ function budgetGone({ budget, now }: InboxRows): InboxSnapshot['budgetGone'] {
 function questionOf(rows: InboxRows, task: Task): InboxSnapshot['tasks'][number]['question'] {
   if (task.phase !== 'needs_input') return null;
   const asked = rows.iterations.find((it) => it.id === task.judged)?.ask ?? null;
-  return { question: asked?.question ?? task.reason ?? '', options: asked?.options ?? [], askedAt: task.since };
+  return {
+    question: asked?.question ?? task.reason ?? '',
+    options: asked?.options ?? [],
+    preferred: asked?.preferred ?? null,
+    askedAt: task.since,
+  };
 }

@@ -41,9 +41,18 @@ describe('inbox', () => {
   });
 
   it('shows the question itself, with its options', () => {
-    const question = { question: 'which column?', options: ['price', 'price_minor'], askedAt: now - 1000 };
+    const question = {
+      question: 'which column?',
+      options: ['price', 'price_minor'],
+      preferred: 'price_minor',
+      askedAt: now - 1000,
+    };
     const [item] = inbox(snapshot([task('T2', { phase: 'needs_input', question })]));
-    expect(item).toMatchObject({ title: 'which column?', why: 'a) price  b) price_minor', kind: 'answer' });
+    expect(item).toMatchObject({
+      title: 'which column?',
+      why: 'a) price  b) price_minor (its choice)',
+      kind: 'answer',
+    });
   });
 
   it('puts what blocks everything first, then the oldest', () => {

@@ -37,7 +37,7 @@ export interface InboxTask {
   seen: boolean;
   /** For awaiting_approval: the commit and what is known of it. */
   approval: { commit: string; reviewed: boolean; calledOut: number } | null;
-  question: { question: string; options: string[]; askedAt: number } | null;
+  question: { question: string; options: string[]; preferred: string | null; askedAt: number } | null;
   /** Ids of tasks that wait for this one. */
   dependents: string[];
 }
@@ -81,7 +81,7 @@ function taskItem(task: InboxTask, everythingWaits: boolean, now: number): Inbox
       return item(task, now, {
         kind: 'answer',
         title: task.question?.question ?? task.reason ?? task.title,
-        why: (task.question?.options ?? []).map((option, i) => `${letter(i)}) ${option}`).join('  ') || task.title,
+        why: optionsOf(task) || task.title,
         severity: 'blocking-one',
         since: task.question?.askedAt ?? task.since,
         actions: [
@@ -106,6 +106,13 @@ function taskItem(task: InboxTask, everythingWaits: boolean, now: number): Inbox
     default:
       return null;
   }
+}
+
+function optionsOf({ question }: InboxTask): string {
+  const { options = [], preferred = null } = question ?? {};
+  const shown = options.map((one, i) => `${letter(i)}) ${one}${one === preferred ? ' (its choice)' : ''}`);
+  const other = preferred === null || options.includes(preferred) ? [] : [`its choice: ${preferred}`];
+  return [...shown, ...other].join('  ');
 }
 
 function mendItem(task: InboxTask, severity: InboxSeverity, now: number): InboxItem {

@@ -63,13 +63,31 @@ export interface Ask {
   question: string;
   blocking: boolean;
   options: string[];
+  /** What the agent itself would take. */
+  preferred: string | null;
 }
 
-/** What an agent can say; see `signalSchema` in loop for the checked form. */
+/** A lesson for whoever works here next. */
+export interface Learned {
+  text: string;
+  kind: 'command' | 'convention' | 'pitfall' | 'fact';
+  scope: 'project' | 'task';
+}
+
+/** Something a person should know of, beside the task. */
+export interface Flag {
+  what: string;
+  severity: 'low' | 'medium' | 'high';
+  category: 'security' | 'bug' | 'data' | 'tests' | 'environment' | 'other';
+}
+
+/** What an agent said in an iteration; `signal.ts` has the checked form. */
 export interface Signals {
   closing: { verb: 'done' | 'partial' | 'stuck'; text: string } | null;
   ask: Ask | null;
   verdict: { decision: 'approve' | 'request_changes'; findings: Finding[]; summary: string } | null;
+  learned: Learned[];
+  flags: Flag[];
   /** Signals that were refused (foreign or stale token, wrong form), counted. */
   refused: number;
 }

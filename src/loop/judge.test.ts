@@ -4,7 +4,7 @@ import { type IterationOutcome, iterationOutcomes, type Signals } from '../domai
 import { type HostKnowledge, judgeIteration } from './judge.ts';
 
 const calm: HostKnowledge = { rateLimitedUntil: null, overBudget: null, infra: null };
-const silent: Signals = { closing: null, ask: null, verdict: null, refused: 0 };
+const silent: Signals = { closing: null, ask: null, verdict: null, learned: [], flags: [], refused: 0 };
 const closed = (verb: 'done' | 'partial' | 'stuck'): Signals => ({ ...silent, closing: { verb, text: 'words' } });
 const approves: Signals = { ...silent, verdict: { decision: 'approve', findings: [], summary: 'good' } };
 

@@ -70,7 +70,7 @@ function questionOf({ store }: QueryDeps, task: Task): TaskView['question'] {
   return {
     question: ask?.question ?? task.reason ?? '',
     options: ask?.options ?? [],
-    preferred: null,
+    preferred: ask?.preferred ?? null,
     askedAt: toIso(task.since),
   };
 }

@@ -170,7 +170,7 @@ describe('task, tasks', () => {
       Spent      412 k tokens · $1.84 · 3 of 10 iterations
       Asks       which column?
                    a) price_minor
-                   b) price
+                   b) price (its choice)
                  ralph-fleet task answer T44 a
 
         Prices are stored twice.

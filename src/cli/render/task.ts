@@ -53,12 +53,16 @@ function section(title: string, lines: readonly string[]): string[] {
 
 function question(view: TaskView): string[] {
   if (view.question === null) return [];
-  const options = view.question.options.map(
-    (option, i) => `             ${String.fromCharCode(97 + (i % 26))}) ${clean(option)}`,
+  const { options: named, preferred } = view.question;
+  const choice = (option: string) => (option === preferred ? ' (its choice)' : '');
+  const options = named.map(
+    (option, i) => `             ${String.fromCharCode(97 + (i % 26))}) ${clean(option)}${choice(option)}`,
   );
+  const other = preferred === null || named.includes(preferred) ? [] : [`             its choice: ${clean(preferred)}`];
   return [
     `Asks       ${clean(view.question.question)}`,
     ...options,
+    ...other,
     `           ralph-fleet task answer ${view.task.id} ${options.length > 0 ? 'a' : 'TEXT'}`,
   ];
 }

@@ -6,14 +6,14 @@ import type { Note, Task } from '../../domain/task.ts';
 import type { GuestAddress, JobState } from '../../guest/guest.ts';
 import { FleetError, isFleetError } from '../../lib/errors.ts';
 import { type Judgement, judgeIteration } from '../../loop/judge.ts';
-import { parseSignals } from '../../loop/signals.ts';
+import { readSignals } from '../../loop/signals.ts';
 import { readyVm } from './address.ts';
 import type { ExecuteDeps, Executor } from './deps.ts';
 import { pull } from './iteration.ts';
 import { type Saved, saveWork } from './save.ts';
 import { settle } from './settle.ts';
 
-const noSignals: Signals = { closing: null, ask: null, verdict: null, refused: 0 };
+const noSignals: Signals = { closing: null, ask: null, verdict: null, learned: [], flags: [], refused: 0 };
 
 interface Gathered {
   job: JobState | null;
@@ -81,7 +81,11 @@ async function gather(
   const bytes = await guests.readJobFile(address, iteration.id, 'signals.jsonl', 1024 * 1024);
   await runs.writeFile(iteration.id, 'signals.jsonl', bytes);
   await runs.writeFile(iteration.id, 'stderr', await guests.readJobFile(address, iteration.id, 'stderr', 256 * 1024));
-  return { job, signals: parseSignals(bytes, iteration.nonce), saved };
+  return {
+    job,
+    signals: readSignals({ role: iteration.role, nonce: iteration.nonce, calls: [], refusedCalls: 0, file: bytes }),
+    saved,
+  };
 }
 
 async function judge(

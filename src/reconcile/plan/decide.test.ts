@@ -62,7 +62,7 @@ describe('after an iteration', () => {
     const ended = anIteration({
       phase: 'ended',
       outcome: 'stuck',
-      ask: { question: 'Which?', blocking: true, options: [] },
+      ask: { question: 'Which?', blocking: true, options: [], preferred: null },
     });
     expect(decideAfterIteration(task, ended, { checks: failed, refused: null }, now)).toMatchObject({
       to: 'needs_input',
