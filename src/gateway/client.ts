@@ -8,8 +8,10 @@ import {
   levelSchema,
   type Mirror,
   type nodeBudgetSchema,
+  type Said,
   type Settlements,
   type SpentBy,
+  saidSchema,
   settlementsSchema,
   spentSchema,
   type Tunnel,
@@ -32,6 +34,8 @@ export interface GatewayClient {
   /** These levels of the budget tree as they stand in their present periods. */
   levels(nodes: readonly string[]): Promise<Level[]>;
   spentBy(node: string): Promise<SpentBy>;
+  /** What the iteration's agent said through its tools, and what was seen to arrive at it. */
+  said(iteration: string): Promise<Said>;
   /** Settlements with a higher seq than `after`, oldest first, and the highest seq there is. */
   settlements(after: number, limit?: number): Promise<Settlements>;
   close(): Promise<void>;
@@ -109,6 +113,7 @@ export function createGatewayClient(socketPath: string): GatewayClient {
       return (await ask('GET', `/v1/budgets?${query}`, z.object({ levels: z.array(levelSchema) }))).levels;
     },
     spentBy: (node) => ask('GET', `/v1/spent?node=${encodeURIComponent(node)}`, spentSchema),
+    said: (iteration) => ask('GET', `/v1/signals?iteration=${encodeURIComponent(iteration)}`, saidSchema),
     settlements: (after, limit = 1000) =>
       ask('GET', `/v1/settlements?after=${after}&limit=${limit}`, settlementsSchema),
     close: () => agent.close(),

@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream';
 import { isAbort } from '../lib/errors.ts';
 import { admit, createRefusalBook, heldTooLong, overBudget, type Refusal, whoOf } from './admission.ts';
 import { type Api, apis } from './apis.ts';
+import { createArrivals } from './arrivals.ts';
 import { BodyTooLarge, createBodies } from './budget/body.ts';
 import { readRequest, withOutputLimit } from './budget/request.ts';
 import { worstCase } from './budget/worst-case.ts';
@@ -11,6 +12,7 @@ import type { Credential } from './credentials.ts';
 import { type Call, type ForwardDeps, forward } from './forward.ts';
 import { nothing, type OpenGrant } from './ledger/ledger.ts';
 import type { Who } from './ledger/who.ts';
+import { type IterationMcp, mcpPath } from './mcp/iteration-mcp.ts';
 import type { PriceList } from './meter/price-file.ts';
 import { answerRefusal } from './refusal.ts';
 import type { RegistryMirror } from './registry-mirror.ts';
@@ -18,7 +20,7 @@ import type { RegistryMirror } from './registry-mirror.ts';
 /**
  * The model APIs as guests see them (`apis.ts`). A connection comes with the VM whose tunnel brought it; a request is forwarded
  * only with a grant for that VM and room in every budget it counts at; a setup VM may read package registries
- * (`registry-mirror.ts`). Everything else is 404.
+ * (`registry-mirror.ts`), and an agent says how its iteration ends (`mcp/`). Everything else is 404.
  */
 export interface ModelProxy {
   /** Serves HTTP on a stream that came out of this VM's tunnel. */
@@ -34,6 +36,7 @@ export interface ProxyDeps extends ForwardDeps {
   credentials: Readonly<Record<Api['provider'], Credential>>;
   prices: PriceList;
   mirror: RegistryMirror;
+  mcp: IterationMcp;
 }
 
 interface OpenCall {
@@ -49,6 +52,8 @@ const hello = new Set(['HEAD /api/hello', 'GET /api/hello']);
 const nobody: Who = { grant: '', project: '', task: '', ralph: '', iteration: '', role: 'implementer' };
 const lookForExpiredMs = 2_000;
 const bodyPatienceMs = 120_000;
+/** A request may be as large as the largest that the providers take. */
+const bodyLimits = { maxBytes: 32 * 1024 * 1024, perVmBytes: 48 * 1024 * 1024 };
 /** How long the last bytes of answers may be on their way. */
 const flushMs = 2_000;
 
@@ -58,7 +63,8 @@ export function createProxy(deps: ProxyDeps): ModelProxy {
   const openCalls = new Set<OpenCall>();
   const noteRefusal = createRefusalBook(deps);
   const refusedBefore = new Set<string>();
-  const bodies = createBodies();
+  const noteArrived = createArrivals(deps.ledger);
+  const bodies = createBodies(bodyLimits);
   let isDraining = false;
   let isWatching = false;
   let onIdle: (() => void) | null = null;
@@ -74,54 +80,69 @@ export function createProxy(deps: ProxyDeps): ModelProxy {
     const vm = vmOf.get(req.socket);
     if (vm !== undefined && (await deps.mirror.serve(vm, req, res))) return;
     const [path = '', query = ''] = (req.url ?? '').split('?', 2);
-    const asked = `${req.method} ${path}`;
-    const isCount = asked === countTokens;
-    const api = apis.get(isCount ? 'POST /v1/messages' : asked);
+    const what = `${req.method} ${path}`;
+    const isCount = what === countTokens;
+    const api = apis.get(isCount ? 'POST /v1/messages' : what);
     const isFine = /^[\w=&.-]*$/.test(query);
-    if (vm !== undefined && isFine && hello.has(asked)) return void res.writeHead(200, { 'content-length': '0' }).end();
-    if (vm === undefined || api === undefined || !isFine) {
+    if (vm !== undefined && isFine && hello.has(what)) return void res.writeHead(200, { 'content-length': '0' }).end();
+    const isMcp = path === mcpPath && query === '';
+    if (vm === undefined || !(api !== undefined || isMcp) || !isFine) {
       const message = `\`${String(req.method).slice(0, 20)}\` of this path is not served here.`;
       return answerRefusal(res, null, 'not-found', message);
     }
     const admission = admit(deps, vm, req.headers);
     if (!admission.ok) return refuse(vm, res, api, admission.refusal);
     if (isDraining) return refuse(vm, res, api, stopping);
-    const who = whoOf(admission.grant);
+    const { grant } = admission;
+    if (api === undefined) return track(grant, res, (open) => deps.mcp.serve({ vm, grant, ...open }, req, res));
     const key = await deps.credentials[api.provider].read();
-    if (key === null) return refuse(vm, res, api, noCredential(api, who));
+    if (key === null) return refuse(vm, res, api, noCredential(api, whoOf(grant)));
     if (res.closed) return; // gone while the credential was read
     const full = query === '' ? path : `${path}?${query}`;
-    await follow({ vm, grant: admission.grant, api, key, path: full, isMetered: !isCount }, req, res);
+    const asked = { vm, grant, api, key, path: full, isMetered: !isCount };
+    await track(grant, res, (open) => follow(asked, open, req, res));
   }
 
   /** From here on the call is open: it ends with its client, its grant, or the gateway. */
-  async function follow(asked: Asked, req: IncomingMessage, res: ServerResponse): Promise<void> {
-    const open: OpenCall = {
-      grant: asked.grant.id,
-      expiresAt: asked.grant.expiresAt,
+  async function track(grant: OpenGrant, res: ServerResponse, work: (open: Open) => Promise<void>): Promise<void> {
+    const call: OpenCall = {
+      grant: grant.id,
+      expiresAt: grant.expiresAt,
       bodyBy: clock.now() + bodyPatienceMs,
       abort: new AbortController(),
     };
-    const { signal } = open.abort;
-    openCalls.add(open);
+    const { signal } = call.abort;
+    openCalls.add(call);
     // An ssh channel that is gone answers writes never; only this event tells.
     res.once('close', () => {
-      if (!res.writableFinished) open.abort.abort();
+      if (!res.writableFinished) call.abort.abort();
     });
     if (openCalls.size === 1) void watchExpiry();
     try {
-      const call = await prepare(asked, req, signal, () => {
-        open.bodyBy = Number.POSITIVE_INFINITY;
+      await work({
+        signal,
+        onBody: () => {
+          call.bodyBy = Number.POSITIVE_INFINITY;
+        },
       });
-      if ('kind' in call) return refuse(asked.vm, res, asked.api, call);
-      await forward(deps, { ...call, signal }, req, res);
     } catch (error) {
-      if (isAbort(error) || signal.aborted) return void res.destroy();
+      if (!isAbort(error) && !signal.aborted) throw error;
+      res.destroy();
+    } finally {
+      openCalls.delete(call);
+      if (openCalls.size === 0) onIdle?.();
+    }
+  }
+
+  async function follow(asked: Asked, open: Open, req: IncomingMessage, res: ServerResponse): Promise<void> {
+    try {
+      const call = await prepare(asked, req, open);
+      if ('kind' in call) return refuse(asked.vm, res, asked.api, call);
+      await forward(deps, { ...call, signal: open.signal }, req, res);
+    } catch (error) {
+      if (isAbort(error) || open.signal.aborted) throw error;
       log.warn({ grant: asked.grant.id, err: describe(error) }, 'upstream did not answer');
       answerRefusal(res, asked.api, 'unreachable', 'The gateway could not reach the model API.');
-    } finally {
-      openCalls.delete(open);
-      if (openCalls.size === 0) onIdle?.();
     }
   }
 
@@ -140,8 +161,7 @@ export function createProxy(deps: ProxyDeps): ModelProxy {
   async function prepare(
     { vm, grant, api, key, path, isMetered }: Asked,
     req: IncomingMessage,
-    signal: AbortSignal,
-    onBody: () => void,
+    { signal, onBody }: Open,
   ): Promise<Omit<Call, 'signal'> | Refusal> {
     const call = { grant, api, key, path };
     if (!isMetered) return { ...call, metered: null };
@@ -164,6 +184,7 @@ export function createProxy(deps: ProxyDeps): ModelProxy {
       return plain('invalid', who, read.why);
     }
     const { facts } = read;
+    noteArrived(grant, body.bytes, facts.toolNames);
     const { priceKnown, ...need } = worstCase(prices, api.provider, facts);
     const entry = await gate.enter({ who, model: facts.model, priceKnown, need }, signal).catch((error: unknown) => {
       release();
@@ -194,11 +215,11 @@ export function createProxy(deps: ProxyDeps): ModelProxy {
     return { ...call, metered: { bytes, reservation: entry.id, reserved, prices, release } };
   }
 
-  function refuse(vm: string, res: ServerResponse, api: Api, refusal: Refusal): void {
+  function refuse(vm: string, res: ServerResponse, api: Api | undefined, refusal: Refusal): void {
     if (refusal.refused !== null) noteRefusal(vm, refusal);
     if (refusal.kind === 'over-budget') refusedBefore.add(refusal.who.grant);
     log.warn({ vm, task: refusal.who.task, kind: refusal.kind, refused: refusal.refused }, 'request refused');
-    answerRefusal(res, api, refusal.kind, refusal.message);
+    answerRefusal(res, api ?? null, refusal.kind, refusal.message);
   }
 
   return {
@@ -228,6 +249,12 @@ export function createProxy(deps: ProxyDeps): ModelProxy {
       await Promise.race([Promise.allSettled(closed), clock.sleep(flushMs)]);
     },
   };
+}
+
+interface Open {
+  signal: AbortSignal;
+  /** Its body is there: it has as long as its grant now. */
+  onBody: () => void;
 }
 
 interface Asked {

@@ -11,6 +11,7 @@ import { createGate } from './budget/gate.ts';
 import { listenControl } from './control.ts';
 import type { Credential } from './credentials.ts';
 import { openLedger } from './ledger/ledger.ts';
+import { createIterationMcp } from './mcp/iteration-mcp.ts';
 import { createPriceList } from './meter/price-file.ts';
 import { createProxy } from './proxy.ts';
 import { createRegistryMirror } from './registry-mirror.ts';
@@ -52,7 +53,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     const dispatcher = new Agent({ allowH2: false, headersTimeout: patienceMs, bodyTimeout: patienceMs });
     const mirror = createRegistryMirror({ clock, log });
     const upstream = { urls, dispatcher };
-    const proxy = createProxy({ ledger, gate, clock, log, credentials, prices, mirror, upstream });
+    const mcp = createIterationMcp({ ledger, clock, log });
+    const proxy = createProxy({ ledger, gate, clock, log, credentials, prices, mirror, mcp, upstream });
     const tunnels = createTunnels({ clock, log, guestSocket: options.guestSocket, accept: proxy.accept });
     const control = await listenControl(
       { ledger, gate, tunnels, proxy, mirror, credentials, clock, log },

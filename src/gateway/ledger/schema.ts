@@ -60,6 +60,12 @@ const migrations: readonly string[] = [
   `CREATE TABLE advances (
      grant_id TEXT PRIMARY KEY, project TEXT NOT NULL, task TEXT NOT NULL, ralph TEXT NOT NULL, iteration TEXT NOT NULL,
      role TEXT NOT NULL, tokens INTEGER NOT NULL, usd REAL NOT NULL, boot TEXT NOT NULL) STRICT;`,
+  `ALTER TABLE grants ADD COLUMN marks TEXT NOT NULL DEFAULT 'null';
+   CREATE TABLE said (
+     seq INTEGER PRIMARY KEY, iteration TEXT NOT NULL, at INTEGER NOT NULL, verb TEXT NOT NULL, given TEXT NOT NULL) STRICT;
+   CREATE INDEX said_iteration ON said(iteration);
+   CREATE TABLE arrived (
+     iteration TEXT PRIMARY KEY, at INTEGER NOT NULL, prompt INTEGER, tools INTEGER, refused INTEGER NOT NULL DEFAULT 0) STRICT;`,
 ];
 
 export function migrate(db: DatabaseSync, path: string): void {
