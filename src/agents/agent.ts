@@ -3,6 +3,8 @@ import type { IterationOutcome, RalphRole } from '../domain/iteration.ts';
 /** What one agent CLI needs to run in a guest, and how what it prints is read. One folder per CLI; see registry.ts. */
 export interface AgentAdapter {
   readonly name: string;
+  /** How this CLI names a tool of the iteration's MCP server to the model; null: it has no MCP, its agent says all by the file. */
+  readonly mcpTool: ((verb: string) => string) | null;
   /** Everything of one run: argv (run without a shell, as the Ralph's user, in the workspace), environment, seeded files. */
   command(run: AgentRun): AgentCommand;
   /** A fresh parser for one stream. */
@@ -21,7 +23,7 @@ export interface AgentRun {
   promptFile: string;
   model: string | null;
   maxTurns: number;
-  /** The guest's one local address of the gateway, e.g. `http://127.0.0.1:4141`. */
+  /** The guest's one local address of the gateway, e.g. `http://127.0.0.1:4141`; the MCP server stands there at `iterationMcpPath`. */
   gatewayUrl: string;
   /** The per-iteration token, not a credential of the user. */
   token: string;
@@ -74,4 +76,6 @@ export interface StreamSummary {
   lines: number;
   garbageLines: number;
   rateLimitedUntil: number | null;
+  /** How the iteration's MCP server is, as the CLI says; null: it says nothing. */
+  mcp: string | null;
 }

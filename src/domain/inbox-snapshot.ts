@@ -1,6 +1,7 @@
 import { fleetNode } from './budget.ts';
 import { type BudgetRows, stopAmong } from './budget-stops.ts';
 import { sayStop } from './budget-words.ts';
+import type { RaisedFlag } from './flag.ts';
 import type { InboxSnapshot } from './inbox.ts';
 import type { Iteration } from './iteration.ts';
 import type { Review } from './review.ts';
@@ -12,6 +13,8 @@ export interface InboxRows {
   tasks: readonly Task[];
   iterations: readonly Iteration[];
   reviews: readonly Review[];
+  /** High, and not seen yet. */
+  flags: readonly RaisedFlag[];
   reviewsWaiting: number;
   budget: Omit<BudgetRows, 'now'>;
   problems: InboxSnapshot['problems'];
@@ -23,6 +26,7 @@ export function toInboxSnapshot(rows: InboxRows): InboxSnapshot {
     reviewsWaitingLimit: rows.reviewsWaiting,
     budgetGone: budgetGone(rows),
     problems: rows.problems,
+    flags: rows.flags,
     tasks: rows.tasks.map((task) => ({
       id: task.id,
       project: task.project,

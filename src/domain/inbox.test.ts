@@ -25,7 +25,7 @@ function task(id: string, more: Partial<InboxTask> = {}): InboxTask {
 }
 
 function snapshot(tasks: InboxTask[], more: Partial<InboxSnapshot> = {}): InboxSnapshot {
-  return { now, tasks, reviewsWaitingLimit: 5, budgetGone: null, problems: [], ...more };
+  return { now, tasks, flags: [], reviewsWaitingLimit: 5, budgetGone: null, problems: [], ...more };
 }
 
 describe('inbox', () => {

@@ -1,4 +1,5 @@
 import { toIso } from '../lib/clock.ts';
+import type { RaisedFlag } from './flag.ts';
 import type { InboxAction, InboxItem, InboxKind, InboxSeverity } from './inbox-item.ts';
 import { inboxSeverities } from './inbox-item.ts';
 import type { TaskPhase } from './task.ts';
@@ -11,6 +12,8 @@ import type { TaskPhase } from './task.ts';
 export interface InboxSnapshot {
   now: number;
   tasks: InboxTask[];
+  /** Of agents, high and not seen yet. */
+  flags: readonly RaisedFlag[];
   /** Number of reviews that may wait for the person before everything stands still. */
   reviewsWaitingLimit: number;
   /** Set while the fleet's own budget is gone: since when, and what of it. */
@@ -52,6 +55,7 @@ export function inbox(snapshot: InboxSnapshot): InboxItem[] {
   const shown = snapshot.tasks.filter((task) => snapshot.budgetGone === null || task.phase !== 'over_budget');
   const items = shown.flatMap((task) => taskItem(task, everythingWaits, snapshot.now) ?? []);
   if (snapshot.budgetGone) items.push(budgetItem(snapshot.budgetGone, snapshot.now));
+  for (const flag of snapshot.flags) items.push(flagItem(flag, snapshot.now));
   for (const problem of snapshot.problems) {
     if (problem.severity === 'error') items.push(problemItem(problem, snapshot.now));
   }
@@ -177,6 +181,21 @@ function budgetItem(gone: NonNullable<InboxSnapshot['budgetGone']>, now: number)
     actions: [action('b', 'raise `budget` in fleet.yaml, then', command, 'yes')],
     link: { cli: command, tui: null, web: null },
     severity: 'blocking-many',
+  };
+}
+
+function flagItem(flag: RaisedFlag, now: number): InboxItem {
+  return {
+    id: `info:${flag.id}:${flag.at}`,
+    kind: 'info',
+    subject: { task: flag.task, ralph: flag.ralph, vm: null, project: flag.project },
+    title: flag.what,
+    why: `${flag.category}, flagged by ${flag.ralph}`,
+    since: toIso(flag.at),
+    ageClass: ageClass(now - flag.at),
+    actions: [action('s', 'seen', `ralph-fleet task seen ${flag.task}`)],
+    link: { cli: `ralph-fleet task show ${flag.task}`, tui: null, web: null },
+    severity: 'soon',
   };
 }
 

@@ -42,6 +42,8 @@ export interface Iteration {
   summary: string | null;
   /** A question it asked. */
   ask: Ask | null;
+  /** What the gateway saw of its prompt and tools on their way to the model; null where it was not looked for. */
+  arrived: Arrived | null;
   /** For `rate_limited`: when the limit is reset, ms since the epoch. */
   retryAt: number | null;
   /** For a reviewer's: the review it works on. */
@@ -57,6 +59,12 @@ export interface Iteration {
   lastOutputAt: number | null;
   /** When its work was last brought to the host. */
   savedAt: number | null;
+}
+
+/** When a call to the model API first held it. */
+export interface Arrived {
+  prompt: number | null;
+  tools: number | null;
 }
 
 export interface Ask {

@@ -15,6 +15,9 @@ export const maxSignalChars = 64 * 1024;
 /** What one iteration may say in all. */
 export const maxSaidBytes = 1024 * 1024;
 
+/** Where the gateway serves the tools, below the guest's one address. */
+export const iterationMcpPath = '/mcp';
+
 const maxFindings = 50;
 
 const words = (clean: (text: string) => string, about: string) =>
@@ -111,8 +114,8 @@ export type SignalVerb = keyof typeof signalArguments;
 export type SignalOf<V extends SignalVerb> = z.infer<(typeof signalArguments)[V]>;
 export type Signal = { [V in SignalVerb]: { verb: V } & SignalOf<V> }[SignalVerb];
 
-/** Who may say what. A reviewer who cannot tell has an honest end of its own. */
-export const roleVerbs: Readonly<Record<RalphRole, readonly SignalVerb[]>> = {
+/** Who may say what; first how its work should end. A reviewer who cannot tell has an honest end of its own. */
+export const roleVerbs: Readonly<Record<RalphRole, readonly [SignalVerb, ...SignalVerb[]]>> = {
   implementer: ['done', 'partial', 'stuck', 'ask', 'learned', 'flag'],
   reviewer: ['verdict', 'stuck', 'flag'],
 };

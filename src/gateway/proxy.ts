@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { iterationMcpPath } from '../domain/signal.ts';
 import { isAbort } from '../lib/errors.ts';
 import { admit, createRefusalBook, heldTooLong, overBudget, type Refusal, whoOf } from './admission.ts';
 import { type Api, apis } from './apis.ts';
@@ -12,7 +13,7 @@ import type { Credential } from './credentials.ts';
 import { type Call, type ForwardDeps, forward } from './forward.ts';
 import { nothing, type OpenGrant } from './ledger/ledger.ts';
 import type { Who } from './ledger/who.ts';
-import { type IterationMcp, mcpPath } from './mcp/iteration-mcp.ts';
+import type { IterationMcp } from './mcp/iteration-mcp.ts';
 import type { PriceList } from './meter/price-file.ts';
 import { answerRefusal } from './refusal.ts';
 import type { RegistryMirror } from './registry-mirror.ts';
@@ -79,28 +80,22 @@ export function createProxy(deps: ProxyDeps): ModelProxy {
   async function handle(req: IncomingMessage, res: ServerResponse): Promise<void> {
     const vm = vmOf.get(req.socket);
     if (vm !== undefined && (await deps.mirror.serve(vm, req, res))) return;
-    const [path = '', query = ''] = (req.url ?? '').split('?', 2);
-    const what = `${req.method} ${path}`;
-    const isCount = what === countTokens;
-    const api = apis.get(isCount ? 'POST /v1/messages' : what);
-    const isFine = /^[\w=&.-]*$/.test(query);
-    if (vm !== undefined && isFine && hello.has(what)) return void res.writeHead(200, { 'content-length': '0' }).end();
-    const isMcp = path === mcpPath && query === '';
-    if (vm === undefined || !(api !== undefined || isMcp) || !isFine) {
+    const route = vm === undefined ? null : routeOf(req);
+    if (vm === undefined || route === null) {
       const message = `\`${String(req.method).slice(0, 20)}\` of this path is not served here.`;
       return answerRefusal(res, null, 'not-found', message);
     }
+    if (route.kind === 'hello') return void res.writeHead(200, { 'content-length': '0' }).end();
+    const api = route.kind === 'model' ? route.api : null;
     const admission = admit(deps, vm, req.headers);
     if (!admission.ok) return refuse(vm, res, api, admission.refusal);
     if (isDraining) return refuse(vm, res, api, stopping);
     const { grant } = admission;
-    if (api === undefined) return track(grant, res, (open) => deps.mcp.serve({ vm, grant, ...open }, req, res));
-    const key = await deps.credentials[api.provider].read();
-    if (key === null) return refuse(vm, res, api, noCredential(api, whoOf(grant)));
+    if (route.kind === 'mcp') return track(grant, res, (open) => deps.mcp.serve({ vm, grant, ...open }, req, res));
+    const key = await deps.credentials[route.api.provider].read();
+    if (key === null) return refuse(vm, res, api, noCredential(route.api, whoOf(grant)));
     if (res.closed) return; // gone while the credential was read
-    const full = query === '' ? path : `${path}?${query}`;
-    const asked = { vm, grant, api, key, path: full, isMetered: !isCount };
-    await track(grant, res, (open) => follow(asked, open, req, res));
+    await track(grant, res, (open) => follow({ ...route, vm, grant, key }, open, req, res));
   }
 
   /** From here on the call is open: it ends with its client, its grant, or the gateway. */
@@ -215,11 +210,11 @@ export function createProxy(deps: ProxyDeps): ModelProxy {
     return { ...call, metered: { bytes, reservation: entry.id, reserved, prices, release } };
   }
 
-  function refuse(vm: string, res: ServerResponse, api: Api | undefined, refusal: Refusal): void {
+  function refuse(vm: string, res: ServerResponse, api: Api | null, refusal: Refusal): void {
     if (refusal.refused !== null) noteRefusal(vm, refusal);
     if (refusal.kind === 'over-budget') refusedBefore.add(refusal.who.grant);
     log.warn({ vm, task: refusal.who.task, kind: refusal.kind, refused: refusal.refused }, 'request refused');
-    answerRefusal(res, api ?? null, refusal.kind, refusal.message);
+    answerRefusal(res, api, refusal.kind, refusal.message);
   }
 
   return {
@@ -249,6 +244,20 @@ export function createProxy(deps: ProxyDeps): ModelProxy {
       await Promise.race([Promise.allSettled(closed), clock.sleep(flushMs)]);
     },
   };
+}
+
+type Route = { kind: 'hello' } | { kind: 'mcp' } | { kind: 'model'; api: Api; path: string; isMetered: boolean };
+
+/** Null: it is not served. */
+function routeOf(req: IncomingMessage): Route | null {
+  const [path = '', query = ''] = (req.url ?? '').split('?', 2);
+  if (!/^[\w=&.-]*$/.test(query)) return null;
+  const asked = `${req.method} ${path}`;
+  if (hello.has(asked)) return { kind: 'hello' };
+  if (path === iterationMcpPath && query === '') return { kind: 'mcp' };
+  const isMetered = asked !== countTokens;
+  const api = apis.get(isMetered ? asked : 'POST /v1/messages');
+  return api === undefined ? null : { kind: 'model', api, path: query === '' ? path : `${path}?${query}`, isMetered };
 }
 
 interface Open {

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { type IterationOutcome, iterationOutcomes, type Signals } from '../domain/iteration.ts';
 import { type HostKnowledge, judgeIteration } from './judge.ts';
 
-const calm: HostKnowledge = { rateLimitedUntil: null, overBudget: null, infra: null };
+const calm: HostKnowledge = { rateLimitedUntil: null, overBudget: null, infra: null, lacked: null };
 const silent: Signals = { closing: null, ask: null, verdict: null, learned: [], flags: [], refused: 0 };
 const closed = (verb: 'done' | 'partial' | 'stuck'): Signals => ({ ...silent, closing: { verb, text: 'words' } });
 const approves: Signals = { ...silent, verdict: { decision: 'approve', findings: [], summary: 'good' } };

@@ -1,6 +1,6 @@
 import type { Amounts, Budget, BudgetPeriod, BudgetStop } from '../domain/budget.ts';
 import type { GuestEndpoint } from '../domain/endpoint.ts';
-import type { RalphRole } from '../domain/iteration.ts';
+import type { Arrived, RalphRole } from '../domain/iteration.ts';
 import type { RegistryKind } from '../domain/registry.ts';
 
 /** What the control side needs of the gateway process. The daemon hands in a client of its socket; the simulation a fake. */
@@ -21,6 +21,8 @@ export interface GatewayPort {
     iteration: string;
     role: RalphRole;
     expiresAt: number;
+    /** What shows that its agent was given prompt and tools; null where that cannot be looked for. */
+    marks: { prompt: string; tool: string } | null;
   }): Promise<void>;
   revoke(iteration: string): Promise<void>;
   /** Limits of levels of the budget tree; the others stay as they are. */
@@ -28,6 +30,15 @@ export interface GatewayPort {
   /** These levels as they stand now. */
   levels(nodes: readonly string[]): Promise<BudgetLevel[]>;
   settlements(after: number, limit: number): Promise<SettledCall[]>;
+  /** What an iteration's agent said through its tools; nothing more comes once it is revoked. */
+  said(iteration: string): Promise<SaidByTools>;
+}
+
+export interface SaidByTools {
+  /** Oldest first, as the agent gave it. */
+  calls: { at: number; verb: string; given?: unknown }[];
+  refused: number;
+  arrived: Arrived;
 }
 
 /** One call the gateway metered, or refused. */

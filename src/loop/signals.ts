@@ -11,7 +11,7 @@ export interface Said {
   role: RalphRole;
   nonce: string;
   /** What the gateway stored, oldest first. */
-  calls: readonly { verb: string; given: unknown }[];
+  calls: readonly { verb: string; given?: unknown }[];
   /** How many it refused. */
   refusedCalls: number;
   file: Uint8Array;

@@ -52,6 +52,7 @@ export function fleetView(deps: QueryDeps): FleetView {
         tasks,
         iterations: store.iterations.list("WHERE ask IS NOT NULL AND ask <> 'null'"),
         reviews: store.reviews.list("WHERE phase = 'approved'"),
+        flags: store.alive.flags.rows(),
         reviewsWaiting: config().limits.reviewsWaiting,
         budget: { fleet: config().budget, changes: store.budgets.list(), stops: store.stops.list() },
         problems,

@@ -103,4 +103,17 @@ export const migrations: readonly string[] = [
   `
   ALTER TABLE tasks ADD COLUMN pausedIn TEXT;
   `,
+  `
+  ALTER TABLE iterations ADD COLUMN arrived TEXT NOT NULL DEFAULT 'null';
+  CREATE TABLE lessons (
+    id TEXT PRIMARY KEY, project TEXT NOT NULL, task TEXT NOT NULL, iteration TEXT NOT NULL, text TEXT NOT NULL, kind TEXT NOT NULL,
+    scope TEXT NOT NULL, at INTEGER NOT NULL, times INTEGER NOT NULL, forgotten INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX lessons_project ON lessons(project);
+  CREATE TABLE flags (
+    id TEXT PRIMARY KEY, task TEXT NOT NULL, project TEXT NOT NULL, iteration TEXT NOT NULL, ralph TEXT NOT NULL, what TEXT NOT NULL,
+    severity TEXT NOT NULL, category TEXT NOT NULL, at INTEGER NOT NULL, seen INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX flags_task ON flags(task);
+  `,
 ];

@@ -1,4 +1,4 @@
-import type { GatewayPort, SettledCall } from '../../src/loop/ports.ts';
+import type { GatewayPort, SaidByTools, SettledCall } from '../../src/loop/ports.ts';
 import type { Dice } from './random.ts';
 
 /** A gateway in memory: every grant spends a little; a few calls are refused or limited. Outlives a crash of the daemon. */
@@ -6,12 +6,17 @@ export interface FakeGateway {
   port: GatewayPort;
   ledger: SettledCall[];
   openTunnels: Set<string>;
+  /** An agent calls a tool; nothing comes of it once its grant has ended. */
+  say(iteration: string, verb: string, given: object): void;
+  said: Map<string, SaidByTools>;
 }
 
 export function createFakeGateway(dice: Dice, now: () => number): FakeGateway {
   const ledger: SettledCall[] = [];
   const openTunnels = new Set<string>();
   const known = new Set<string>();
+  const revoked = new Set<string>();
+  const said = new Map<string, SaidByTools>();
   const limits = new Map<string, number | null>();
 
   /** Mostly the task's or the review's own level; now and then the fleet's, until its period ends. */
@@ -35,6 +40,8 @@ export function createFakeGateway(dice: Dice, now: () => number): FakeGateway {
     grant: async (grant) => {
       if (known.has(grant.iteration)) return;
       known.add(grant.iteration);
+      const seenAt = dice.chance(0.03) ? null : now();
+      said.set(grant.iteration, { calls: [], refused: 0, arrived: { prompt: seenAt, tools: seenAt } });
       const limited = dice.chance(0.05);
       const shortfall = shortfallOf(grant);
       ledger.push({
@@ -52,12 +59,17 @@ export function createFakeGateway(dice: Dice, now: () => number): FakeGateway {
         flags: [],
       });
     },
-    revoke: async () => {},
+    revoke: async (iteration) => void revoked.add(iteration),
     setBudgets: async (budgets) => {
       for (const { node, usd } of budgets) limits.set(node, usd);
     },
     levels: async () => [],
+    said: async (iteration) =>
+      structuredClone(said.get(iteration) ?? { calls: [], refused: 0, arrived: { prompt: null, tools: null } }),
     settlements: async (after, limit) => ledger.filter((call) => call.seq > after).slice(0, limit),
   };
-  return { port, ledger, openTunnels };
+  const say = (iteration: string, verb: string, given: object) => {
+    if (!revoked.has(iteration)) said.get(iteration)?.calls.push({ at: now(), verb, given });
+  };
+  return { port, ledger, openTunnels, say, said };
 }

@@ -133,6 +133,7 @@ export function anIteration(more: Partial<Iteration> = {}): Iteration {
     deadline: now + 600_000,
     streamBytes: 0,
     lastOutputAt: null,
+    arrived: null,
     savedAt: null,
     ...more,
   };
@@ -244,6 +245,7 @@ export function aWorld(more: Partial<World> & { vmStates?: Record<string, VmSeen
     pinged: new Set(),
     budgets: [],
     stops: [],
+    flags: [],
     observed: {
       askedAt: now - 10,
       driver: { ok: true, vms: looks(states) },

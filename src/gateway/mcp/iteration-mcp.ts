@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createMcpHandler } from '@modelcontextprotocol/server';
+import { iterationMcpPath } from '../../domain/signal.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Log } from '../../lib/log.ts';
 import { BodyTooLarge, createBodies } from '../budget/body.ts';
@@ -22,7 +23,6 @@ export interface McpCall {
   onBody: () => void;
 }
 
-export const mcpPath = '/mcp';
 /** A tool's largest call and what stands around it. */
 const bodyLimits = { maxBytes: 128 * 1024, perVmBytes: 512 * 1024 };
 const headerNames = ['accept', 'content-type', 'mcp-protocol-version', 'mcp-method', 'mcp-name'];
@@ -44,7 +44,9 @@ export function createIterationMcp(deps: { ledger: Ledger; clock: Clock; log: Lo
       const value = req.headers[name];
       return typeof value === 'string' ? [[name, value]] : [];
     });
-    return handler.fetch(new Request(`http://gateway${mcpPath}`, { method, headers, body: body.bytes, signal }));
+    return handler.fetch(
+      new Request(`http://gateway${iterationMcpPath}`, { method, headers, body: body.bytes, signal }),
+    );
   }
 
   return {

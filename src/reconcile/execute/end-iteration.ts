@@ -5,19 +5,20 @@ import { countsAsAttempt, type Iteration, type Signals } from '../../domain/iter
 import type { Note, Task } from '../../domain/task.ts';
 import type { GuestAddress, JobState } from '../../guest/guest.ts';
 import { FleetError, isFleetError } from '../../lib/errors.ts';
+import { lackedOf } from '../../loop/arrived.ts';
 import { type Judgement, judgeIteration } from '../../loop/judge.ts';
-import { readSignals } from '../../loop/signals.ts';
 import { readyVm } from './address.ts';
 import type { ExecuteDeps, Executor } from './deps.ts';
+import { type Heard, hear } from './hear.ts';
 import { pull } from './iteration.ts';
+import { keepSaid } from './keep-said.ts';
 import { type Saved, saveWork } from './save.ts';
 import { settle } from './settle.ts';
 
-const noSignals: Signals = { closing: null, ask: null, verdict: null, learned: [], flags: [], refused: 0 };
-
 interface Gathered {
   job: JobState | null;
-  signals: Signals;
+  /** Its lines of signals. */
+  file: Uint8Array;
   saved: Saved;
 }
 
@@ -35,9 +36,14 @@ export const endIteration: Executor<'end_iteration'> = async (deps, data) => {
   // The plan may be older than its launch.
   if (gathered === 'runs on') return 'waits';
   await endSpending(deps, iteration.id);
-  const judgement = await judge(deps, iteration, gathered, { why: data.why, stopped: data.stop, vmLost: data.vmLost });
+  const heard = await hear(deps, iteration, gathered.file);
+  const judgement = await judge(deps, iteration, gathered, heard, {
+    why: data.why,
+    stopped: data.stop,
+    vmLost: data.vmLost,
+  });
   const isCalledOff = data.stop && store.iterations.mustGet(iteration.id).deadline > deps.clock.now();
-  store.tx(() => close(deps, iteration, gathered, judgement, isCalledOff));
+  store.tx(() => close(deps, iteration, { ...gathered, ...heard }, judgement, isCalledOff));
 };
 
 /** What was spent must be known before the iteration is judged; a fleet on its way down does not wait for a gateway that is away. */
@@ -52,7 +58,7 @@ async function endSpending(deps: ExecuteDeps, iteration: string): Promise<void> 
 }
 
 function nothing(): Gathered {
-  return { job: null, signals: noSignals, saved: { head: null, note: null } };
+  return { job: null, file: new Uint8Array(), saved: { head: null, note: null } };
 }
 
 async function gather(
@@ -77,21 +83,20 @@ async function gather(
   if (job !== null) await pull(deps, iteration, Number.POSITIVE_INFINITY);
   const saved =
     iteration.role === 'implementer' ? await saveWork(deps, iteration, address) : { head: null, note: null };
-  if (job === null) return { job, signals: noSignals, saved };
-  const bytes = await guests.readJobFile(address, iteration.id, 'signals.jsonl', 1024 * 1024);
-  await runs.writeFile(iteration.id, 'signals.jsonl', bytes);
+  if (job === null) return { job, file: new Uint8Array(), saved };
+  const file = await guests.readJobFile(address, iteration.id, 'signals.jsonl', 1024 * 1024);
+  await runs.writeFile(iteration.id, 'signals.jsonl', file);
   await runs.writeFile(iteration.id, 'stderr', await guests.readJobFile(address, iteration.id, 'stderr', 256 * 1024));
-  return {
-    job,
-    signals: readSignals({ role: iteration.role, nonce: iteration.nonce, calls: [], refusedCalls: 0, file: bytes }),
-    saved,
-  };
+  return { job, file, saved };
 }
+
+const unheard = 'the gateway could not be asked what the agent said';
 
 async function judge(
   deps: ExecuteDeps,
   iteration: Iteration,
-  { job, signals }: Gathered,
+  { job }: Gathered,
+  { signals, arrived, isUnheard }: Heard,
   end: { why: string; stopped: boolean; vmLost: boolean },
 ): Promise<Judgement & { retryAt: number | null }> {
   const adapter = deps.agent(deps.store.tasks.mustGet(iteration.task).agent);
@@ -124,6 +129,7 @@ async function judge(
       rateLimitedUntil: limitedUntil > deps.clock.now() ? limitedUntil : null,
       overBudget: stop === null ? null : sayStopAndRemedy(stop),
       infra: end.vmLost || job === null || job.state === 'lost' || calledOff ? end.why : null,
+      lacked: isUnheard ? unheard : arrived === null ? null : lackedOf(arrived, seen.mcp),
     },
   });
   return { ...judgement, retryAt: limitedUntil > deps.clock.now() ? limitedUntil : null };
@@ -139,7 +145,7 @@ function whyStopped({ store, clock }: ExecuteDeps, iteration: Iteration): Budget
 function close(
   deps: ExecuteDeps,
   iteration: Iteration,
-  { saved, signals }: Gathered,
+  { saved, signals, arrived }: Gathered & Heard,
   judgement: Judgement & { retryAt: number | null },
   isCalledOff: boolean,
 ): void {
@@ -152,6 +158,7 @@ function close(
     reason: judgement.reason,
     summary: judgement.summary,
     ask: signals.ask,
+    arrived,
     retryAt: judgement.retryAt,
     endedAt: now,
     ...(saved.head === null ? {} : { savedCommit: saved.head, savedAt: now }),
@@ -160,6 +167,7 @@ function close(
   if (iteration.role === 'implementer')
     store.tasks.update(task.id, afterIteration(task, saved, judgement, { isCalledOff, now, iteration: iteration.id }));
   else if (iteration.review !== null) closeReview(deps, iteration, signals, judgement, isCalledOff);
+  keepSaid(deps, iteration, signals);
   const vm = store.vms.mustGet(iteration.vm);
   if (vm.phase === 'ready' && vm.failure !== null) store.vms.update(vm.id, { failure: null });
   store.events.add(
