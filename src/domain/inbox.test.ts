@@ -55,6 +55,28 @@ describe('inbox', () => {
     });
   });
 
+  it('shows a high flag until it was seen, whatever became of its task', () => {
+    const flag = {
+      ...{
+        id: 'fl-1',
+        task: 'T1',
+        project: 'p',
+        iteration: 'it-1',
+        ralph: 'implementer-1',
+        at: now - 1000,
+        seen: false,
+      },
+      what: 'A key in config.js',
+      severity: 'high',
+      category: 'security',
+    } as const;
+    const items = inbox(snapshot([task('T1', { phase: 'merged' })], { flags: [flag] }));
+    expect(items).toMatchObject([
+      { kind: 'info', title: 'A key in config.js', why: 'security, flagged by implementer-1', severity: 'soon' },
+    ]);
+    expect(items[0]?.actions[0]?.command).toBe('ralph-fleet task seen T1');
+  });
+
   it('puts what blocks everything first, then the oldest', () => {
     const old = task('T1', { since: now - 9_000_000 });
     const young = task('T2', { since: now - 1000 });

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type IterationOutcome, iterationOutcomes, type Signals } from '../domain/iteration.ts';
+import { lackedOf } from './arrived.ts';
 import { type HostKnowledge, judgeIteration } from './judge.ts';
 
 const calm: HostKnowledge = { rateLimitedUntil: null, overBudget: null, infra: null, lacked: null };
@@ -28,6 +29,11 @@ describe('an implementer', () => {
     ['done', closed('partial'), { rateLimitedUntil: 5 }, 'partial'],
     ['done', closed('done'), { infra: 'the VM is gone' }, 'infra'],
     ['done', approves, {}, 'stuck'],
+    ['done', silent, { lacked: 'no tools' }, 'infra'],
+    ['done', closed('done'), { lacked: 'no tools' }, 'done'],
+    ['done', closed('stuck'), { lacked: 'no tools' }, 'stuck'],
+    ['crashed', silent, { lacked: 'no tools' }, 'crashed'],
+    ['done', silent, { lacked: 'no tools', overBudget: 'all is used' }, 'over_budget'],
   ])('%s, %j, %j is %s', (outcome, signals, host, expected) => {
     expect(judge(outcome, signals, host).outcome).toBe(expected);
   });
@@ -53,6 +59,14 @@ describe('an implementer', () => {
       'the agent ended without saying done, partial or stuck (2 signals were refused)',
     );
   });
+});
+
+it('says what did not reach the model, by what passed the gateway', () => {
+  expect(lackedOf({ prompt: 1, tools: 1 }, 'failed')).toBeNull();
+  expect(lackedOf({ prompt: null, tools: null }, 'connected')).toBe('no call to the model API held the prompt');
+  expect(lackedOf({ prompt: 1, tools: null }, 'failed')).toBe(
+    'the model was not given the tools to end with (its agent CLI says: their server is failed)',
+  );
 });
 
 describe('a reviewer', () => {

@@ -5,6 +5,7 @@ import type { Iteration } from '../domain/iteration.ts';
 import type { Task } from '../domain/task.ts';
 import { toIso } from '../lib/clock.ts';
 import type { QueryDeps } from './deps.ts';
+import { flagsOf } from './flags.ts';
 import { taskRow } from './task-row.ts';
 
 const eventsShown = 200;
@@ -43,6 +44,7 @@ export function taskView(deps: QueryDeps, task: Task, files: FileView[]): TaskVi
     approvals: store.approvals
       .list('WHERE task = ? ORDER BY id', task.id)
       .map((approval) => ({ ...approval, at: toIso(approval.at) })),
+    flags: flagsOf(deps, task),
     files,
     timeline: store.events.of(task.id, eventsShown).map(eventView),
   };
@@ -55,9 +57,15 @@ export function eventView(event: FleetEvent) {
 function iterationView(iteration: Iteration): TaskView['iterations'][number] {
   return {
     ...iteration,
+    arrived: arrivedView(iteration.arrived),
     startedAt: toIso(iteration.startedAt),
     endedAt: iteration.endedAt === null ? null : toIso(iteration.endedAt),
   };
+}
+
+function arrivedView(arrived: Iteration['arrived']): TaskView['iterations'][number]['arrived'] {
+  const iso = (at: number | null) => (at === null ? null : toIso(at));
+  return arrived === null ? null : { prompt: iso(arrived.prompt), tools: iso(arrived.tools) };
 }
 
 function checkRunView(run: CheckRun): TaskView['checkRuns'][number] {

@@ -34,10 +34,19 @@ afterEach(async () => {
   rmSync(root, { recursive: true, force: true });
 });
 
-async function promptWith(description: string): Promise<string> {
+async function promptWith(description: string, mcpTool = adapter.mcpTool): Promise<string> {
   const task = { id: 'T1', title: 'a task', description, checks: [], contextFiles: [], notes: [] };
   const prompts = await loadPrompts('prompts');
-  return prompts.implementer({ task, checks: [], protectedFiles: ['test/**'], iteration: 1, budgetLeft: '', nonce });
+  return prompts.implementer({
+    task,
+    checks: [],
+    protectedFiles: ['test/**'],
+    iteration: 1,
+    budgetLeft: '',
+    lessons: [],
+    nonce,
+    mcpTool,
+  });
 }
 
 interface Play {

@@ -67,8 +67,26 @@ async function promptOf(role: 'implementer' | 'reviewer'): Promise<string> {
   const task = { id: 'T1', title: 't', description, checks: [], contextFiles: [], notes: [] };
   const change = { base: 'b', commit: 'c', diff: '+x', evidence: [], protectedChanges: [] };
   return role === 'implementer'
-    ? prompts.implementer({ task, checks: [], protectedFiles: [], iteration: 1, budgetLeft: '', nonce })
-    : prompts.reviewer({ task, checks: [], change, earlierFindings: [], round: 1, budgetLeft: '', nonce });
+    ? prompts.implementer({
+        task,
+        checks: [],
+        protectedFiles: [],
+        iteration: 1,
+        budgetLeft: '',
+        lessons: [],
+        nonce,
+        mcpTool: null,
+      })
+    : prompts.reviewer({
+        task,
+        checks: [],
+        change,
+        earlierFindings: [],
+        round: 1,
+        budgetLeft: '',
+        nonce,
+        mcpTool: null,
+      });
 }
 
 async function play(steps: Step[], role?: 'implementer' | 'reviewer') {

@@ -137,6 +137,8 @@ describe('evidence', () => {
                      D  generated      package-lock.json +12
       5 Cost         3 iterations · 412 k tokens · $1.84 of $5 · 23 m · 1 infra retry not counted
       6 Said         I added retries. (its own words, unverified)
+                     seen on the way to the model: the prompt in 3, the tools in 2 of 3 iterations
+                     ▲ flagged (high, security): the webhook key stands in test/fixtures
       7 If wrong     branch ralph/T41, one commit; revert: git revert 3f9c2e1
       "
     `);
@@ -174,6 +176,9 @@ describe('task, tasks', () => {
                  ralph-fleet task answer T44 a
 
         Prices are stored twice.
+
+      Flags
+        high    security     the webhook key stands in test/fixtures
 
       Timeline
         13:38:02 T44 asks a question

@@ -24,7 +24,7 @@ export function renderTask(view: TaskView, look: Look): string[] {
       'Iterations',
       view.iterations.map((one) => {
         const end = one.outcome ?? one.phase;
-        const text = one.summary ?? one.reason ?? '';
+        const text = one.outcome === 'infra' ? (one.reason ?? '') : (one.summary ?? one.reason ?? '');
         return `${cell(String(one.n), 3, 'right')} ${cell(one.ralph, 15)} ${cell(end, 12)} ${cell(text, look.columns - 36)}`;
       }),
     ),
@@ -36,6 +36,12 @@ export function renderTask(view: TaskView, look: Look): string[] {
       'Reviews',
       view.reviews.map(
         (one) => `round ${one.round} on ${short(one.commit)} ${one.phase}, ${plural(one.findings.length, 'finding')}`,
+      ),
+    ),
+    ...section(
+      'Flags',
+      view.flags.map(
+        (one) => `${cell(one.severity, 7)} ${cell(one.category, 12)} ${cell(one.what, look.columns - 24)}`,
       ),
     ),
     ...section(

@@ -8,8 +8,8 @@ import { who } from '../../who.ts';
 
 const taskArg = { syntax: '<task>', about: 'id or the beginning of its title' };
 
-function simple(name: 'pause' | 'resume' | 'retry', summary: string): CommandSpec {
-  const routes = { pause: 'taskPause', resume: 'taskResume', retry: 'taskRetry' } as const;
+function simple(name: 'pause' | 'resume' | 'retry' | 'seen', summary: string): CommandSpec {
+  const routes = { pause: 'taskPause', resume: 'taskResume', retry: 'taskRetry', seen: 'taskSeen' } as const;
   return {
     name,
     summary,
@@ -103,5 +103,6 @@ export const task: readonly CommandSpec[] = [
   simple('pause', 'Parks a task; its saved work and counters stay.'),
   simple('resume', 'Lets a parked task go on.'),
   simple('retry', 'Lets a failed, stalled or blocked task start again from its saved work.'),
+  simple('seen', 'Says that you have seen what its agents flagged.'),
   prioritize,
 ];
