@@ -232,7 +232,7 @@ describe('a task', () => {
 
 function asked(more: Partial<Question> = {}): Question {
   const one = { id: 1, question: 'Which?', options: ['x', 'y'], blocking: true, askedAt: 1, iteration: 1, times: 1 };
-  return { ...one, answer: null, closedAt: null, ...more };
+  return { ...one, preferred: null, answer: null, closedAt: null, ...more };
 }
 
 describe('an answer', () => {

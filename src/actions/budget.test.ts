@@ -142,6 +142,7 @@ describe('resuming a task whose budget is used up', () => {
         deadline: 5,
         streamBytes: 0,
         lastOutputAt: null,
+        arrived: null,
         savedAt: null,
       },
     });

@@ -145,6 +145,18 @@ function findQuestion(task: Task, id: number | undefined): Question {
   return refuse(task, 'answer', `It asks something else by now: ralph-fleet task show ${task.id}`);
 }
 
+/** A person has seen what its agents flagged: it no longer asks for them. */
+export function seenFlags(deps: ActionDeps, id: string): Done {
+  const { store } = deps;
+  const task = findTask(deps, id);
+  const flags = store.flags.list('WHERE task = ? AND seen = 0', task.id);
+  store.tx(() => {
+    for (const flag of flags) store.flags.update(flag.id, { seen: true });
+  });
+  const what = flags.length === 1 ? '1 flag' : `${flags.length} flags`;
+  return done(`You have seen ${what} of \`${task.id}\`.`, task.id, flags.length > 0);
+}
+
 export function prioritize(deps: ActionDeps, id: string, priority: TaskPriority): Done {
   const task = findTask(deps, id);
   if (task.priority === priority) return done(`\`${id}\` has priority ${priority} already.`, id, false);

@@ -6,6 +6,8 @@ export interface AgentAdapter {
   readonly name: string;
   /** Whose models it calls; null when it calls none. */
   readonly provider: Provider | null;
+  /** How this CLI names a tool of the iteration's MCP server to the model; null: it has no MCP, its agent says all by the file. */
+  readonly mcpTool: ((verb: string) => string) | null;
   /** Everything of one run: argv (run without a shell, as the Ralph's user, in the workspace), environment, seeded files. */
   command(run: AgentRun): AgentCommand;
   /** A fresh parser for one stream. */
@@ -24,7 +26,7 @@ export interface AgentRun {
   promptFile: string;
   model: string | null;
   maxTurns: number;
-  /** The guest's one local address of the gateway, e.g. `http://127.0.0.1:4141`. */
+  /** The guest's one local address of the gateway, e.g. `http://127.0.0.1:4141`; the MCP server stands there at `iterationMcpPath`. */
   gatewayUrl: string;
   /** The per-iteration token, not a credential of the user. */
   token: string;
@@ -77,4 +79,6 @@ export interface StreamSummary {
   lines: number;
   garbageLines: number;
   rateLimitedUntil: number | null;
+  /** How the iteration's MCP server is, as the CLI says; null: it says nothing. */
+  mcp: string | null;
 }

@@ -6,7 +6,7 @@ import { createLineSplitter, type SplitLine } from './line-splitter.ts';
 export interface LineMeaning {
   items?: StreamItem[];
   /** Changes of the summary. */
-  summary?: Partial<Pick<StreamSummary, 'result' | 'doing' | 'rateLimitedUntil'>>;
+  summary?: Partial<Pick<StreamSummary, 'result' | 'doing' | 'rateLimitedUntil' | 'mcp'>>;
 }
 
 /** One readable item's text is cut to this; the whole stream is on disk. */
@@ -16,7 +16,10 @@ export const maxDetailChars = 200;
 /** The parser of every CLI that prints one JSON object a line. `read` must not throw on any JSON object. */
 export function createJsonLineParser(read: (line: Record<string, unknown>) => LineMeaning | null): StreamParser {
   const splitter = createLineSplitter();
-  const summary: StreamSummary = { result: null, doing: null, lines: 0, garbageLines: 0, rateLimitedUntil: null };
+  const summary: StreamSummary = {
+    ...{ result: null, doing: null, lines: 0, garbageLines: 0, rateLimitedUntil: null },
+    mcp: null,
+  };
 
   function readLine(line: SplitLine): StreamItem[] {
     if (line.kind === 'line' && line.text.trim() === '') return [];

@@ -3,9 +3,10 @@ import { approve, reject } from '../actions/approve.ts';
 import { findLevel, setBudget } from '../actions/budget.ts';
 import { findTask } from '../actions/find-task.ts';
 import { fleetDown, fleetPause, fleetResume, fleetUp } from '../actions/fleet.ts';
+import { findProject, forgetLessons } from '../actions/lessons.ts';
 import { addProject, inspectProject, removeProject } from '../actions/project.ts';
 import { submit } from '../actions/submit.ts';
-import { answer, cancel, pause, prioritize, resume, retry } from '../actions/task.ts';
+import { answer, cancel, pause, prioritize, resume, retry, seenFlags } from '../actions/task.ts';
 import type { ProjectView } from '../contract/actions.ts';
 import type { RouteName } from '../contract/route-paths.ts';
 import type { Response, routes } from '../contract/routes.ts';
@@ -15,6 +16,7 @@ import { FleetError } from '../lib/errors.ts';
 import { budgetNodes, budgetsView } from '../queries/budget-view.ts';
 import { evidenceView } from '../queries/evidence-view.ts';
 import { diskView, fleetView } from '../queries/fleet-view.ts';
+import { lessonsView } from '../queries/lessons-view.ts';
 import { reportView } from '../queries/report-view.ts';
 import { taskView } from '../queries/task-view.ts';
 import { planView, whyView } from '../queries/why-view.ts';
@@ -30,6 +32,7 @@ export interface Asked<N extends RouteName> {
 type Handler<N extends RouteName> = (deps: ApiDeps, asked: Asked<N>) => Response<N> | Promise<Response<N>>;
 
 const maxPatchChars = 4 * 1024 * 1024;
+const name = (asked: { params: Readonly<Record<string, string>> }) => asked.params['name'] ?? '';
 const id = (asked: { params: Readonly<Record<string, string>> }) => asked.params['id'] ?? '';
 
 /** One handler per route; the compiler sees to it that none is missing. They only translate: actions and queries do the work. */
@@ -99,6 +102,7 @@ export const handlers: { [N in RouteName]: Handler<N> } = {
   taskResume: (deps, asked) => resume(deps.actions, id(asked)),
   taskRetry: (deps, asked) => retry(deps.actions, id(asked), asked.body.notes),
   taskAnswer: (deps, asked) => answer(deps.actions, id(asked), asked.body),
+  taskSeen: (deps, asked) => seenFlags(deps.actions, id(asked)),
   taskPrioritize: (deps, asked) => prioritize(deps.actions, id(asked), asked.body.priority),
   budgets: async (deps, { query }) => {
     const asked = query.level === undefined ? null : findLevel(deps.actions, query.level);
@@ -115,7 +119,9 @@ export const handlers: { [N in RouteName]: Handler<N> } = {
     listed(deps.actions.store.projects.list('ORDER BY name').map((project) => projectView(deps, project))),
   projectInspect: (deps, { body }) => inspectProject(deps.actions, body.path),
   projectAdd: async (deps, { body }) => projectView(deps, await addProject(deps.actions, body)),
-  projectRemove: (deps, asked) => removeProject(deps.actions, asked.params['name'] ?? ''),
+  projectNotes: (deps, asked) => listed(lessonsView(deps.queries, findProject(deps.actions, name(asked)))),
+  projectForget: (deps, asked) => forgetLessons(deps.actions, name(asked), asked.body.id),
+  projectRemove: (deps, asked) => removeProject(deps.actions, name(asked)),
 };
 
 function listed<T>(items: T[]): { items: T[]; next: string | null } {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { learnedKinds, learnedScopes } from '../domain/signal.ts';
 import { commitHash, count, priority } from './common.ts';
 import { fleetConfig } from './fleet-config.ts';
 import { checkView } from './task-view.ts';
@@ -65,6 +66,24 @@ export const projectAdd = z.strictObject({
   branch: z.string().nullable().default(null),
   /** Confirmed proposed settings; null = take .ralph/project.yaml at the tip (or refuse when there is none). */
   settings: projectSettings.nullable().default(null),
+});
+
+/** What agents learned about a project. Their words, checked by nobody. */
+export const lessonView = z.object({
+  id: z.string(),
+  text: z.string(),
+  kind: z.enum(learnedKinds),
+  scope: z.enum(learnedScopes),
+  task: z.string(),
+  iteration: z.string(),
+  at: z.iso.datetime(),
+  /** In how many iterations it was said. */
+  times: count,
+});
+export type LessonView = z.infer<typeof lessonView>;
+export const projectForget = z.strictObject({
+  /** Null: all of them. */
+  id: z.string().nullable(),
 });
 
 export const taskDraft = z.strictObject({

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { commitHash, count, isoTime, spent } from './common.ts';
-import { checkResult, fileView, findingView } from './task-view.ts';
+import { checkResult, fileView, findingView, flagView } from './task-view.ts';
 
 /** What an approval is given on: `GET /v1/tasks/:id/evidence`. Facts are computed, never asked of the agent (but `said`). */
 const text = z.string().nullable();
@@ -68,6 +68,9 @@ export const evidenceView = z.object({
     .nullable(),
   files: z.array(fileView),
   cost: z.object({ iterations: count, uncounted: count, spent, limitUsd: z.number().nullable() }),
+  /** In how many of its iterations prompt and tools were seen on their way to the model; null where none was looked at. */
+  arrived: z.object({ iterations: count, prompt: count, tools: count }).nullable(),
+  flags: z.array(flagView),
   /** The implementer's own closing words, unverified. */
   said: text,
   undo: z.string(),

@@ -26,6 +26,7 @@ import { limitCauses, type UsageLimit } from '../domain/usage-limit.ts';
  *   DELETE /v1/limits/:id?since=T      forgets one that was learned by then, so that a call may try it (idempotent)
  *   PUT    /v1/credentials             {credentials: credentialWish[]} -> {credentials: credentialLook[]}: where each provider's credential
  *                                      comes from (never its value), and how it stands; idempotent
+ *   GET    /v1/signals?iteration=ID -> saidSchema: what its agent said through its tools; whole once its grant has ended
  *   GET    /v1/settlements?after=SEQ&limit=N  -> {settlements: settlementSchema[], last: SEQ}   (append only, gap-free)
  */
 export const gatewayVersion = 3;
@@ -73,6 +74,16 @@ export const grantSchema = z.object({
   /** Reviews spend from an allowance of their own. */
   role: z.enum(['implementer', 'reviewer']).default('implementer'),
   expiresAt: z.number(),
+  /** What shows that its agent was given what it needs: `saidSchema.arrived`. */
+  marks: z
+    .object({
+      /** Stands in its prompt and nowhere else. */
+      prompt: z.string().min(16).max(200),
+      /** The name by which its agent CLI offers the model a tool of the gateway's. */
+      tool: z.string().min(1).max(200),
+    })
+    .nullable()
+    .default(null),
 });
 
 /** Signs of life of one grant. The counts begin anew with the gateway: only that they change says something. */
@@ -237,6 +248,16 @@ export const limitsSchema = z.object({
   windows: z.array(z.object({ provider: z.string(), window: z.string(), usedRatio: z.number(), until: z.number() })),
 });
 
+/** What an agent said through the tools of its iteration, as it came, and what the gateway saw arrive at it. */
+export const saidSchema = z.object({
+  /** Oldest first. */
+  calls: z.array(z.object({ at: z.number(), verb: z.string(), given: z.unknown() })),
+  /** How many were refused: wrong form, too many, too much. */
+  refused: z.number().int(),
+  /** When a call to the model API first held the grant's marks; null: none has. */
+  arrived: z.object({ prompt: z.number().nullable(), tools: z.number().nullable() }),
+});
+
 export const settlementsSchema = z.object({ settlements: z.array(settlementSchema), last: z.number().int() });
 
 export const tunnelStateSchema = z.object({
@@ -252,6 +273,7 @@ export type Tunnel = z.infer<typeof tunnelSchema>;
 export type Mirror = z.infer<typeof mirrorSchema>;
 export type Grant = z.infer<typeof grantSchema>;
 export type NodeBudget = z.infer<typeof nodeBudgetSchema>;
+export type Said = z.infer<typeof saidSchema>;
 export type Level = z.infer<typeof levelSchema>;
 export type Shortfall = z.infer<typeof shortfallSchema>;
 export type SpentBy = z.infer<typeof spentSchema>;

@@ -29,6 +29,7 @@ export const routePaths = {
   taskResume: ['POST', '/v1/tasks/:id/resume'],
   taskRetry: ['POST', '/v1/tasks/:id/retry'],
   taskAnswer: ['POST', '/v1/tasks/:id/answer'],
+  taskSeen: ['POST', '/v1/tasks/:id/seen'],
   taskPrioritize: ['POST', '/v1/tasks/:id/prioritize'],
   budgets: ['GET', '/v1/budgets'],
   budgetSet: ['POST', '/v1/budgets'],
@@ -40,6 +41,8 @@ export const routePaths = {
   projectInspect: ['POST', '/v1/projects/inspect'],
   projectAdd: ['POST', '/v1/projects'],
   projectRemove: ['POST', '/v1/projects/:name/remove'],
+  projectNotes: ['GET', '/v1/projects/:name/notes'],
+  projectForget: ['POST', '/v1/projects/:name/forget'],
 } as const satisfies Record<string, readonly ['GET' | 'POST', string]>;
 
 export type RouteName = keyof typeof routePaths;

@@ -64,6 +64,7 @@ export const routes = {
   taskResume: post('Lets a parked task go on.', none, done),
   taskRetry: post('Lets a failed or stalled task start again.', actions.taskRetry, done),
   taskAnswer: post('Answers a question of a Ralph.', actions.taskAnswer, done),
+  taskSeen: post('Says that a person has seen its flags.', none, done),
   taskPrioritize: post('Changes its place in the queue.', actions.taskPrioritize, done),
   budgets: get('The budget tree: limits, what was spent, what is left.', budgets.budgetsView, budgets.budgetsQuery),
   budgetSet: post('Sets limits at one level of the budget tree.', budgets.budgetSet, done),
@@ -82,6 +83,8 @@ export const routes = {
   projectInspect: post('Looks at a checkout, changes nothing.', actions.projectInspect, actions.projectInspection),
   projectAdd: post('Registers a repository.', actions.projectAdd, actions.projectView),
   projectRemove: post('Forgets a repository; refuses while it has unfinished tasks.', none, done),
+  projectNotes: get('What agents learned about a project.', listOf(actions.lessonView)),
+  projectForget: post('Takes out what agents learned, for good.', actions.projectForget, done),
 } as const satisfies Record<RouteName, Route>;
 
 export type Request<N extends RouteName> = z.input<(typeof routes)[N]['request']>;

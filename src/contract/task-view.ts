@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { iterationOutcomes } from '../domain/iteration.ts';
+import { flagCategories, flagSeverities } from '../domain/signal.ts';
 import { commitHash, count, isoTime, role } from './common.ts';
 import { fleetEvent } from './events.ts';
 import { taskRow } from './fleet-view.ts';
@@ -48,6 +49,8 @@ export const iterationView = z.object({
   outcome: z.enum(iterationOutcomes).nullable(),
   reason: text,
   summary: text,
+  /** When the gateway first saw prompt and tools in a call to the model; null where that was not looked for. */
+  arrived: z.object({ prompt: isoTime.nullable(), tools: isoTime.nullable() }).nullable(),
   fromCommit: commitHash,
   savedCommit: commitHash.nullable(),
   startedAt: isoTime,
@@ -111,6 +114,17 @@ export const questionView = z.object({
   closedAt: isoTime.nullable(),
 });
 
+/** What an agent wants a person to know, beside its task. */
+export const flagView = z.object({
+  id: z.string(),
+  what: z.string(),
+  severity: z.enum(flagSeverities),
+  category: z.enum(flagCategories),
+  ralph: z.string(),
+  at: isoTime,
+  seen: z.boolean(),
+});
+
 export const taskView = z.object({
   task: taskRow.extend({
     description: z.string(),
@@ -140,6 +154,7 @@ export const taskView = z.object({
   checkRuns: z.array(checkRunView),
   reviews: z.array(reviewView),
   approvals: z.array(approvalView),
+  flags: z.array(flagView),
   files: z.array(fileView),
   timeline: z.array(fleetEvent),
 });
@@ -156,6 +171,7 @@ export const diffView = z.object({
 
 export type TaskView = z.infer<typeof taskView>;
 export type DiffView = z.infer<typeof diffView>;
+export type FlagView = z.infer<typeof flagView>;
 export type FileView = z.infer<typeof fileView>;
 export type CheckRunView = z.infer<typeof checkRunView>;
 export type ReviewView = z.infer<typeof reviewView>;

@@ -130,6 +130,7 @@ export function createGatewayProcess(deps: GatewayProcessDeps): GatewayProcess {
         const { settlements } = await client.settlements(after, limit);
         return settlements.map(settledCall);
       },
+      said: (iteration) => client.said(iteration),
     },
   };
 }

@@ -1,6 +1,7 @@
 import { fleetNode } from './budget.ts';
 import { type BudgetRows, stopAmong } from './budget-stops.ts';
 import { sayStop } from './budget-words.ts';
+import type { RaisedFlag } from './flag.ts';
 import type { InboxSnapshot } from './inbox.ts';
 import { nextQuestion, openQuestions } from './question.ts';
 import type { Review } from './review.ts';
@@ -12,6 +13,8 @@ export interface InboxRows {
   now: number;
   tasks: readonly Task[];
   reviews: readonly Review[];
+  /** High, and not seen yet. */
+  flags: readonly RaisedFlag[];
   reviewsWaiting: number;
   budget: Omit<BudgetRows, 'now'>;
   limits: readonly KnownLimit[];
@@ -25,6 +28,7 @@ export function toInboxSnapshot(rows: InboxRows): InboxSnapshot {
     budgetGone: budgetGone(rows),
     limits: rows.limits.filter((limit) => !limit.lifted && rows.now < limit.until),
     problems: rows.problems,
+    flags: rows.flags,
     tasks: rows.tasks.map((task) => ({
       id: task.id,
       project: task.project,
@@ -62,5 +66,6 @@ function budgetGone({ budget, now }: InboxRows): InboxSnapshot['budgetGone'] {
 
 function questionOf(task: Task): InboxSnapshot['tasks'][number]['question'] {
   if (task.phase !== 'needs_input') return null;
-  return nextQuestion(task.questions) ?? { question: task.reason ?? '', options: [], askedAt: task.since };
+  const withoutOne = { question: task.reason ?? '', options: [], preferred: null, askedAt: task.since };
+  return nextQuestion(task.questions) ?? withoutOne;
 }

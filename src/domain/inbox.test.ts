@@ -27,7 +27,7 @@ function task(id: string, more: Partial<InboxTask> = {}): InboxTask {
 }
 
 function snapshot(tasks: InboxTask[], more: Partial<InboxSnapshot> = {}): InboxSnapshot {
-  return { now, tasks, reviewsWaitingLimit: 5, budgetGone: null, limits: [], problems: [], ...more };
+  return { now, tasks, flags: [], reviewsWaitingLimit: 5, budgetGone: null, limits: [], problems: [], ...more };
 }
 
 describe('inbox', () => {
@@ -43,13 +43,44 @@ describe('inbox', () => {
   });
 
   it('shows the question itself, with its options', () => {
-    const question = { question: 'which column?', options: ['price', 'price_minor'], askedAt: now - 1000 };
+    const question = {
+      question: 'which column?',
+      options: ['price', 'price_minor'],
+      preferred: 'price_minor',
+      askedAt: now - 1000,
+    };
     const [item] = inbox(snapshot([task('T2', { phase: 'needs_input', question })]));
-    expect(item).toMatchObject({ title: 'which column?', why: 'a) price  b) price_minor', kind: 'answer' });
+    expect(item).toMatchObject({
+      title: 'which column?',
+      why: 'a) price  b) price_minor (its choice)',
+      kind: 'answer',
+    });
+  });
+
+  it('shows a high flag until it was seen, whatever became of its task', () => {
+    const flag = {
+      ...{
+        id: 'fl-1',
+        task: 'T1',
+        project: 'p',
+        iteration: 'it-1',
+        ralph: 'implementer-1',
+        at: now - 1000,
+        seen: false,
+      },
+      what: 'A key in config.js',
+      severity: 'high',
+      category: 'security',
+    } as const;
+    const items = inbox(snapshot([task('T1', { phase: 'merged' })], { flags: [flag] }));
+    expect(items).toMatchObject([
+      { kind: 'info', title: 'A key in config.js', why: 'security, flagged by implementer-1', severity: 'soon' },
+    ]);
+    expect(items[0]?.actions[0]?.command).toBe('ralph-fleet task seen T1');
   });
 
   it('shows a question that holds nothing up last, whatever its task does', () => {
-    const aside = { question: 'tabs?', options: [], askedAt: now - 5000 };
+    const aside = { question: 'tabs?', options: [], preferred: null, askedAt: now - 5000 };
     const items = inbox(snapshot([task('T2', { phase: 'implementing', asides: [aside] }), task('T3')]));
     expect(items.map(({ kind, severity }) => [kind, severity])).toEqual([
       ['approve', 'soon'],

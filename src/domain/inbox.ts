@@ -1,5 +1,6 @@
 import { toIso } from '../lib/clock.ts';
 import { credentialProblem } from './credential.ts';
+import type { RaisedFlag } from './flag.ts';
 import type { InboxAction, InboxItem, InboxKind, InboxSeverity } from './inbox-item.ts';
 import { inboxSeverities } from './inbox-item.ts';
 import type { TaskPhase } from './task.ts';
@@ -13,6 +14,8 @@ import { nameLimit, type UsageLimit } from './usage-limit.ts';
 export interface InboxSnapshot {
   now: number;
   tasks: InboxTask[];
+  /** Of agents, high and not seen yet. */
+  flags: readonly RaisedFlag[];
   /** Number of reviews that may wait for the person before everything stands still. */
   reviewsWaitingLimit: number;
   /** Set while the fleet's own budget is gone: since when, and what of it. */
@@ -32,6 +35,7 @@ export interface InboxSnapshot {
 export interface InboxQuestion {
   question: string;
   options: string[];
+  preferred: string | null;
   askedAt: number;
 }
 
@@ -72,6 +76,7 @@ export function inbox(snapshot: InboxSnapshot): InboxItem[] {
   for (const task of snapshot.tasks) items.push(...task.asides.map((aside) => asideItem(task, aside, snapshot.now)));
   if (snapshot.budgetGone) items.push(budgetItem(snapshot.budgetGone, snapshot.now));
   for (const limit of snapshot.limits) items.push(limitItem(limit, snapshot));
+  for (const flag of snapshot.flags) items.push(flagItem(flag, snapshot.now));
   for (const problem of snapshot.problems) {
     if (problem.severity === 'error') items.push(problemItem(problem, snapshot.now));
   }
@@ -123,7 +128,7 @@ function answerDraft(task: InboxTask, asked: InboxQuestion | null, severity: Inb
   return {
     kind: 'answer',
     title: asked?.question ?? task.reason ?? task.title,
-    why: (asked?.options ?? []).map((option, i) => `${letter(i)}) ${option}`).join('  ') || task.title,
+    why: optionsOf(asked) || task.title,
     severity,
     since: asked?.askedAt ?? task.since,
     actions: [action('=', 'answer', `ralph-fleet task answer ${task.id} ${asked?.options.length ? 'a' : 'TEXT'}`)],
@@ -133,6 +138,13 @@ function answerDraft(task: InboxTask, asked: InboxQuestion | null, severity: Inb
 /** The task goes on meanwhile. */
 function asideItem(task: InboxTask, asked: InboxQuestion, now: number): InboxItem {
   return item(task, now, answerDraft(task, asked, 'info'));
+}
+
+function optionsOf(asked: InboxQuestion | null): string {
+  const { options = [], preferred = null } = asked ?? {};
+  const shown = options.map((one, i) => `${letter(i)}) ${one}${one === preferred ? ' (its choice)' : ''}`);
+  const other = preferred === null || options.includes(preferred) ? [] : [`its choice: ${preferred}`];
+  return [...shown, ...other].join('  ');
 }
 
 function mendItem(task: InboxTask, severity: InboxSeverity, now: number): InboxItem {
@@ -215,6 +227,21 @@ function limitItem(limit: UsageLimit, { tasks, now }: InboxSnapshot): InboxItem 
     actions: [],
     link: { cli: 'ralph-fleet status', tui: null, web: null },
     severity: 'info',
+  };
+}
+
+function flagItem(flag: RaisedFlag, now: number): InboxItem {
+  return {
+    id: `info:${flag.id}:${flag.at}`,
+    kind: 'info',
+    subject: { task: flag.task, ralph: flag.ralph, vm: null, project: flag.project },
+    title: flag.what,
+    why: `${flag.category}, flagged by ${flag.ralph}`,
+    since: toIso(flag.at),
+    ageClass: ageClass(now - flag.at),
+    actions: [action('s', 'seen', `ralph-fleet task seen ${flag.task}`)],
+    link: { cli: `ralph-fleet task show ${flag.task}`, tui: null, web: null },
+    severity: 'soon',
   };
 }
 

@@ -42,6 +42,8 @@ export interface Iteration {
   summary: string | null;
   /** A question it asked. */
   ask: Ask | null;
+  /** What the gateway saw of its prompt and tools on their way to the model; null where it was not looked for. */
+  arrived: Arrived | null;
   /** Where a usage limit ended it, or the provider failed: when the next one may start, ms since the epoch. */
   retryAt: number | null;
   /** For a reviewer's: the review it works on. */
@@ -61,17 +63,41 @@ export interface Iteration {
   savedAt: number | null;
 }
 
+/** When a call to the model API first held it. */
+export interface Arrived {
+  prompt: number | null;
+  tools: number | null;
+}
+
 export interface Ask {
   question: string;
   blocking: boolean;
   options: string[];
+  /** What the agent itself would take. */
+  preferred: string | null;
 }
 
-/** What an agent can say; see `signalSchema` in loop for the checked form. */
+/** A lesson for whoever works here next. */
+export interface Learned {
+  text: string;
+  kind: 'command' | 'convention' | 'pitfall' | 'fact';
+  scope: 'project' | 'task';
+}
+
+/** Something a person should know of, beside the task. */
+export interface Flag {
+  what: string;
+  severity: 'low' | 'medium' | 'high';
+  category: 'security' | 'bug' | 'data' | 'tests' | 'environment' | 'other';
+}
+
+/** What an agent said in an iteration; `signal.ts` has the checked form. */
 export interface Signals {
   closing: { verb: 'done' | 'partial' | 'stuck'; text: string } | null;
   ask: Ask | null;
   verdict: { decision: 'approve' | 'request_changes'; findings: Finding[]; summary: string } | null;
+  learned: Learned[];
+  flags: Flag[];
   /** Signals that were refused (foreign or stale token, wrong form), counted. */
   refused: number;
 }

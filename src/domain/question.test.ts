@@ -10,7 +10,7 @@ import {
   withoutBlocking,
 } from './question.ts';
 
-const ask = (question: string, blocking = true) => ({ question, blocking, options: ['x', 'y'] });
+const ask = (question: string, blocking = true) => ({ question, blocking, options: ['x', 'y'], preferred: null });
 const at = { iteration: 1, at: 10 };
 const asked = (...questions: string[]) =>
   questions.reduce<Question[]>((all, question, i) => withAsk(all, ask(question), { iteration: i + 1, at: i }), []);

@@ -35,7 +35,7 @@ export interface RequestWords {
 }
 
 const sources = ['messages[].content[].source', 'messages[].content[].content[].source'];
-const everywhere = ['model', 'tools[].type', 'tools[].max_uses'];
+const everywhere = ['model', 'tools[].name', 'tools[].type', 'tools[].max_uses'];
 
 function words(given: Omit<RequestWords, 'paths'>): RequestWords {
   const media = given.media.flatMap(({ kind, data }) => (kind === null ? [data] : [kind, data]));

@@ -13,8 +13,10 @@ import {
   limitsSchema,
   type Mirror,
   type nodeBudgetSchema,
+  type Said,
   type Settlements,
   type SpentBy,
+  saidSchema,
   settlementsSchema,
   spentSchema,
   type Tunnel,
@@ -44,6 +46,8 @@ export interface GatewayClient {
   limits(): Promise<LimitsTold>;
   putKeepFree(share: number): Promise<void>;
   deleteLimit(id: string, since: number): Promise<void>;
+  /** What the iteration's agent said through its tools, and what was seen to arrive at it. */
+  said(iteration: string): Promise<Said>;
   /** Settlements with a higher seq than `after`, oldest first, and the highest seq there is. */
   settlements(after: number, limit?: number): Promise<Settlements>;
   close(): Promise<void>;
@@ -128,6 +132,7 @@ export function createGatewayClient(socketPath: string): GatewayClient {
     limits: () => ask('GET', '/v1/limits', limitsSchema),
     putKeepFree: async (keepFree) => void (await ask('PUT', '/v1/limits', doneSchema, { keepFree })),
     deleteLimit: async (id, since) => void (await ask('DELETE', `${at('limits', id)}?since=${since}`, doneSchema)),
+    said: (iteration) => ask('GET', `/v1/signals?iteration=${encodeURIComponent(iteration)}`, saidSchema),
     settlements: (after, limit = 1000) =>
       ask('GET', `/v1/settlements?after=${after}&limit=${limit}`, settlementsSchema),
     close: () => agent.close(),

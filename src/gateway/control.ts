@@ -147,6 +147,9 @@ function addRoutes(app: FastifyInstance, deps: ControlDeps): void {
     await ledger.sync();
     return ledger.settlements(after, limit);
   });
+  app.get('/v1/signals', async (request) => {
+    return ledger.said(z.object({ iteration: name }).parse(request.query).iteration);
+  });
   app.setNotFoundHandler((request) => {
     throw new FleetError('not_found', `The gateway has no \`${request.method} ${request.url.slice(0, 100)}\`.`);
   });

@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { Duplex } from 'node:stream';
 import type { CallsOf } from '../contract/gateway.ts';
 import type { CredentialLook } from '../domain/credential.ts';
+import { iterationMcpPath } from '../domain/signal.ts';
 import { isAbort } from '../lib/errors.ts';
 import {
   admit,
@@ -15,6 +16,7 @@ import {
   whoOf,
 } from './admission.ts';
 import { type Api, apis } from './apis.ts';
+import { createArrivals } from './arrivals.ts';
 import { BodyTooLarge, createBodies } from './budget/body.ts';
 import { readRequest, withOutputLimit } from './budget/request.ts';
 import { worstCase } from './budget/worst-case.ts';
@@ -22,6 +24,7 @@ import type { Credential, Key } from './credentials/credential.ts';
 import { type Call, type ForwardDeps, forward, nameOf } from './forward.ts';
 import { nothing, type OpenGrant } from './ledger/ledger.ts';
 import type { Who } from './ledger/who.ts';
+import type { IterationMcp } from './mcp/iteration-mcp.ts';
 import type { PriceList } from './meter/price-file.ts';
 import { answerRefusal } from './refusal.ts';
 import type { RegistryMirror } from './registry-mirror.ts';
@@ -29,7 +32,7 @@ import type { RegistryMirror } from './registry-mirror.ts';
 /**
  * The model APIs as guests see them (`apis.ts`). A connection comes with the VM whose tunnel brought it; a request is forwarded
  * only with a grant for that VM and room in every budget it counts at; a setup VM may read package registries
- * (`registry-mirror.ts`). Everything else is 404.
+ * (`registry-mirror.ts`), and an agent says how its iteration ends (`mcp/`). Everything else is 404.
  */
 export interface ModelProxy {
   /** Serves HTTP on a stream that came out of this VM's tunnel. */
@@ -49,11 +52,13 @@ export interface ProxyDeps extends ForwardDeps {
   credentials: Readonly<Record<Api['provider'], Credential>>;
   prices: PriceList;
   mirror: RegistryMirror;
+  mcp: IterationMcp;
 }
 
 interface OpenCall {
   grant: string;
-  provider: Api['provider'];
+  /** Null for one of its own tools. */
+  provider: Api['provider'] | null;
   expiresAt: number;
   /** Until when its body must be there. */
   bodyBy: number;
@@ -65,6 +70,8 @@ const hello = new Set(['HEAD /api/hello', 'GET /api/hello']);
 const nobody: Who = { grant: '', project: '', task: '', ralph: '', iteration: '', role: 'implementer' };
 const lookForExpiredMs = 2_000;
 const bodyPatienceMs = 120_000;
+/** A request may be as large as the largest that the providers take. */
+const bodyLimits = { maxBytes: 32 * 1024 * 1024, perVmBytes: 48 * 1024 * 1024 };
 /** How long the last bytes of answers may be on their way. */
 const flushMs = 2_000;
 
@@ -75,7 +82,8 @@ export function createProxy(deps: ProxyDeps): ModelProxy {
   const noteRefusal = createRefusalBook(deps);
   const refusedBefore = new Set<string>();
   const begun = new Map<string, number>();
-  const bodies = createBodies();
+  const noteArrived = createArrivals(deps.ledger);
+  const bodies = createBodies(bodyLimits);
   let isDraining = false;
   let isWatching = false;
   let onIdle: (() => void) | null = null;
@@ -90,57 +98,72 @@ export function createProxy(deps: ProxyDeps): ModelProxy {
   async function handle(req: IncomingMessage, res: ServerResponse): Promise<void> {
     const vm = vmOf.get(req.socket);
     if (vm !== undefined && (await deps.mirror.serve(vm, req, res))) return;
-    const [path = '', query = ''] = (req.url ?? '').split('?', 2);
-    const asked = `${req.method} ${path}`;
-    const isCount = asked === countTokens;
-    const api = apis.get(isCount ? 'POST /v1/messages' : asked);
-    const isFine = /^[\w=&.-]*$/.test(query);
-    if (vm !== undefined && isFine && hello.has(asked)) return void res.writeHead(200, { 'content-length': '0' }).end();
-    if (vm === undefined || api === undefined || !isFine) {
+    const route = vm === undefined ? null : routeOf(req);
+    if (vm === undefined || route === null) {
       const message = `\`${String(req.method).slice(0, 20)}\` of this path is not served here.`;
       return answerRefusal(res, null, { kind: 'not-found', message });
     }
+    if (route.kind === 'hello') return void res.writeHead(200, { 'content-length': '0' }).end();
+    const api = route.kind === 'model' ? route.api : null;
     const admission = admit(deps, vm, req.headers);
     if (!admission.ok) return refuse(vm, res, api, admission.refusal);
     begun.set(admission.grant.id, (begun.get(admission.grant.id) ?? 0) + 1);
     if (isDraining) return refuse(vm, res, api, stopping);
-    const who = whoOf(admission.grant);
-    const key = await deps.credentials[api.provider].take();
-    if (!key.ok) return refuse(vm, res, api, noCredential(key.look, who));
+    const { grant } = admission;
+    if (route.kind === 'mcp')
+      return track(grant, null, res, (open) => deps.mcp.serve({ vm, grant, ...open }, req, res));
+    const key = await deps.credentials[route.api.provider].take();
+    if (!key.ok) return refuse(vm, res, api, noCredential(key.look, whoOf(grant)));
     if (res.closed) return; // gone while the credential was read
-    const full = query === '' ? path : `${path}?${query}`;
-    await follow({ vm, grant: admission.grant, api, key, path: full, isMetered: !isCount }, req, res);
+    await track(grant, api, res, (open) => follow({ ...route, vm, grant, key }, open, req, res));
   }
 
   /** From here on the call is open: it ends with its client, its grant, or the gateway. */
-  async function follow(asked: Asked, req: IncomingMessage, res: ServerResponse): Promise<void> {
-    const open: OpenCall = {
-      grant: asked.grant.id,
-      provider: asked.api.provider,
-      expiresAt: asked.grant.expiresAt,
+  async function track(
+    grant: OpenGrant,
+    api: Api | null,
+    res: ServerResponse,
+    work: (open: Open) => Promise<void>,
+  ): Promise<void> {
+    const call: OpenCall = {
+      grant: grant.id,
+      provider: api?.provider ?? null,
+      expiresAt: grant.expiresAt,
       bodyBy: clock.now() + bodyPatienceMs,
       abort: new AbortController(),
     };
-    const { signal } = open.abort;
-    openCalls.add(open);
+    const { signal } = call.abort;
+    openCalls.add(call);
     // An ssh channel that is gone answers writes never; only this event tells.
     res.once('close', () => {
-      if (!res.writableFinished) open.abort.abort();
+      if (!res.writableFinished) call.abort.abort();
     });
     if (openCalls.size === 1) void watchExpiry();
     try {
-      const call = await prepare(asked, req, signal, () => {
-        open.bodyBy = Number.POSITIVE_INFINITY;
+      await work({
+        signal,
+        onBody: () => {
+          call.bodyBy = Number.POSITIVE_INFINITY;
+        },
       });
-      if ('kind' in call) return refuse(asked.vm, res, asked.api, call);
-      await forward(deps, { ...call, signal }, req, res);
     } catch (error) {
-      if (isAbort(error) || signal.aborted) return void res.destroy();
+      if (!isAbort(error) && !signal.aborted) throw error;
+      res.destroy();
+    } finally {
+      openCalls.delete(call);
+      if (openCalls.size === 0) onIdle?.();
+    }
+  }
+
+  async function follow(asked: Asked, open: Open, req: IncomingMessage, res: ServerResponse): Promise<void> {
+    try {
+      const call = await prepare(asked, req, open);
+      if ('kind' in call) return refuse(asked.vm, res, asked.api, call);
+      await forward(deps, { ...call, signal: open.signal }, req, res);
+    } catch (error) {
+      if (isAbort(error) || open.signal.aborted) throw error;
       log.warn({ grant: asked.grant.id, err: nameOf(error) }, 'upstream did not answer');
       answerRefusal(res, asked.api, { kind: 'unreachable', message: 'The gateway could not reach the model API.' });
-    } finally {
-      openCalls.delete(open);
-      if (openCalls.size === 0) onIdle?.();
     }
   }
 
@@ -158,7 +181,8 @@ export function createProxy(deps: ProxyDeps): ModelProxy {
 
   /** One that is expired or refused is left to its provider; one that was taken away ends what goes on with it. */
   async function endWithoutCredential(): Promise<void> {
-    for (const provider of new Set([...openCalls].map((call) => call.provider))) {
+    const providers = [...openCalls].flatMap((call) => call.provider ?? []);
+    for (const provider of new Set(providers)) {
       const key = await deps.credentials[provider].take();
       if (key.ok || key.look.state !== 'missing') continue;
       for (const call of openCalls) if (call.provider === provider) call.abort.abort();
@@ -169,8 +193,7 @@ export function createProxy(deps: ProxyDeps): ModelProxy {
   async function prepare(
     { vm, grant, api, key, path, isMetered }: Asked,
     req: IncomingMessage,
-    signal: AbortSignal,
-    onBody: () => void,
+    { signal, onBody }: Open,
   ): Promise<Omit<Call, 'signal'> | Refusal> {
     const turnDown = (status: number) => deps.credentials[api.provider].turnDown(key.fingerprint, status);
     const call = { grant, api, key, turnDown, path };
@@ -196,6 +219,7 @@ export function createProxy(deps: ProxyDeps): ModelProxy {
       return plain('invalid', who, read.why);
     }
     const { facts } = read;
+    noteArrived(grant, body.bytes, facts.toolNames);
     const { priceKnown, ...need } = worstCase(prices, api.provider, facts);
     const entry = await gate.enter({ who, model: facts.model, priceKnown, need }, signal).catch((error: unknown) => {
       release();
@@ -226,7 +250,7 @@ export function createProxy(deps: ProxyDeps): ModelProxy {
     return { ...call, metered: { bytes, reservation: entry.id, reserved, prices, release } };
   }
 
-  function refuse(vm: string, res: ServerResponse, api: Api, refusal: Refusal): void {
+  function refuse(vm: string, res: ServerResponse, api: Api | null, refusal: Refusal): void {
     if (refusal.refused !== null) noteRefusal(vm, refusal);
     if (refusal.kind === 'over-budget') refusedBefore.add(refusal.who.grant);
     log.warn({ vm, task: refusal.who.task, kind: refusal.kind, refused: refusal.refused }, 'request refused');
@@ -269,6 +293,26 @@ export function createProxy(deps: ProxyDeps): ModelProxy {
       await Promise.race([Promise.allSettled(closed), clock.sleep(flushMs)]);
     },
   };
+}
+
+type Route = { kind: 'hello' } | { kind: 'mcp' } | { kind: 'model'; api: Api; path: string; isMetered: boolean };
+
+/** Null: it is not served. */
+function routeOf(req: IncomingMessage): Route | null {
+  const [path = '', query = ''] = (req.url ?? '').split('?', 2);
+  if (!/^[\w=&.-]*$/.test(query)) return null;
+  const asked = `${req.method} ${path}`;
+  if (hello.has(asked)) return { kind: 'hello' };
+  if (path === iterationMcpPath && query === '') return { kind: 'mcp' };
+  const isMetered = asked !== countTokens;
+  const api = apis.get(isMetered ? asked : 'POST /v1/messages');
+  return api === undefined ? null : { kind: 'model', api, path: query === '' ? path : `${path}?${query}`, isMetered };
+}
+
+interface Open {
+  signal: AbortSignal;
+  /** Its body is there: it has as long as its grant now. */
+  onBody: () => void;
 }
 
 interface Asked {

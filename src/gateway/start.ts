@@ -13,6 +13,7 @@ import { listenControl } from './control.ts';
 import type { Credential } from './credentials/credential.ts';
 import { openLedger } from './ledger/ledger.ts';
 import { createLimits } from './limits/limits.ts';
+import { createIterationMcp } from './mcp/iteration-mcp.ts';
 import { createPriceList } from './meter/price-file.ts';
 import { createProxy } from './proxy.ts';
 import { createRegistryMirror } from './registry-mirror.ts';
@@ -55,7 +56,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     const dispatcher = new Agent({ allowH2: false, headersTimeout: patienceMs, bodyTimeout: patienceMs });
     const mirror = createRegistryMirror({ clock, log });
     const upstream = { urls, dispatcher };
-    const proxy = createProxy({ ledger, gate, limits, clock, log, credentials, prices, mirror, upstream });
+    const mcp = createIterationMcp({ ledger, clock, log });
+    const proxy = createProxy({ ledger, gate, limits, clock, log, credentials, prices, mirror, mcp, upstream });
     const tunnels = createTunnels({ clock, log, guestSocket: options.guestSocket, accept: proxy.accept });
     const control = await listenControl(
       { ledger, gate, limits, tunnels, proxy, mirror, credentials, clock, log },

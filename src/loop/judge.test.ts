@@ -1,10 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type IterationOutcome, iterationOutcomes, type Signals } from '../domain/iteration.ts';
+import { lackedOf } from './arrived.ts';
 import { type HostKnowledge, judgeIteration } from './judge.ts';
 
-const calm: HostKnowledge = { usageLimit: null, outage: null, overBudget: null, noCredential: false, infra: null };
-const silent: Signals = { closing: null, ask: null, verdict: null, refused: 0 };
+const calm: HostKnowledge = {
+  ...{ usageLimit: null, outage: null, overBudget: null, noCredential: false, infra: null, lacked: null },
+};
+const silent: Signals = { closing: null, ask: null, verdict: null, learned: [], flags: [], refused: 0 };
 const closed = (verb: 'done' | 'partial' | 'stuck'): Signals => ({ ...silent, closing: { verb, text: 'words' } });
 const approves: Signals = { ...silent, verdict: { decision: 'approve', findings: [], summary: 'good' } };
 
@@ -37,6 +40,11 @@ describe('an implementer', () => {
     ['crashed', closed('done'), { outage: 'it is away' }, 'done'],
     ['done', closed('done'), { infra: 'the VM is gone' }, 'infra'],
     ['done', approves, {}, 'stuck'],
+    ['done', silent, { lacked: 'no tools' }, 'infra'],
+    ['done', closed('done'), { lacked: 'no tools' }, 'done'],
+    ['done', closed('stuck'), { lacked: 'no tools' }, 'stuck'],
+    ['crashed', silent, { lacked: 'no tools' }, 'crashed'],
+    ['done', silent, { lacked: 'no tools', overBudget: 'all is used' }, 'over_budget'],
   ])('%s, %j, %j is %s', (outcome, signals, host, expected) => {
     expect(judge(outcome, signals, host).outcome).toBe(expected);
   });
@@ -62,6 +70,14 @@ describe('an implementer', () => {
       'the agent ended without saying done, partial or stuck (2 signals were refused)',
     );
   });
+});
+
+it('says what did not reach the model, by what passed the gateway', () => {
+  expect(lackedOf({ prompt: 1, tools: 1 }, 'failed')).toBeNull();
+  expect(lackedOf({ prompt: null, tools: null }, 'connected')).toBe('no call to the model API held the prompt');
+  expect(lackedOf({ prompt: 1, tools: null }, 'failed')).toBe(
+    'the model was not given the tools to end with (its agent CLI says: their server is failed)',
+  );
 });
 
 describe('a reviewer', () => {

@@ -12,6 +12,8 @@ export interface HostKnowledge {
   noCredential: boolean;
   /** Why the run cannot be judged at all (VM lost, guest restarted, work not saved); null when it can. */
   infra: string | null;
+  /** What its agent was not given, so that its silence says nothing of it; null when it had all. */
+  lacked: string | null;
 }
 
 export interface Judgement {
@@ -31,6 +33,7 @@ export interface Judgement {
  *   4. outage              the provider failed its last calls, and it did not end well: not counted
  *   5. timed out, killed, crashed
  *   6. partial, stuck      as signalled; out of turns is partial; a reviewer without a verdict, or no signal, is stuck
+ *   7. infra               in place of a silence that is no wonder: prompt or tools did not reach the model
  */
 export function judgeIteration(input: {
   role: RalphRole;
@@ -58,6 +61,7 @@ export function judgeIteration(input: {
   if (role === 'reviewer' && closing) return judged('stuck', `no verdict: the reviewer says it is ${closing.verb}`);
   if (closing) return judged(closing.verb, `the agent says it is ${closing.verb}`);
   if (agent.outcome === 'partial') return judged('partial', agent.reason);
+  if (host.lacked !== null) return judged('infra', host.lacked);
   return judged('stuck', silence(role, signals));
 }
 

@@ -1,7 +1,7 @@
 import type { Amounts, Budget, BudgetPeriod, BudgetStop } from '../domain/budget.ts';
 import type { CredentialLook } from '../domain/credential.ts';
 import type { GuestEndpoint } from '../domain/endpoint.ts';
-import type { RalphRole } from '../domain/iteration.ts';
+import type { Arrived, RalphRole } from '../domain/iteration.ts';
 import type { RegistryKind } from '../domain/registry.ts';
 import type { UsageLimit, UsageWindow } from '../domain/usage-limit.ts';
 
@@ -23,6 +23,8 @@ export interface GatewayPort {
     iteration: string;
     role: RalphRole;
     expiresAt: number;
+    /** What shows that its agent was given prompt and tools; null where that cannot be looked for. */
+    marks: { prompt: string; tool: string } | null;
   }): Promise<void>;
   revoke(iteration: string): Promise<void>;
   /** Per iteration that has called a model: how many calls are open, and how many there were since the gateway began. */
@@ -40,11 +42,20 @@ export interface GatewayPort {
   liftLimit(id: string, since: number): Promise<void>;
   /** Limits of the present credentials, and how much of their usage windows is used. */
   limits(): Promise<{ limits: UsageLimit[]; windows: UsageWindow[] }>;
+  /** What an iteration's agent said through its tools; nothing more comes once it is revoked. */
+  said(iteration: string): Promise<SaidByTools>;
 }
 
 export interface ModelCalls {
   open: number;
   begun: number;
+}
+
+export interface SaidByTools {
+  /** Oldest first, as the agent gave it. */
+  calls: { at: number; verb: string; given?: unknown }[];
+  refused: number;
+  arrived: Arrived;
 }
 
 /** One call the gateway metered, or refused. */

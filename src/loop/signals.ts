@@ -1,100 +1,57 @@
 import { z } from 'zod';
-import type { Signals } from '../domain/iteration.ts';
-import { cleanLine, cleanText } from '../lib/clean-text.ts';
+import type { RalphRole, Signals } from '../domain/iteration.ts';
+import { maxSaidBytes, maxSignalChars, readSignal, type Signal } from '../domain/signal.ts';
 
 /**
- * What an agent says: JSON lines in `$RALPH_SIGNALS`, each with the iteration's nonce and a verb. The file comes from a
- * guest and is hostile.
- *
- * - A line without the nonce, of another form, or too long is refused and counted; it never changes what others say.
- * - Of several closing verbs the last one counts: an agent that says `partial`, goes on and says `done` means `done`, and one
- *   that says `done`, looks again and says `stuck` means `stuck`. The same for `ask` and `verdict`.
- * - A verdict that contradicts itself (a no without a finding that weighs, a yes with a blocking one) is refused: inconclusive.
- * - A closing verb needs a text of its own, so that a copied example (`<what you changed>`) is refused too.
+ * Everything an agent said in one iteration, made into one account: its tool calls, in the order they came, then the JSON lines of
+ * `$RALPH_SIGNALS` (each with the iteration's nonce and a verb), which arrive when it has ended. A call or line that is not
+ * right is refused and counted; it never changes what others say.
  */
-const maxFileBytes = 1024 * 1024;
-const maxLineChars = 64 * 1024;
-const maxFindings = 50;
-
-const line = (maxChars: number) =>
-  z
-    .string()
-    .transform((text) => cleanLine(text, maxChars))
-    .refine((text) => text !== '' && !isPlaceholder(text), 'must say something');
-const paragraph = (maxChars: number) =>
-  z
-    .string()
-    .transform((text) => cleanText(text, maxChars).trim())
-    .refine((text) => text !== '' && !isPlaceholder(text), 'must say something');
-
-/** What the prompt's examples hold where the agent's own words belong. */
-function isPlaceholder(text: string): boolean {
-  return /^<[^<>]*>$/.test(text);
+export interface Said {
+  role: RalphRole;
+  nonce: string;
+  /** What the gateway stored, oldest first. */
+  calls: readonly { verb: string; given?: unknown }[];
+  /** How many it refused. */
+  refusedCalls: number;
+  file: Uint8Array;
 }
 
-const finding = z.object({
-  file: line(500).nullish().default(null),
-  line: z.number().int().positive().nullish().default(null),
-  severity: z.enum(['minor', 'major', 'blocking']),
-  what: paragraph(2000),
-  why: paragraph(2000),
-});
+/** More of one kind are counted as refused. */
+const maxOfKind = 20;
 
-/** A no needs a reason that is more than minor; a yes cannot stand beside a blocking finding. */
-function isCoherent(verdict: { decision: string; findings: { severity: string }[] }): boolean {
-  const severities = verdict.findings.map((each) => each.severity);
-  return verdict.decision === 'approve' ? !severities.includes('blocking') : severities.some((s) => s !== 'minor');
-}
-
-export const signalSchema = z.discriminatedUnion('verb', [
-  z.object({ verb: z.literal('done'), summary: paragraph(4000) }),
-  z.object({ verb: z.literal('partial'), summary: paragraph(4000), remaining: paragraph(4000).optional() }),
-  z.object({ verb: z.literal('stuck'), reason: paragraph(4000) }),
-  z.object({
-    verb: z.literal('ask'),
-    question: paragraph(2000),
-    blocking: z.boolean().default(true),
-    options: z.array(line(200)).max(10).default([]),
-  }),
-  z
-    .object({
-      verb: z.literal('verdict'),
-      decision: z.enum(['approve', 'request_changes']),
-      findings: z.array(finding).max(maxFindings).default([]),
-      summary: paragraph(4000),
-    })
-    .refine(isCoherent, 'the findings contradict the decision'),
-]);
-export type Signal = z.infer<typeof signalSchema>;
-
-const envelope = z.looseObject({ nonce: z.string() });
-
-/** Total: never throws, whatever the bytes. A nonce that is empty accepts nothing. */
-export function parseSignals(bytes: Uint8Array, nonce: string): Signals {
-  const signals: Signals = { closing: null, ask: null, verdict: null, refused: 0 };
-  for (const text of linesOf(bytes)) {
-    const signal = readSignal(text, nonce);
-    if (signal === null) signals.refused++;
-    else apply(signals, signal);
+/** Total: never throws, whatever the bytes. A nonce that is empty accepts no line. */
+export function readSignals({ role, nonce, calls, refusedCalls, file }: Said): Signals {
+  const signals: Signals = {
+    ...{ closing: null, ask: null, verdict: null, learned: [], flags: [] },
+    refused: refusedCalls,
+  };
+  const take = (verb: unknown, given: unknown) => {
+    const read = readSignal(role, verb, given);
+    if (!read.ok || !apply(signals, read.signal)) signals.refused++;
+  };
+  for (const { verb, given } of calls) take(verb, given);
+  for (const text of linesOf(file)) {
+    const line = readLine(text, nonce);
+    take(line?.verb, line);
   }
   return signals;
 }
 
-/** The last `maxFileBytes` of the file; a first line that was cut there is left out. */
+/** The last `maxSaidBytes` of the file; a first line that was cut there is left out. */
 function linesOf(bytes: Uint8Array): string[] {
-  const cut = bytes.length > maxFileBytes;
-  const text = new TextDecoder().decode(cut ? bytes.subarray(bytes.length - maxFileBytes) : bytes);
+  const cut = bytes.length > maxSaidBytes;
+  const text = new TextDecoder().decode(cut ? bytes.subarray(bytes.length - maxSaidBytes) : bytes);
   const lines = text.split('\n');
   return (cut ? lines.slice(1) : lines).filter((each) => each.trim() !== '');
 }
 
-function readSignal(text: string, nonce: string): Signal | null {
-  if (text.length > maxLineChars || nonce === '') return null;
-  const value = parseJson(text);
-  const carried = envelope.safeParse(value);
-  if (!carried.success || carried.data.nonce !== nonce) return null;
-  const signal = signalSchema.safeParse(value);
-  return signal.success ? signal.data : null;
+const lineSchema = z.looseObject({ nonce: z.string(), verb: z.string() });
+
+function readLine(text: string, nonce: string): z.infer<typeof lineSchema> | null {
+  if (text.length > maxSignalChars || nonce === '') return null;
+  const line = lineSchema.safeParse(parseJson(text));
+  return line.success && line.data.nonce === nonce ? line.data : null;
 }
 
 function parseJson(text: string): unknown {
@@ -105,24 +62,37 @@ function parseJson(text: string): unknown {
   }
 }
 
-function apply(signals: Signals, signal: Signal): void {
+/** False when there is no room for more of its kind. */
+function apply(signals: Signals, signal: Signal): boolean {
   switch (signal.verb) {
     case 'done':
       signals.closing = { verb: 'done', text: signal.summary };
-      break;
+      return true;
     case 'partial': {
       const rest = signal.remaining === undefined ? '' : `\nRemaining: ${signal.remaining}`;
       signals.closing = { verb: 'partial', text: `${signal.summary}${rest}` };
-      break;
+      return true;
     }
     case 'stuck':
       signals.closing = { verb: 'stuck', text: signal.reason };
-      break;
-    case 'ask':
-      signals.ask = { question: signal.question, blocking: signal.blocking, options: signal.options };
-      break;
-    case 'verdict':
-      signals.verdict = { decision: signal.decision, findings: signal.findings, summary: signal.summary };
-      break;
+      return true;
+    case 'ask': {
+      const { verb: _, ...ask } = signal;
+      signals.ask = ask;
+      return true;
+    }
+    case 'verdict': {
+      const { verb: _, ...verdict } = signal;
+      signals.verdict = verdict;
+      return true;
+    }
+    case 'learned': {
+      const { verb: _, ...learned } = signal;
+      return signals.learned.length < maxOfKind && signals.learned.push(learned) > 0;
+    }
+    case 'flag': {
+      const { verb: _, ...flag } = signal;
+      return signals.flags.length < maxOfKind && signals.flags.push(flag) > 0;
+    }
   }
 }

@@ -1,10 +1,12 @@
 import type { Check } from '../domain/check.ts';
 import { type CheckHistory, checkStandings } from '../domain/check-history.ts';
+import type { Lesson } from '../domain/lesson.ts';
 import type { Task } from '../domain/task.ts';
-import { bulletList, checkList, noteList } from './lists.ts';
+import type { Ending } from './ending.ts';
+import { bulletList, checkList, lessonList, noteList } from './lists.ts';
 import { historyList, questionList } from './state.ts';
 
-export interface ImplementerInput {
+export interface ImplementerInput extends Ending {
   task: Pick<Task, 'id' | 'title' | 'description' | 'contextFiles' | 'notes' | 'questions' | 'base'>;
   /** The task's own and the project's. */
   checks: readonly Check[];
@@ -16,10 +18,11 @@ export interface ImplementerInput {
   history: CheckHistory;
   /** What is left of its budget, as a sentence. */
   budgetLeft: string;
-  nonce: string;
+  /** Of the project and the task, the most useful first. */
+  lessons: readonly Lesson[];
 }
 
-export function implementerValues(input: ImplementerInput): Record<string, string> {
+export function implementerValues(input: ImplementerInput, howToEnd: string): Record<string, string> {
   const { task } = input;
   return {
     task_id: task.id,
@@ -32,7 +35,8 @@ export function implementerValues(input: ImplementerInput): Record<string, strin
     protected_files: bulletList(input.protectedFiles, 'None.'),
     notes: noteList(task.notes),
     iteration: String(input.iteration),
+    learned: lessonList(input.lessons),
     budget_left: input.budgetLeft,
-    nonce: input.nonce,
+    how_to_end: howToEnd,
   };
 }

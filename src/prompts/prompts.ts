@@ -1,6 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { RalphRole } from '../domain/iteration.ts';
 import { FleetError } from '../lib/errors.ts';
+import { type EndingTemplates, endingText } from './ending.ts';
 import { type ImplementerInput, implementerValues } from './implementer.ts';
 import { type ReviewerInput, reviewerValues } from './reviewer.ts';
 import { type PromptTemplate, parseTemplate, renderPrompt } from './template.ts';
@@ -15,16 +17,28 @@ export interface Prompts {
 export async function loadPrompts(folder: string): Promise<Prompts> {
   const implementer = await load(folder, 'implementer');
   const reviewer = await load(folder, 'reviewer');
+  const endings = {
+    implementer: await loadEndings(folder, 'implementer'),
+    reviewer: await loadEndings(folder, 'reviewer'),
+  };
   const prompts: Prompts = {
-    implementer: (input) => renderPrompt(implementer, implementerValues(input)),
-    reviewer: (input) => renderPrompt(reviewer, reviewerValues(input)),
+    implementer: (input) =>
+      renderPrompt(implementer, implementerValues(input, endingText('implementer', endings.implementer, input))),
+    reviewer: (input) => renderPrompt(reviewer, reviewerValues(input, endingText('reviewer', endings.reviewer, input))),
   };
   const task = { id: 'T0', title: '', description: '', contextFiles: [], notes: [], questions: [], base: null };
   const history = { checkRuns: [], iterations: [] };
-  prompts.implementer({ task, checks: [], protectedFiles: [], iteration: 1, history, budgetLeft: '', nonce: '' });
   const change = { base: '', commit: '', diff: '', evidence: [], protectedChanges: [] };
-  prompts.reviewer({ task, checks: [], change, earlierFindings: [], round: 1, budgetLeft: '', nonce: '' });
+  for (const mcpTool of [null, (verb: string) => verb]) {
+    const both = { task, checks: [], budgetLeft: '', nonce: '', mcpTool };
+    prompts.implementer({ ...both, protectedFiles: [], iteration: 1, history, lessons: [] });
+    prompts.reviewer({ ...both, change, earlierFindings: [], round: 1 });
+  }
   return prompts;
+}
+
+async function loadEndings(folder: string, role: RalphRole): Promise<EndingTemplates> {
+  return { byFile: await load(folder, `${role}-ends-by-file`), byTools: await load(folder, `${role}-ends-by-tools`) };
 }
 
 async function load(folder: string, id: string): Promise<PromptTemplate> {

@@ -2,9 +2,10 @@ import type { Check, CheckResult, CheckVariant } from '../domain/check.ts';
 import type { Finding } from '../domain/iteration.ts';
 import type { Task } from '../domain/task.ts';
 import { fenced } from '../lib/fence.ts';
+import type { Ending } from './ending.ts';
 import { bulletList, checkList } from './lists.ts';
 
-export interface ReviewerInput {
+export interface ReviewerInput extends Ending {
   task: Pick<Task, 'id' | 'title' | 'description'>;
   checks: readonly Check[];
   change: {
@@ -20,13 +21,12 @@ export interface ReviewerInput {
   round: number;
   /** What is left of the reviews' budget, as a sentence. */
   budgetLeft: string;
-  nonce: string;
 }
 
 /** A diff is cut here already, inside its fence; the template's own limit is above it. */
 const maxDiffChars = 290_000;
 
-export function reviewerValues(input: ReviewerInput): Record<string, string> {
+export function reviewerValues(input: ReviewerInput, howToEnd: string): Record<string, string> {
   const { task, change } = input;
   const hidden = change.diff.length - maxDiffChars;
   const cut = hidden > 0 ? `\nThe diff is cut: ${hidden} more characters. See \`git diff ${change.base}\`.` : '';
@@ -43,7 +43,7 @@ export function reviewerValues(input: ReviewerInput): Record<string, string> {
     commit: change.commit,
     round: String(input.round),
     budget_left: input.budgetLeft,
-    nonce: input.nonce,
+    how_to_end: howToEnd,
   };
 }
 

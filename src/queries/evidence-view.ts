@@ -2,10 +2,12 @@ import type { EvidenceView } from '../contract/evidence.ts';
 import type { FileView } from '../contract/task-view.ts';
 import type { CheckResult, CheckRun } from '../domain/check.ts';
 import { evidenceDigest, reviewOf, verifyRuns } from '../domain/evidence.ts';
+import type { Iteration } from '../domain/iteration.ts';
 import type { Task } from '../domain/task.ts';
 import { toIso } from '../lib/clock.ts';
 import { FleetError } from '../lib/errors.ts';
 import type { QueryDeps } from './deps.ts';
+import { flagsOf } from './flags.ts';
 import { toSpent } from './spent.ts';
 
 /** What an approval is given on. `files` and `baseIsTip` come from the repository. */
@@ -55,9 +57,18 @@ export function evidenceView(
       },
       limitUsd: task.limits.maxUsd,
     },
+    arrived: arrivedOf(iterations),
+    flags: flagsOf(deps, task),
     said: iterations.findLast((it) => it.role === 'implementer' && it.summary !== null)?.summary ?? null,
     undo: `branch ralph/${task.id}, one commit; once merged: git revert the merged commit`,
   };
+}
+
+function arrivedOf(iterations: readonly Iteration[]): EvidenceView['arrived'] {
+  const looked = iterations.flatMap((it) => it.arrived ?? []);
+  if (looked.length === 0) return null;
+  const seen = (what: 'prompt' | 'tools') => looked.filter((it) => it[what] !== null).length;
+  return { iterations: looked.length, prompt: seen('prompt'), tools: seen('tools') };
 }
 
 function proofOf({ store }: QueryDeps, task: Task, runs: CheckRun[], all: CheckRun[]): EvidenceView['proof'] {

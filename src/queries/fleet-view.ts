@@ -51,6 +51,7 @@ export function fleetView(deps: QueryDeps): FleetView {
         now,
         tasks,
         reviews: store.reviews.list("WHERE phase = 'approved'"),
+        flags: store.alive.flags.rows(),
         reviewsWaiting: config().limits.reviewsWaiting,
         budget: { fleet: config().budget, changes: store.budgets.list(), stops: store.stops.list() },
         limits: store.limits.list('ORDER BY until'),

@@ -7,6 +7,7 @@ import { nextQuestion, type Question } from '../domain/question.ts';
 import { isEnded, type Task } from '../domain/task.ts';
 import { toIso } from '../lib/clock.ts';
 import type { QueryDeps } from './deps.ts';
+import { flagsOf } from './flags.ts';
 import { taskRow } from './task-row.ts';
 
 const eventsShown = 200;
@@ -50,6 +51,7 @@ export function taskView(deps: QueryDeps, task: Task, files: FileView[]): TaskVi
     approvals: store.approvals
       .list('WHERE task = ? ORDER BY id', task.id)
       .map((approval) => ({ ...approval, at: toIso(approval.at) })),
+    flags: flagsOf(deps, task),
     files,
     timeline: store.events.of(task.id, eventsShown).map(eventView),
   };
@@ -62,9 +64,15 @@ export function eventView(event: FleetEvent) {
 function iterationView(iteration: Iteration): TaskView['iterations'][number] {
   return {
     ...iteration,
+    arrived: arrivedView(iteration.arrived),
     startedAt: toIso(iteration.startedAt),
     endedAt: iteration.endedAt === null ? null : toIso(iteration.endedAt),
   };
+}
+
+function arrivedView(arrived: Iteration['arrived']): TaskView['iterations'][number]['arrived'] {
+  const iso = (at: number | null) => (at === null ? null : toIso(at));
+  return arrived === null ? null : { prompt: iso(arrived.prompt), tools: iso(arrived.tools) };
 }
 
 function checkRunView(run: CheckRun): TaskView['checkRuns'][number] {
@@ -77,7 +85,7 @@ function questionView(question: Question): TaskView['questions'][number] {
     id,
     question: question.question,
     options,
-    preferred: null,
+    preferred: question.preferred ?? null,
     blocking,
     askedAt: toIso(askedAt),
     iteration,

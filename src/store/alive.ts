@@ -2,6 +2,7 @@ import type { Approval } from '../domain/approval.ts';
 import type { BudgetChange, BudgetStop } from '../domain/budget.ts';
 import type { CheckRun } from '../domain/check.ts';
 import type { Disk } from '../domain/disk.ts';
+import type { RaisedFlag } from '../domain/flag.ts';
 import type { Ralph } from '../domain/fleet.ts';
 import type { Iteration } from '../domain/iteration.ts';
 import type { Project } from '../domain/project.ts';
@@ -30,6 +31,8 @@ export interface Alive {
   reviews: Standing<Review>;
   /** In force, or the rejections of tasks that have not ended. */
   approvals: Standing<Approval>;
+  /** Those that ask for a person. */
+  flags: Standing<RaisedFlag>;
 }
 
 type Tables = {
@@ -52,6 +55,7 @@ export function createAlive(tables: Tables): Alive {
     iterations: iterations.standing([{ phase: { notIn: ['ended'] } }, { task }]),
     checkRuns: checkRuns.standing([{ phase: { in: ['running'] } }, { task }]),
     reviews: reviews.standing([{ task }]),
+    flags: tables.flags.standing([{ severity: { in: ['high'] }, seen: { in: [false] } }]),
     approvals: approvals.standing([{ state: { in: ['active'] } }, { decision: { in: ['reject'] }, task }]),
   };
 }

@@ -2,8 +2,10 @@ import type { Approval } from '../domain/approval.ts';
 import type { BudgetChange, BudgetStop } from '../domain/budget.ts';
 import type { CheckRun } from '../domain/check.ts';
 import type { Disk } from '../domain/disk.ts';
+import type { RaisedFlag } from '../domain/flag.ts';
 import type { Ralph } from '../domain/fleet.ts';
 import type { Iteration } from '../domain/iteration.ts';
+import type { Lesson } from '../domain/lesson.ts';
 import type { Project } from '../domain/project.ts';
 import type { Review } from '../domain/review.ts';
 import type { Task } from '../domain/task.ts';
@@ -108,6 +110,7 @@ export const columns = {
     reason: 'text',
     summary: 'text',
     ask: 'json',
+    arrived: 'json',
     retryAt: 'int',
     review: 'text',
     fromCommit: 'text',
@@ -163,6 +166,30 @@ export const columns = {
     state: 'text',
     carriedFrom: 'text',
   } satisfies Columns<Approval>,
+  lessons: {
+    id: 'text',
+    project: 'text',
+    task: 'text',
+    iteration: 'text',
+    text: 'text',
+    kind: 'text',
+    scope: 'text',
+    at: 'int',
+    times: 'int',
+    forgotten: 'bool',
+  } satisfies Columns<Lesson>,
+  flags: {
+    id: 'text',
+    task: 'text',
+    project: 'text',
+    iteration: 'text',
+    ralph: 'text',
+    what: 'text',
+    severity: 'text',
+    category: 'text',
+    at: 'int',
+    seen: 'bool',
+  } satisfies Columns<RaisedFlag>,
   budgets: { node: 'text', budget: 'json', at: 'int', by: 'text' } satisfies Columns<BudgetChange>,
   stops: {
     node: 'text',

@@ -122,11 +122,24 @@ export const migrations: readonly string[] = [
   UPDATE tasks SET questions = json_array(json_object(
     'id', 1, 'question', coalesce(reason, title), 'blocking', json('true'),
     'options', json(coalesce((SELECT json_extract(ask, '$.options') FROM iterations WHERE iterations.id = tasks.judged), '[]')),
-    'askedAt', since, 'iteration', iterations, 'times', 1, 'answer', NULL, 'closedAt', NULL
+    'preferred', NULL, 'askedAt', since, 'iteration', iterations, 'times', 1, 'answer', NULL, 'closedAt', NULL
   )) WHERE phase = 'needs_input';
   `,
   `
   ALTER TABLE tasks ADD COLUMN needs TEXT;
   ALTER TABLE spend ADD COLUMN imputedUsd REAL NOT NULL DEFAULT 0;
+  `,
+  `
+  ALTER TABLE iterations ADD COLUMN arrived TEXT NOT NULL DEFAULT 'null';
+  CREATE TABLE lessons (
+    id TEXT PRIMARY KEY, project TEXT NOT NULL, task TEXT NOT NULL, iteration TEXT NOT NULL, text TEXT NOT NULL, kind TEXT NOT NULL,
+    scope TEXT NOT NULL, at INTEGER NOT NULL, times INTEGER NOT NULL, forgotten INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX lessons_project ON lessons(project);
+  CREATE TABLE flags (
+    id TEXT PRIMARY KEY, task TEXT NOT NULL, project TEXT NOT NULL, iteration TEXT NOT NULL, ralph TEXT NOT NULL, what TEXT NOT NULL,
+    severity TEXT NOT NULL, category TEXT NOT NULL, at INTEGER NOT NULL, seen INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX flags_task ON flags(task);
   `,
 ];

@@ -2,8 +2,10 @@ import type { Approval } from '../domain/approval.ts';
 import type { BudgetChange, BudgetStop } from '../domain/budget.ts';
 import type { CheckRun } from '../domain/check.ts';
 import type { Disk } from '../domain/disk.ts';
+import type { RaisedFlag } from '../domain/flag.ts';
 import type { FleetDesire, FleetEvent, Ralph } from '../domain/fleet.ts';
 import type { Iteration } from '../domain/iteration.ts';
+import type { Lesson } from '../domain/lesson.ts';
 import { assertMove } from '../domain/phase-table.ts';
 import type { Project } from '../domain/project.ts';
 import type { Review } from '../domain/review.ts';
@@ -40,6 +42,8 @@ export interface Store {
   checkRuns: Table<CheckRun>;
   reviews: Table<Review>;
   approvals: Table<Approval>;
+  lessons: Table<Lesson>;
+  flags: Table<RaisedFlag>;
   /** What people have set, by level of the budget tree. */
   budgets: Keyed<BudgetChange>;
   /** Levels that have refused a call, by level. */
@@ -73,6 +77,8 @@ export function createStore(deps: { db: Database; clock: Clock }): Store {
     checkRuns: createTable<CheckRun>(db, 'checkRuns', columns.checkRuns, 'id'),
     reviews: createTable<Review>(db, 'reviews', columns.reviews, 'id'),
     approvals: createTable<Approval>(db, 'approvals', columns.approvals, 'id'),
+    lessons: createTable<Lesson>(db, 'lessons', columns.lessons, 'id'),
+    flags: createTable<RaisedFlag>(db, 'flags', columns.flags, 'id'),
     budgets: createKeyed(createTable<BudgetChange>(db, 'budgets', columns.budgets, 'node')),
     stops: createKeyed(createTable<BudgetStop>(db, 'stops', columns.stops, 'node')),
     limits: createTable<KnownLimit>(db, 'limits', columns.limits, 'id'),

@@ -122,6 +122,7 @@ function judgeTests(adapter: AgentAdapter): void {
     lines: fc.nat(),
     garbageLines: fc.nat(),
     rateLimitedUntil: fc.option(fc.nat()),
+    mcp: fc.option(text),
   });
 
   it('judges every exit, and never with what only the host can know', () => {

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { StreamItem } from '../../src/agents/agent.ts';
 import { createAgent } from '../../src/agents/registry.ts';
-import { parseSignals } from '../../src/loop/signals.ts';
+import { readSignals } from '../../src/loop/signals.ts';
 import { loadPrompts } from '../../src/prompts/prompts.ts';
 import { sampleRun } from '../conformance/agent-suite.ts';
 import { installClaudeCode } from '../fixtures/claude-code.ts';
@@ -34,11 +34,11 @@ afterEach(async () => {
   rmSync(root, { recursive: true, force: true });
 });
 
-async function promptWith(description: string): Promise<string> {
+async function promptWith(description: string, mcpTool = adapter.mcpTool): Promise<string> {
   const task = { id: 'T1', title: 'a task', description, contextFiles: [], notes: [], questions: [], base: null };
-  const asked = { checks: [], protectedFiles: ['test/**'], history: { checkRuns: [], iterations: [] } };
+  const asked = { checks: [], protectedFiles: ['test/**'], history: { checkRuns: [], iterations: [] }, lessons: [] };
   const prompts = await loadPrompts('prompts');
-  return prompts.implementer({ task, ...asked, iteration: 1, budgetLeft: '', nonce });
+  return prompts.implementer({ task, ...asked, iteration: 1, budgetLeft: '', nonce, mcpTool });
 }
 
 interface Play {
@@ -124,7 +124,15 @@ it('works through a task without a dialog and signals with the nonce of its prom
     garbage: 0,
   });
   expect(readFileSync(join(root, 'home/work/a.txt'), 'utf8')).toBe('made\n');
-  expect(parseSignals(readFileSync(join(root, 'signals.jsonl')), nonce)).toMatchObject({
+  expect(
+    readSignals({
+      role: 'implementer',
+      nonce,
+      calls: [],
+      refusedCalls: 0,
+      file: readFileSync(join(root, 'signals.jsonl')),
+    }),
+  ).toMatchObject({
     closing: { verb: 'done', text: 'made a.txt' },
     refused: 0,
   });

@@ -87,8 +87,13 @@ it('later tells what was tried, what fails on both streams, what broke, answers,
     result('lint', false, 'src/retry.ts:3 unused variable'),
   ]);
   const checkRuns = [baseline, run(1, [result('unit', true), result('retries', true), result('lint', true)]), last];
-  const ask = { question: 'How long at most?', blocking: true, options: ['30 s', '5 min'] };
-  const aside = { question: 'Is jitter welcome?\nThe spec says nothing.', blocking: false, options: [] };
+  const ask = { question: 'How long at most?', blocking: true, options: ['30 s', '5 min'], preferred: null };
+  const aside = {
+    question: 'Is jitter welcome?\nThe spec says nothing.',
+    blocking: false,
+    options: [],
+    preferred: null,
+  };
   const asked = withAsk(withAsk([], ask, { iteration: 3, at: 1 }), aside, { iteration: 3, at: 2 });
   const task = aTask({ checks, base, head, iterations: 3 });
   const told = await prompt({

@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { StreamItem } from '../../src/agents/agent.ts';
 import { createAgent } from '../../src/agents/registry.ts';
 import { parseScenario, type Step, stepsOf } from '../../src/agents/scripted/scenario.ts';
-import { parseSignals } from '../../src/loop/signals.ts';
+import { readSignals } from '../../src/loop/signals.ts';
 import { loadPrompts } from '../../src/prompts/prompts.ts';
 import { sampleRun } from '../conformance/agent-suite.ts';
 
@@ -67,9 +67,10 @@ async function promptOf(role: 'implementer' | 'reviewer'): Promise<string> {
   const task = { id: 'T1', title: 't', description, contextFiles: [], notes: [], questions: [], base: null };
   const history = { checkRuns: [], iterations: [] };
   const change = { base: 'b', commit: 'c', diff: '+x', evidence: [], protectedChanges: [] };
+  const both = { checks: [], budgetLeft: '', nonce, mcpTool: null };
   return role === 'implementer'
-    ? prompts.implementer({ task, checks: [], protectedFiles: [], iteration: 1, history, budgetLeft: '', nonce })
-    : prompts.reviewer({ task, checks: [], change, earlierFindings: [], round: 1, budgetLeft: '', nonce });
+    ? prompts.implementer({ task, protectedFiles: [], iteration: 1, history, lessons: [], ...both })
+    : prompts.reviewer({ task, change, earlierFindings: [], round: 1, ...both });
 }
 
 async function play(steps: Step[], role?: 'implementer' | 'reviewer') {
@@ -88,7 +89,13 @@ async function play(steps: Step[], role?: 'implementer' | 'reviewer') {
     items,
     judged,
     stderr,
-    signals: parseSignals(readIfThere('job/signals.jsonl'), nonce),
+    signals: readSignals({
+      role: role ?? 'implementer',
+      nonce,
+      calls: [],
+      refusedCalls: 0,
+      file: readIfThere('job/signals.jsonl'),
+    }),
     summary: parser.summary(),
   };
 }
@@ -136,7 +143,7 @@ describe('what an agent does', () => {
       { do: 'signal', signal: { verb: 'stuck', reason: 'x' }, nonce: 'absent' },
       { do: 'raw-signal', text: '{"nonce":' },
     ]);
-    expect(signals).toEqual({ closing: { verb: 'done', text: "it's" }, ask: null, verdict: null, refused: 3 });
+    expect(signals).toMatchObject({ closing: { verb: 'done', text: "it's" }, ask: null, verdict: null, refused: 3 });
   });
 
   it('gives a verdict as a reviewer', async () => {

@@ -1,6 +1,6 @@
 import type { CredentialState } from '../../src/domain/credential.ts';
 import type { UsageLimit } from '../../src/domain/usage-limit.ts';
-import type { GatewayPort, SettledCall } from '../../src/loop/ports.ts';
+import type { GatewayPort, SaidByTools, SettledCall } from '../../src/loop/ports.ts';
 import type { Dice } from './random.ts';
 
 /** A gateway in memory: every grant spends a little; a few calls are refused, limited or fail. Outlives a crash of the daemon. */
@@ -14,12 +14,17 @@ export interface FakeGateway {
   lift(): void;
   /** From now on the host's credential stands so. */
   setCredential(state: CredentialState): void;
+  /** An agent calls a tool; nothing comes of it once its grant has ended. */
+  say(iteration: string, verb: string, given: object): void;
+  said: Map<string, SaidByTools>;
 }
 
 export function createFakeGateway(dice: Dice, now: () => number): FakeGateway {
   const ledger: SettledCall[] = [];
   const openTunnels = new Set<string>();
   const known = new Set<string>();
+  const revoked = new Set<string>();
+  const said = new Map<string, SaidByTools>();
   const limits = new Map<string, number | null>();
   let held: UsageLimit | null = null;
 
@@ -69,6 +74,8 @@ export function createFakeGateway(dice: Dice, now: () => number): FakeGateway {
     grant: async (grant) => {
       if (known.has(grant.iteration)) return;
       known.add(grant.iteration);
+      const seenAt = dice.chance(0.03) ? null : now();
+      said.set(grant.iteration, { calls: [], refused: 0, arrived: { prompt: seenAt, tools: seenAt } });
       const noCredential = credential.state !== 'present';
       const shortfall = noCredential ? null : shortfallOf(grant);
       const fault = noCredential || shortfall !== null ? null : faultOf();
@@ -101,7 +108,7 @@ export function createFakeGateway(dice: Dice, now: () => number): FakeGateway {
         ...credential,
       },
     ],
-    revoke: async () => {},
+    revoke: async (iteration) => void revoked.add(iteration),
     calls: async () => new Map(ledger.map(({ iteration }) => [iteration, { open: 0, begun: 1 }])),
     setBudgets: async (budgets) => {
       for (const { node, usd } of budgets) limits.set(node, usd);
@@ -112,16 +119,21 @@ export function createFakeGateway(dice: Dice, now: () => number): FakeGateway {
       if (held?.id === id && held.since <= since) held = null;
     },
     limits: async () => ({ limits: [limit()].filter((it) => it !== null), windows: [] }),
+    said: async (iteration) =>
+      structuredClone(said.get(iteration) ?? { calls: [], refused: 0, arrived: { prompt: null, tools: null } }),
     settlements: async (after, limit) => ledger.filter((call) => call.seq > after).slice(0, limit),
-  };
-  const setCredential = (state: CredentialState) => {
-    credential = { state, since: now() };
   };
   return {
     port,
     ledger,
     openTunnels,
-    setCredential,
+    said,
+    say: (iteration, verb, given) => {
+      if (!revoked.has(iteration)) said.get(iteration)?.calls.push({ at: now(), verb, given });
+    },
+    setCredential: (state) => {
+      credential = { state, since: now() };
+    },
     limit,
     lift: () => {
       held = null;

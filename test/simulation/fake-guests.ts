@@ -40,6 +40,8 @@ export interface FakeGuestsOptions {
   bundles: Map<string, string>;
   isCalm: () => boolean;
   isSaved: (tree: string) => boolean;
+  /** Its agent calls a tool of the gateway's. */
+  say: (iteration: string, verb: string, given: object) => void;
   /** A promise that must never be broken is. */
   onBroken: (what: string) => void;
 }
@@ -145,7 +147,9 @@ export function createFakeGuests(options: FakeGuestsOptions): {
       const started = spec.kind === 'agent' ? spec.id : `${spec.id} in ${vm.id}`;
       if (startedJobs.has(started)) options.onBroken(`job ${started} was started twice`);
       startedJobs.add(started);
-      guest.jobs.set(spec.id, play(guest, spec));
+      const job = play(guest, spec);
+      guest.jobs.set(spec.id, job);
+      if (spec.kind === 'agent') void speak(vm.id, job);
     },
     jobs: async (vm) => {
       const guest = reach(vm);
@@ -216,6 +220,20 @@ export function createFakeGuests(options: FakeGuestsOptions): {
     return { spec, boot: guest.boot, ...ends, killedAt: null, isDone: false, ...nothing, ...part };
   }
 
+  /** Half of the agents say all by their file; the others by tools, and something more. */
+  async function speak(vm: string, job: FakeJob): Promise<void> {
+    const signal = dice.chance(0.5) ? parsed(job.signal) : null;
+    if (signal === null) return;
+    job.signal = '';
+    const sleepMs = job.endsAt - clock.now();
+    await clock.sleep(dice.between(0, sleepMs));
+    const isAlive = () => states.get(vm)?.jobs.get(job.spec.id) === job && world.answers(vm) && job.killedAt === null;
+    const lesson = { text: `lesson of ${job.spec.id}`, scope: 'project' };
+    if (isAlive() && dice.chance(0.3)) options.say(job.spec.id, 'learned', lesson);
+    await clock.sleep(Math.max(0, job.endsAt - clock.now()));
+    if (isAlive()) options.say(job.spec.id, String(signal['verb']), signal);
+  }
+
   function playReviewer(spec: JobSpec): string {
     const nonce = spec.env['RALPH_NONCE'] ?? '';
     const roll = dice.next();
@@ -265,6 +283,14 @@ export function createFakeGuests(options: FakeGuestsOptions): {
   }
 
   return { guests, freeze, unsaved, isUsed, silence };
+}
+
+function parsed(text: string): Record<string, unknown> | null {
+  try {
+    return JSON.parse(text) as Record<string, unknown>;
+  } catch {
+    return null;
+  }
 }
 
 export type { Driver };

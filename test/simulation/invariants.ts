@@ -1,7 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { evidenceDigest } from '../../src/domain/evidence.ts';
 import { isEnded } from '../../src/domain/task.ts';
-import { columns } from '../../src/store/columns.ts';
 import type { Database } from '../../src/store/open.ts';
 import { createStore } from '../../src/store/store.ts';
 import { fleetName } from './config.ts';
@@ -31,7 +30,7 @@ function checkIterations({ store, clock, violations }: SimWorld): void {
 /** What a daemon remembers of its rows is what the next one reads. */
 export function checkRemembered({ store, clock, violations }: SimWorld, db: Database): void {
   const next = createStore({ db, clock });
-  for (const noun of Object.keys(columns) as (keyof typeof columns)[]) {
+  for (const noun of Object.keys(store.alive) as (keyof typeof store.alive)[]) {
     if (!isDeepStrictEqual(store.alive[noun].rows(), next.alive[noun].rows()))
       violations.push(`the ${noun} remembered are not those in the database`);
   }
@@ -47,6 +46,7 @@ export function checkAtEnd(world: SimWorld): void {
   checkWork(world);
   checkLeftovers(world);
   checkSpend(world);
+  checkSaid(world);
 }
 
 function checkTasks(world: SimWorld): void {
@@ -100,6 +100,22 @@ function checkSpend({ store, gateway, violations }: SimWorld): void {
   const ended = metered.filter((call) => store.iterations.get(call.iteration)?.phase === 'ended').length;
   if (counted > metered.length || counted < ended)
     violations.push(`${counted} calls counted, ${metered.length} metered`);
+}
+
+/** What an agent was told is noted stands in the rows of its iteration: once, and whatever died between. */
+function checkSaid({ store, gateway, violations }: SimWorld): void {
+  const lessons = new Map(store.lessons.list().map((lesson) => [lesson.text, lesson.times]));
+  for (const [id, { calls }] of gateway.said) {
+    const iteration = store.iterations.get(id);
+    // Null: the fleet went down while the gateway was away, and nobody heard it.
+    if (iteration?.phase !== 'ended' || iteration.arrived === null) continue;
+    if (iteration.role === 'reviewer') continue;
+    if (calls.some(({ verb }) => verb === 'learned') && lessons.get(`lesson of ${id}`) !== 1)
+      violations.push(`what ${id} learned is kept ${lessons.get(`lesson of ${id}`) ?? 0} times`);
+    const isDone = calls.some(({ verb }) => verb === 'done');
+    if (isDone && iteration.outcome !== 'done' && iteration.outcome !== 'infra')
+      violations.push(`${id} said it is done, and is ${iteration.outcome}`);
+  }
 }
 
 /** Merged means: approved by a person for exactly that commit, on evidence of checks that passed in VMs no agent touched. */

@@ -87,6 +87,7 @@ export async function simulate(seed: number, { withTrace = false, planner }: Sim
     treeOf: repository.treeOf,
     bundles: repository.bundles,
     isCalm: () => isCalm,
+    say: gateway.say,
     isSaved: (tree) => repository.savedTrees.has(tree),
     onBroken: (what) => void world.violations.push(what),
   });
@@ -281,11 +282,12 @@ const createImages = (dice: Dice, isCalm: () => boolean): ImageBuilder => ({
 const adapter: AgentAdapter = {
   name: 'sim',
   provider: 'anthropic',
+  mcpTool: (verb) => verb,
   command: () => ({ argv: ['agent'], env: {}, files: [], paneFilter: '.' }),
   parser: () => ({
     push: () => [],
     end: () => [],
-    summary: () => ({ result: null, doing: null, lines: 1, garbageLines: 0, rateLimitedUntil: null }),
+    summary: () => ({ result: null, doing: null, lines: 1, garbageLines: 0, rateLimitedUntil: null, mcp: null }),
   }),
   judge: (exit) => {
     if (exit.exitCode === 0) return { outcome: 'done', reason: 'ended' };

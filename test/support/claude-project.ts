@@ -69,10 +69,12 @@ export const submission = {
   ],
 };
 
-const nonce = '"nonce":"(?<nonce>[0-9a-f]{32})"';
-const signal = (body: string) => `printf '%s\\n' '{"nonce":"{{nonce}}",${body}}' >> "$RALPH_SIGNALS"`;
+const say = (verb: string, input: Record<string, unknown>) => ({ name: `mcp__ralph__${verb}`, input });
 const bash = (command: string) => ({ name: 'Bash', input: { command, description: 'as asked' } });
 const file = '/home/ralph1/work/src/age.js';
+
+export const lesson = 'The tests run with plain `node --test`.';
+export const flagged = 'The test names hours in one way only.';
 
 /**
  * What the model does: first it bends the test to the code and says done; sent back, it reads, mends the code with the CLI's
@@ -81,13 +83,8 @@ const file = '/home/ralph1/work/src/age.js';
 export const modelRules: ModelRule[] = [
   {
     lastUser: 'You review one change',
-    capture: nonce,
     reply: {
-      tools: [
-        bash(
-          `node --test && ${signal('"verb":"verdict","decision":"approve","findings":[],"summary":"Ran the tests"')}`,
-        ),
-      ],
+      tools: [bash('node --test'), say('verdict', { decision: 'approve', summary: 'Ran the tests' })],
       usage: { input_tokens: 900, output_tokens: 60 },
     },
   },
@@ -97,13 +94,13 @@ export const modelRules: ModelRule[] = [
   },
   {
     lastUser: 'This is iteration 1[;.].*Ages in words',
-    capture: nonce,
     reply: {
       text: 'I make the test fit.',
       tools: [
-        bash(
-          `sed -i "s/2 hours/2h/" test/age.test.js && node --test && ${signal('"verb":"done","summary":"Fits now"')}`,
-        ),
+        bash('sed -i "s/2 hours/2h/" test/age.test.js && node --test'),
+        say('learned', { text: lesson, kind: 'command' }),
+        say('flag', { what: flagged, severity: 'high', category: 'tests' }),
+        say('done', { summary: 'Fits now' }),
       ],
       usage: { input_tokens: 1000, cache_creation_input_tokens: 200, cache_read_input_tokens: 50, output_tokens: 70 },
     },
@@ -126,13 +123,11 @@ export const modelRules: ModelRule[] = [
   },
   {
     lastUser: 'age\\.js has been updated',
-    capture: nonce,
     reply: {
       text: 'Now the code says it in words, and the test stays as it was. '.repeat(16),
       tools: [
-        bash(
-          `sed -i "s/2h/2 hours/" test/age.test.js && node --test && ${signal('"verb":"done","summary":"Says ages in words"')}`,
-        ),
+        bash('sed -i "s/2h/2 hours/" test/age.test.js && node --test'),
+        say('done', { summary: 'Says ages in words' }),
       ],
       usage: { input_tokens: 1300, output_tokens: 50 },
       paceMs: 700,

@@ -75,6 +75,7 @@ export function grantFor(token: string, more: Partial<Grant> = {}): Grant {
     iteration: 'i1',
     role: 'implementer',
     expiresAt: Date.now() + 3_600_000,
+    marks: null,
     ...more,
   };
 }

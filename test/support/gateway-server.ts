@@ -4,6 +4,7 @@ import { Agent } from 'undici';
 import { createGate } from '../../src/gateway/budget/gate.ts';
 import { openLedger } from '../../src/gateway/ledger/ledger.ts';
 import { createLimits } from '../../src/gateway/limits/limits.ts';
+import { createIterationMcp } from '../../src/gateway/mcp/iteration-mcp.ts';
 import { createPriceList } from '../../src/gateway/meter/price-file.ts';
 import { createProxy } from '../../src/gateway/proxy.ts';
 import { createRegistryMirror } from '../../src/gateway/registry-mirror.ts';
@@ -29,6 +30,7 @@ const proxy = createProxy({
   credentials: { anthropic: key, openai: key },
   prices: createPriceList({ builtIn: 'prices/prices.json', own: join(folder, 'prices.json'), clock, log }),
   mirror: createRegistryMirror({ clock, log }),
+  mcp: createIterationMcp({ ledger, clock, log }),
   upstream: {
     urls: { anthropic: upstream, openai: upstream },
     dispatcher: new Agent({ allowH2: false, headersTimeout: 60_000, bodyTimeout: 60_000 }),

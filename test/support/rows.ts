@@ -144,6 +144,7 @@ export function anIteration(more: Partial<Iteration> = {}): Iteration {
     deadline: now + 600_000,
     streamBytes: 0,
     lastOutputAt: null,
+    arrived: null,
     savedAt: null,
     ...more,
   };
@@ -257,6 +258,7 @@ export function aWorld(more: Partial<World> & { vmStates?: Record<string, VmSeen
     stops: [],
     limits: [],
     providers: new Map([['scripted', 'anthropic']]),
+    flags: [],
     observed: {
       askedAt: now - 10,
       driver: { ok: true, vms: looks(states) },

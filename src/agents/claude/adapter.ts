@@ -1,6 +1,7 @@
 import type { AgentAdapter, AgentCommand, AgentRun } from '../agent.ts';
 import { paneFilter } from '../pane-filter.ts';
 import { judgeClaude } from './judge.ts';
+import { mcpConfig, mcpTokenVariable, mcpToolName } from './mcp-config.ts';
 import { createClaudeParser } from './parser.ts';
 
 /** The version whose event formats are read here; images install exactly this one. */
@@ -8,7 +9,8 @@ export const claudeVersion = '2.1.329';
 
 /** Claude Code in print mode: no dialog can wait, every event is a line of JSON. */
 export function createClaudeAdapter(): AgentAdapter {
-  return { name: 'claude', provider: 'anthropic', command, parser: createClaudeParser, judge: judgeClaude };
+  const parts = { command, parser: createClaudeParser, judge: judgeClaude };
+  return { name: 'claude', provider: 'anthropic', mcpTool: mcpToolName, ...parts };
 }
 
 /**
@@ -18,6 +20,7 @@ export function createClaudeAdapter(): AgentAdapter {
 const startScript = 'exec claude "$@" < "$RALPH_PROMPT_FILE"';
 
 function command(run: AgentRun): AgentCommand {
+  const mcpFile = `${run.home}/.ralph-mcp.json`;
   return {
     argv: [
       'sh',
@@ -31,6 +34,10 @@ function command(run: AgentRun): AgentCommand {
       '--max-turns',
       String(run.maxTurns),
       ...(run.model === null ? [] : ['--model', run.model]),
+      // No server that the repository or its user names is started.
+      '--mcp-config',
+      mcpFile,
+      '--strict-mcp-config',
       '--dangerously-skip-permissions',
     ],
     env: {
@@ -38,10 +45,14 @@ function command(run: AgentRun): AgentCommand {
       ANTHROPIC_BASE_URL: run.gatewayUrl,
       // As a bearer token, and not as an API key: a key asks for confirmation where someone types in the session.
       ANTHROPIC_AUTH_TOKEN: run.token,
+      [mcpTokenVariable]: run.token,
       CLAUDE_CODE_TMPDIR: `${run.home}/.claude-tmp`,
       ...constantEnv,
     },
-    files: [{ path: `${run.home}/.claude.json`, content: seededState(run.workspace), mode: 0o600 }],
+    files: [
+      { path: `${run.home}/.claude.json`, content: seededState(run.workspace), mode: 0o600 },
+      { path: mcpFile, content: mcpConfig(run.gatewayUrl), mode: 0o600 },
+    ],
     paneFilter: pane,
   };
 }
@@ -56,6 +67,8 @@ const constantEnv = {
   CLAUDE_CODE_DISABLE_BACKGROUND_TASKS: '1',
   // The gateway knows the limits; ten tries on a refused token would last three minutes.
   CLAUDE_CODE_MAX_RETRIES: '3',
+  // Its tools are there before the first call to the model.
+  MCP_CONNECTION_NONBLOCKING: '0',
   // A VM is the sandbox that --dangerously-skip-permissions asks for.
   IS_SANDBOX: '1',
 } as const;

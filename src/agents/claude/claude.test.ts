@@ -60,6 +60,16 @@ describe('the stream', () => {
     expect(parse([event('rejected')]).summary.rateLimitedUntil).toBe(1_795_232_125_000);
   });
 
+  it('remembers how the server of its tools is', () => {
+    const init = (...mcp_servers: unknown[]) => ({ type: 'system', subtype: 'init', model: 'm', mcp_servers });
+    expect(parse([init({ name: 'ralph', status: 'connected' })]).summary.mcp).toBe('connected');
+    expect(parse([init({ name: 'other', status: 'failed' })]).summary.mcp).toBeNull();
+    expect(parse([init({ name: 'ralph' }, 7)]).summary.mcp).toBeNull();
+    const { items, summary } = parse([init({ name: 'ralph', status: 'failed' })]);
+    expect(summary.mcp).toBe('failed');
+    expect(items.at(-1)).toEqual({ kind: 'notice', text: 'the server of its tools to end with is failed' });
+  });
+
   it('does not fall over any JSON', () => {
     const types = fc.constantFrom('assistant', 'user', 'system', 'rate_limit_event', 'result', 'other');
     const shapes = fc.oneof(fc.object(), fc.record({ message: fc.record({ content: fc.array(fc.object()) }) }));

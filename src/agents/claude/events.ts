@@ -25,6 +25,11 @@ export const systemSchema = z.object({
   type: z.literal('system'),
   subtype: z.string(),
   model: text,
+  /** init */
+  mcp_servers: z
+    .array(z.object({ name: z.string(), status: z.string() }))
+    .nullish()
+    .catch(null),
   /** api_retry */
   attempt: number,
   max_retries: number,

@@ -9,6 +9,7 @@ import {
   maxItemChars,
 } from '../json-line-parser.ts';
 import { assistantSchema, type Block, rateLimitSchema, resultSchema, systemSchema, userSchema } from './events.ts';
+import { mcpServer } from './mcp-config.ts';
 
 export function createClaudeParser(): StreamParser {
   return createJsonLineParser(readEvent);
@@ -107,7 +108,7 @@ function resultText(content: unknown): string {
 function readSystem(event: z.infer<typeof systemSchema>): LineMeaning {
   switch (event.subtype) {
     case 'init':
-      return { items: [notice(`Claude Code starts with ${event.model ?? 'its model'}`)], summary: { doing: 'starts' } };
+      return readInit(event);
     case 'api_retry': {
       const why = [event.error_status, event.error].filter((part) => part != null).join(' ');
       const wait = Math.ceil((event.retry_delay_ms ?? 0) / 1000);
@@ -122,6 +123,14 @@ function readSystem(event: z.infer<typeof systemSchema>): LineMeaning {
     default:
       return {};
   }
+}
+
+function readInit(event: z.infer<typeof systemSchema>): LineMeaning {
+  const status = event.mcp_servers?.find((server) => server.name === mcpServer)?.status;
+  const mcp = status === undefined ? null : cleanLine(status, 40);
+  const items = [notice(`Claude Code starts with ${event.model ?? 'its model'}`)];
+  if (mcp !== null && mcp !== 'connected') items.push(notice(`the server of its tools to end with is ${mcp}`));
+  return { items, summary: { doing: 'starts', mcp } };
 }
 
 function readRateLimit(event: z.infer<typeof rateLimitSchema>): LineMeaning {

@@ -7,7 +7,7 @@ import { parseScenario, stepsOf } from './scenario.ts';
 
 /** An agent without a model: plays a scenario in the guest. For the demo, tests, chaos and scale. */
 export function createScriptedAdapter(): AgentAdapter {
-  return { name: 'scripted', provider: null, command, parser: createScriptedParser, judge };
+  return { name: 'scripted', provider: null, mcpTool: null, command, parser: createScriptedParser, judge };
 }
 
 function command(run: AgentRun): AgentCommand {

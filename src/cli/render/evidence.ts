@@ -22,6 +22,8 @@ export function renderEvidence(view: EvidenceView, look: Look): string[] {
     ...(view.said === null
       ? []
       : [`6 Said         ${cell(`${firstWords(view.said)} (its own words, unverified)`, look.columns - 15)}`]),
+    ...arrived(view),
+    ...flags(view, look),
     `7 If wrong     ${cell(view.undo, look.columns - 15)}`,
   ];
 }
@@ -113,6 +115,22 @@ function cost({ cost }: EvidenceView): string[] {
   const retries = cost.uncounted > 0 ? ` · ${plural(cost.uncounted, 'infra retry', 'infra retries')} not counted` : '';
   const spent = `${tokens(cost.spent.tokens)} tokens · $${usd(cost.spent.usd)}${of}${imputed(cost.spent)} · ${age(cost.spent.seconds * 1000)}`;
   return [`5 Cost         ${plural(cost.iterations, 'iteration')} · ${spent}${retries}`];
+}
+
+/** That the agent was asked what the fleet says it was asked, and could answer. */
+function arrived({ arrived }: EvidenceView): string[] {
+  if (arrived === null) return [];
+  const { iterations, prompt, tools } = arrived;
+  const seen = `${indent}seen on the way to the model: the prompt in ${prompt}, the tools in ${tools}`;
+  return [`${seen} of ${plural(iterations, 'iteration')}`];
+}
+
+function flags({ flags }: EvidenceView, look: Look): string[] {
+  const lines = flags.slice(0, 4).map((one) => {
+    const text = `flagged (${one.severity}, ${one.category}): ${one.what}`;
+    return `${indent}${mark(look, 'warn')} ${cell(text, look.columns - 17)}`;
+  });
+  return [...lines, ...more(flags.length - lines.length, 'flag')];
 }
 
 function more(left: number, noun: string): string[] {

@@ -1,7 +1,7 @@
-import type { ProjectView } from '../../contract/actions.ts';
+import type { LessonView, ProjectView } from '../../contract/actions.ts';
 import type { DiskView, TaskRow, VmView } from '../../contract/fleet-view.ts';
 import { stateLooks } from '../../domain/states.ts';
-import { cell } from './cell.ts';
+import { cell, clean } from './cell.ts';
 import { bytes, since, tokens, usd } from './figures.ts';
 import { type Look, mark, paint, stateGlyph } from './look.ts';
 
@@ -54,6 +54,22 @@ export function renderVms(vms: readonly VmView[], look: Look): string[] {
   return [
     paint(look, 'dim', line(['VM', 'FOR', 'PHASE', 'RALPH', 'DRIVER', 'WAY', 'CPU x MiB', 'SINCE'])),
     ...rows.flat(),
+  ];
+}
+
+/** Agents' own words: shown whole, since a person decides on them. */
+export function renderLessons(lessons: readonly LessonView[], project: string, look: Look): string[] {
+  if (lessons.length === 0) return ['Agents have left no notes on this project.'];
+  const rows = lessons.map((one) => {
+    const from = one.scope === 'task' ? `${one.task} only` : one.task;
+    const times = one.times > 1 ? `, said ${one.times} times` : '';
+    const head = `${one.id}  ${cell(one.kind, 10)} ${clean(from)}${times}, ${since(one.at, look.now)}`;
+    return [paint(look, 'dim', head), ...one.text.split('\n').map((line) => `  ${clean(line)}`)];
+  });
+  return [
+    ...rows.flat(),
+    '',
+    `Agents wrote these, nobody checked them. Take one out:  ralph-fleet project forget ${clean(project)} ID`,
   ];
 }
 

@@ -61,7 +61,7 @@ describe('status', () => {
       ...{ id: 'anthropic:ab:5h', provider: 'anthropic', window: '5h', usedRatio: 1, cause: 'reached' as const },
       ...{ since: now, until: now + 3_600_000 },
     };
-    const snapshot = { now, tasks: [], reviewsWaitingLimit: 5, budgetGone: null, problems: [] };
+    const snapshot = { now, tasks: [], flags: [], reviewsWaitingLimit: 5, budgetGone: null, problems: [] };
     const lines = renderStatus({ ...emptyFleet(), inbox: inbox({ ...snapshot, limits: [limit] }) }, look);
     expect(lines[0]).toBe('Nothing needs you.');
     expect(lines[1]).toContain('info     the 5-hour limit of anthropic is');
@@ -149,6 +149,8 @@ describe('evidence', () => {
                      D  generated      package-lock.json +12
       5 Cost         3 iterations · 412 k tokens · $1.84 of $5 · 23 m · 1 infra retry not counted
       6 Said         I added retries. (its own words, unverified)
+                     seen on the way to the model: the prompt in 3, the tools in 2 of 3 iterations
+                     ▲ flagged (high, security): the webhook key stands in test/fixtures
       7 If wrong     branch ralph/T41, one commit; revert: git revert 3f9c2e1
       "
     `);
@@ -182,10 +184,13 @@ describe('task, tasks', () => {
       Spent      412 k tokens · $1.84 · 3 of 10 iterations
       Asks       which column?
                    a) price_minor
-                   b) price
+                   b) price (its choice)
                  ralph-fleet task answer T44 a
 
         Prices are stored twice.
+
+      Flags
+        high    security     the webhook key stands in test/fixtures
 
       Timeline
         13:38:02 T44 asks a question

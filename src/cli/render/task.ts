@@ -29,7 +29,7 @@ export function renderTask(view: TaskView, look: Look): string[] {
       'Iterations',
       view.iterations.map((one) => {
         const end = one.outcome ?? one.phase;
-        const text = one.summary ?? one.reason ?? '';
+        const text = one.outcome === 'infra' ? (one.reason ?? '') : (one.summary ?? one.reason ?? '');
         return `${cell(String(one.n), 3, 'right')} ${cell(one.ralph, 15)} ${cell(end, 12)} ${cell(text, look.columns - 36)}`;
       }),
     ),
@@ -41,6 +41,12 @@ export function renderTask(view: TaskView, look: Look): string[] {
       'Reviews',
       view.reviews.map(
         (one) => `round ${one.round} on ${short(one.commit)} ${one.phase}, ${plural(one.findings.length, 'finding')}`,
+      ),
+    ),
+    ...section(
+      'Flags',
+      view.flags.map(
+        (one) => `${cell(one.severity, 7)} ${cell(one.category, 12)} ${cell(one.what, look.columns - 24)}`,
       ),
     ),
     ...section(
@@ -59,10 +65,14 @@ function section(title: string, lines: readonly string[]): string[] {
 /** What an answer would be for. */
 function question({ question: asked, task }: TaskView): string[] {
   if (asked === null) return [];
-  const options = asked.options.map((option, i) => `             ${optionLetter(i)}) ${clean(option)}`);
+  const { options: named, preferred } = asked;
+  const choice = (option: string) => (option === preferred ? ' (its choice)' : '');
+  const options = named.map((option, i) => `             ${optionLetter(i)}) ${clean(option)}${choice(option)}`);
+  const other = preferred === null || named.includes(preferred) ? [] : [`             its choice: ${clean(preferred)}`];
   return [
     `Asks       ${clean(asked.question)}${asked.blocking ? '' : ' (it goes on meanwhile)'}`,
     ...options,
+    ...other,
     `           ralph-fleet task answer ${task.id} ${options.length > 0 ? 'a' : 'TEXT'}`,
   ];
 }

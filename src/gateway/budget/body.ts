@@ -17,11 +17,13 @@ export interface HeldBody {
 
 export class BodyTooLarge extends Error {}
 
-/** As large as the largest that the providers take. */
-const maxBodyBytes = 32 * 1024 * 1024;
-const perVmBytes = 48 * 1024 * 1024;
+export interface BodyLimits {
+  maxBytes: number;
+  /** Of all that one VM has under way. */
+  perVmBytes: number;
+}
 
-export function createBodies(): Bodies {
+export function createBodies({ maxBytes, perVmBytes }: BodyLimits): Bodies {
   const rooms = new Map<string, { taken: number; waiting: Set<() => void> }>();
 
   async function take(vm: string, bytes: number, signal: AbortSignal): Promise<() => void> {
@@ -56,8 +58,8 @@ export function createBodies(): Bodies {
 
   return {
     read: async (vm, req, signal) => {
-      const announced = Number(req.headers['content-length'] ?? maxBodyBytes);
-      if (!(announced <= maxBodyBytes)) throw new BodyTooLarge(tooLarge);
+      const announced = Number(req.headers['content-length'] ?? maxBytes);
+      if (!(announced <= maxBytes)) throw new BodyTooLarge(tooLarge(maxBytes));
       const release = await take(vm, announced, signal);
       const stop = () => req.destroy(signal.reason);
       signal.addEventListener('abort', stop, { once: true });
@@ -74,7 +76,9 @@ export function createBodies(): Bodies {
   };
 }
 
-const tooLarge = `A request is at most ${maxBodyBytes / 1024 ** 2} MiB.`;
+function tooLarge(maxBytes: number): string {
+  return `A request is at most ${maxBytes / 1024} KiB.`;
+}
 
 async function readAll(req: IncomingMessage, most: number): Promise<Buffer> {
   const pieces: Buffer[] = [];
@@ -82,7 +86,7 @@ async function readAll(req: IncomingMessage, most: number): Promise<Buffer> {
   // The request outlives a refused upload: its connection must still carry the answer.
   for await (const piece of req.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
     held += piece.length;
-    if (held > most) throw new BodyTooLarge(tooLarge);
+    if (held > most) throw new BodyTooLarge(tooLarge(most));
     pieces.push(piece);
   }
   return Buffer.concat(pieces);

@@ -19,6 +19,8 @@ export interface RequestFacts {
   cacheWrites: 'none' | 'short' | 'long';
   fast: boolean;
   inRegion: boolean;
+  /** Of the tools it offers the model. */
+  toolNames: readonly string[];
   /** Where the output limits stand in the body. */
   limits: readonly { start: number; end: number }[];
 }
@@ -64,6 +66,7 @@ export function readRequest({ request: words }: Api, body: Buffer): RequestRead 
       cacheWrites: cacheWrites(body),
       fast: isFast(tier),
       inRegion: words.region !== null && isSet(textOf(members, words.region)),
+      toolNames: members.get('tools[].name')?.texts.flatMap((text) => stringOf(text) ?? []) ?? [],
       limits: words.outputLimits.flatMap((path) => spanOf(members, path)),
     },
   };

@@ -19,6 +19,7 @@ import { decide, type Need, type Verdict } from '../budget/level.ts';
 import { createAccounts } from './accounts.ts';
 import { createAdvances } from './advances.ts';
 import { createLimitRows, type LimitRows } from './limits.ts';
+import { createSaid, type SaidBook } from './said.ts';
 import { openSql, type Sql } from './sql.ts';
 import { type Who, whoSchema } from './who.ts';
 
@@ -31,7 +32,7 @@ import { type Who, whoSchema } from './who.ts';
  * settlement, also when the gateway is killed in between (the next start settles it at its worst case, and says so); seq is
  * gap-free and settlements are never changed.
  */
-export interface Ledger {
+export interface Ledger extends SaidBook {
   putGrant(id: string, grant: Grant): void;
   /** Stays known as expired, so that a late call is refused with its name on it. False when there is none. */
   endGrant(id: string, now: number): boolean;
@@ -87,12 +88,15 @@ const whoColumns = 'grant_id AS "grant", project, task, ralph, iteration, role';
 const amountColumns =
   'model, input AS inputTokens, cache_write AS cacheWriteTokens, cache_read AS cacheReadTokens, output AS outputTokens, ' +
   'usd, price_known AS priceKnown';
-const grantColumns = 'id, token_hash AS tokenHash, vm, project, task, ralph, iteration, role, expires_at AS expiresAt';
+const grantColumns =
+  'id, token_hash AS tokenHash, vm, project, task, ralph, iteration, role, expires_at AS expiresAt, marks';
 const insertSettlement = `INSERT INTO settlements
   (at, grant_id, project, task, ralph, iteration, role, model, input, cache_write, cache_read, output, usd, price_known, status,
    refused, retry_at, opened, calls, more) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING seq`;
 
 const grantRowSchema = grantSchema.extend({ id: z.string() });
+const grantOf = (row: Record<string, unknown>): OpenGrant =>
+  grantRowSchema.parse({ ...row, marks: JSON.parse(String(row['marks'])) });
 const moreSchema = z.object(settlementMore).omit({ role: true });
 const noTells = moreSchema.parse({});
 const rowSchema = settlementSchema
@@ -137,6 +141,7 @@ export function createLedger(sql: Sql, { now, timeZone, bootId }: Frame): Ledger
   const { run, get, all } = sql;
   const accounts = createAccounts(sql, timeZone);
   const advances = createAdvances(sql, bootId);
+  const said = createSaid(sql, now);
   let sinceCheckpoint = 0;
 
   function append(
@@ -211,16 +216,17 @@ export function createLedger(sql: Sql, { now, timeZone, bootId }: Frame): Ledger
   }
 
   return {
+    ...said,
     putGrant: (id, grant) => {
       const owner = get('SELECT id FROM grants WHERE token_hash = ?', grant.tokenHash)?.['id'];
       if (owner !== undefined && owner !== id) {
         throw new FleetError('refused', `Grant \`${id}\` has the same token as grant \`${owner}\`.`);
       }
-      const { tokenHash, vm, project, task, ralph, iteration, role, expiresAt } = grant;
+      const { tokenHash, vm, project, task, ralph, iteration, role, expiresAt, marks } = grant;
       run(
-        `INSERT OR REPLACE INTO grants (id, token_hash, vm, project, task, ralph, iteration, role, expires_at)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-        ...[id, tokenHash, vm, project, task, ralph, iteration, role, expiresAt],
+        `INSERT OR REPLACE INTO grants (id, token_hash, vm, project, task, ralph, iteration, role, expires_at, marks)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+        ...[id, tokenHash, vm, project, task, ralph, iteration, role, expiresAt, JSON.stringify(marks)],
       );
     },
     endGrant: (id, at) => {
@@ -229,7 +235,7 @@ export function createLedger(sql: Sql, { now, timeZone, bootId }: Frame): Ledger
     },
     findGrant: (tokenHash) => {
       const row = get(`SELECT ${grantColumns} FROM grants WHERE token_hash = ?`, tokenHash);
-      return row === undefined ? null : grantRowSchema.parse(row);
+      return row === undefined ? null : grantOf(row);
     },
     putBudgets: (budgets) => sql.transaction(() => accounts.put(budgets)),
     levels: accounts.levels,

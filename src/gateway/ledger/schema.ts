@@ -64,6 +64,12 @@ const migrations: readonly string[] = [
      credential TEXT NOT NULL, "window" TEXT NOT NULL, used REAL, reached INTEGER NOT NULL, since INTEGER NOT NULL,
      until INTEGER NOT NULL, PRIMARY KEY (credential, "window")) STRICT;
    CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;`,
+  `ALTER TABLE grants ADD COLUMN marks TEXT NOT NULL DEFAULT 'null';
+   CREATE TABLE said (
+     seq INTEGER PRIMARY KEY, iteration TEXT NOT NULL, at INTEGER NOT NULL, verb TEXT NOT NULL, given TEXT NOT NULL) STRICT;
+   CREATE INDEX said_iteration ON said(iteration);
+   CREATE TABLE arrived (
+     iteration TEXT PRIMARY KEY, at INTEGER NOT NULL, prompt INTEGER, tools INTEGER, refused INTEGER NOT NULL DEFAULT 0) STRICT;`,
 ];
 
 export function migrate(db: DatabaseSync, path: string): void {

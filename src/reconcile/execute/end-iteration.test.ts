@@ -68,7 +68,7 @@ function setup(more: Partial<Iteration> = {}) {
         limits: async () => ({ limits: [], windows: [] }),
       },
       runs: { streamSize: async () => 0, writeFile: async () => {} },
-      agent: () => ({ parser: () => parser, judge }),
+      agent: () => ({ mcpTool: null, parser: () => parser, judge }),
     } as unknown as ExecuteDeps;
     const step = { iteration: 'it-1', vm: aVm().id, stop: false, silent: false, vmLost: false, why: 'it ended' };
     const ended = await endIteration(deps, { ...step, ...data });

@@ -7,11 +7,13 @@ import type { Note, Task } from '../../domain/task.ts';
 import type { GuestAddress, JobState } from '../../guest/guest.ts';
 import { cleanLine, cleanText, tailText } from '../../lib/clean-text.ts';
 import { FleetError, isFleetError } from '../../lib/errors.ts';
+import { lackedOf } from '../../loop/arrived.ts';
 import { type Judgement, judgeIteration } from '../../loop/judge.ts';
-import { parseSignals } from '../../loop/signals.ts';
 import { readyVm } from './address.ts';
 import type { ExecuteDeps, Executor } from './deps.ts';
+import { type Heard, hear } from './hear.ts';
 import { pull } from './iteration.ts';
+import { keepSaid } from './keep-said.ts';
 import { providerTrouble } from './limits.ts';
 import { type Saved, saveWork } from './save.ts';
 import { settle } from './settle.ts';
@@ -19,11 +21,11 @@ import { settle } from './settle.ts';
 /** What of stderr stands in a reason. */
 const stderrChars = 400;
 const nothingSaved: Saved = { head: null, tree: null, note: null };
-const noSignals: Signals = { closing: null, ask: null, verdict: null, refused: 0 };
 
 interface Gathered {
   job: JobState | null;
-  signals: Signals;
+  /** Its lines of signals. */
+  file: Uint8Array;
   saved: Saved;
   /** The end of what it printed there, on one line. */
   stderr: string;
@@ -46,10 +48,11 @@ export const endIteration: Executor<'end_iteration'> = async (deps, data) => {
   const silence = silenceOf(deps, iteration.id);
   // What was silent and ended by itself before it was stopped is judged as any other.
   const stopped = data.stop && !data.silent && silence === null;
+  const heard = await hear(deps, iteration, gathered.file);
   const end = { why: data.why, stopped, vmLost: data.vmLost, silence };
-  const judgement = await judge(deps, iteration, gathered, end);
+  const judgement = await judge(deps, iteration, { ...gathered, ...heard }, end);
   const isCalledOff = stopped && iteration.deadline > deps.clock.now();
-  store.tx(() => close(deps, iteration, gathered, judgement, isCalledOff));
+  store.tx(() => close(deps, iteration, { ...gathered, ...heard }, judgement, isCalledOff));
 };
 
 /** What was spent must be known before the iteration is judged; a fleet on its way down does not wait for a gateway that is away. */
@@ -64,7 +67,7 @@ async function endSpending(deps: ExecuteDeps, iteration: string): Promise<void> 
 }
 
 function nothing(): Gathered {
-  return { job: null, signals: noSignals, saved: nothingSaved, stderr: '' };
+  return { job: null, file: new Uint8Array(), saved: nothingSaved, stderr: '' };
 }
 
 async function gather(
@@ -92,12 +95,12 @@ async function gather(
   }
   if (job !== null) await pull(deps, iteration, Number.POSITIVE_INFINITY);
   const saved = iteration.role === 'implementer' ? await saveWork(deps, iteration, address) : nothingSaved;
-  if (job === null) return { job, signals: noSignals, saved, stderr: '' };
-  const bytes = await guests.readJobFile(address, iteration.id, 'signals.jsonl', 1024 * 1024);
-  await runs.writeFile(iteration.id, 'signals.jsonl', bytes);
+  if (job === null) return { ...nothing(), saved };
+  const file = await guests.readJobFile(address, iteration.id, 'signals.jsonl', 1024 * 1024);
+  await runs.writeFile(iteration.id, 'signals.jsonl', file);
   const stderr = await guests.readJobFile(address, iteration.id, 'stderr', 256 * 1024);
   await runs.writeFile(iteration.id, 'stderr', stderr);
-  return { job, signals: parseSignals(bytes, iteration.nonce), saved, stderr: endOf(stderr) };
+  return { job, file, saved, stderr: endOf(stderr) };
 }
 
 /** That it was stopped for want of any sign of life, as it stands in its row since then; null when it was not. */
@@ -106,10 +109,12 @@ function silenceOf({ store }: ExecuteDeps, id: string): string | null {
   return phase !== 'ended' && outcome === 'timed_out' ? reason : null;
 }
 
+const unheard = 'the gateway could not be asked what the agent said';
+
 async function judge(
   deps: ExecuteDeps,
   iteration: Iteration,
-  { job, signals, stderr }: Gathered,
+  { job, stderr, signals, arrived, isUnheard }: Gathered & Heard,
   end: { why: string; stopped: boolean; vmLost: boolean; silence: string | null },
 ): Promise<Judgement & { retryAt: number | null }> {
   const task = deps.store.tasks.mustGet(iteration.task);
@@ -137,13 +142,14 @@ async function judge(
   const infra = end.vmLost || job === null || job.state === 'lost' || calledOff ? end.why : null;
   const overBudget = stop === null ? null : sayStopAndRemedy(stop);
   const noCredential = deps.store.spend.ofIteration(iteration.id)?.refused === 'credential';
+  const lacked = isUnheard ? unheard : arrived === null ? null : lackedOf(arrived, seen.mcp);
   const agent =
     end.silence === null ? adapter.judge(exit, seen) : { outcome: 'timed_out' as const, reason: end.silence };
   const judgement = judgeIteration({
     role: iteration.role,
     agent: withStderr(agent, stderr),
     signals,
-    host: { usageLimit, outage, overBudget, noCredential, infra },
+    host: { usageLimit, outage, overBudget, noCredential, infra, lacked },
   });
   const isProviders = judgement.outcome === 'rate_limited' || (judgement.outcome === 'infra' && infra === null);
   return { ...judgement, retryAt: isProviders ? retryAt : null };
@@ -170,7 +176,7 @@ function whyStopped({ store, clock }: ExecuteDeps, iteration: Iteration): Budget
 function close(
   deps: ExecuteDeps,
   iteration: Iteration,
-  { saved, signals }: Gathered,
+  { saved, signals, arrived }: Gathered & Heard,
   judgement: Judgement & { retryAt: number | null },
   isCalledOff: boolean,
 ): void {
@@ -183,6 +189,7 @@ function close(
     reason: judgement.reason,
     summary: judgement.summary,
     ask: signals.ask,
+    arrived,
     retryAt: judgement.retryAt,
     endedAt: now,
     ...(saved.head === null ? {} : { savedCommit: saved.head, savedTree: saved.tree, savedAt: now }),
@@ -194,6 +201,7 @@ function close(
       afterIteration(task, saved, judgement, { isCalledOff, now, iteration, ask: signals.ask }),
     );
   else if (iteration.review !== null) closeReview(deps, iteration, signals, judgement, isCalledOff);
+  keepSaid(deps, iteration, signals);
   const vm = store.vms.mustGet(iteration.vm);
   if (vm.phase === 'ready' && vm.failure !== null) store.vms.update(vm.id, { failure: null });
   store.events.add(

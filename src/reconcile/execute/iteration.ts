@@ -1,4 +1,5 @@
 import type { Iteration } from '../../domain/iteration.ts';
+import { roleVerbs } from '../../domain/signal.ts';
 import type { Task } from '../../domain/task.ts';
 import { guestGatewayUrl, ralphUser, workspaceFolder } from '../../guest/guest.ts';
 import { addressOf, readyVm } from './address.ts';
@@ -38,6 +39,7 @@ export const startIteration: Executor<'start_iteration'> = async (deps, data) =>
       reason: null,
       summary: null,
       ask: null,
+      arrived: null,
       retryAt: null,
       review: data.review,
       fromCommit: task.head ?? task.base ?? '',
@@ -74,6 +76,7 @@ async function launch(deps: ExecuteDeps, iteration: Iteration): Promise<void> {
   if (at === null) return;
   const task = store.tasks.mustGet(iteration.task);
   const token = deps.tokenOf(iteration.id);
+  const { mcpTool } = deps.agent(task.agent);
   await gateway.openTunnel({
     id: at.vm.id,
     endpoint: driver.endpoint(at.vm.id, 'gateway'),
@@ -89,6 +92,7 @@ async function launch(deps: ExecuteDeps, iteration: Iteration): Promise<void> {
     iteration: iteration.id,
     role: iteration.role,
     expiresAt: iteration.deadline,
+    marks: mcpTool === null ? null : { prompt: iteration.nonce, tool: mcpTool(roleVerbs[iteration.role][0]) },
   });
   const job = await agentJob(deps, task, iteration, token);
   store.vms.update(iteration.vm, { touched: true });

@@ -2,15 +2,20 @@ import type { CheckHistory } from '../../domain/check-history.ts';
 import { verifyRuns } from '../../domain/evidence.ts';
 import { checksNote } from '../../domain/feedback.ts';
 import type { Iteration } from '../../domain/iteration.ts';
+import { lessonsFor } from '../../domain/lesson.ts';
 import type { Task } from '../../domain/task.ts';
 import { budgetLine } from './budget.ts';
 import type { ExecuteDeps } from './deps.ts';
+
+/** Each costs tokens in every call of the iteration. */
+const lessonChars = 6000;
 
 /** The whole prompt of one iteration, from rows and the change alone: a fresh context each time. */
 export async function promptOf(deps: ExecuteDeps, task: Task, iteration: Iteration): Promise<string> {
   const { store, prompts } = deps;
   const { settings } = store.projects.mustGet(task.project);
   const budgetLeft = await budgetLine(deps, task, iteration);
+  const { mcpTool } = deps.agent(task.agent);
   if (iteration.role === 'implementer') {
     const history = {
       checkRuns: store.checkRuns.list('WHERE task = ?', task.id),
@@ -23,7 +28,9 @@ export async function promptOf(deps: ExecuteDeps, task: Task, iteration: Iterati
       iteration: iteration.n,
       history,
       budgetLeft,
+      lessons: lessonsFor(task, store.lessons.list('WHERE project = ?', task.project), lessonChars),
       nonce: iteration.nonce,
+      mcpTool,
     });
   }
   return prompts.reviewer({
@@ -36,6 +43,7 @@ export async function promptOf(deps: ExecuteDeps, task: Task, iteration: Iterati
     round: task.reviewRound,
     budgetLeft,
     nonce: iteration.nonce,
+    mcpTool,
   });
 }
 

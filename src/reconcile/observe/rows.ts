@@ -24,6 +24,7 @@ export function createRowsReader(store: Store): () => Rows {
       checkRuns: alive.checkRuns.rows(),
       reviews: alive.reviews.rows(),
       approvals: alive.approvals.rows(),
+      flags: alive.flags.rows(),
       budgets: alive.budgets.rows(),
       stops: alive.stops.rows(),
       limits: alive.limits.rows(),

@@ -141,7 +141,7 @@ describe('what ends again and again alike', () => {
 });
 
 describe('a question', () => {
-  const ask: Ask = { question: 'Which?', blocking: true, options: [] };
+  const ask: Ask = { question: 'Which?', blocking: true, options: [], preferred: null };
   const asks = (times: number) => ({
     ...task,
     questions: withAsk([], ask, { iteration: 1, at: now }).map((question) => ({ ...question, times })),

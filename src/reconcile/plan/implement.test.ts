@@ -4,7 +4,7 @@ import { withAsk } from '../../domain/question.ts';
 import type { Task } from '../../domain/task.ts';
 import { plan } from './plan.ts';
 
-const ask = { question: 'Which?', blocking: true, options: ['a', 'b'] };
+const ask = { question: 'Which?', blocking: true, options: ['a', 'b'], preferred: null };
 const questions = withAsk([], ask, { iteration: 1, at: now - 60_000 });
 const asked = anIteration({ phase: 'ended', outcome: 'stuck', ask, reason: 'the agent asks: Which?' });
 const busy = aRalph({ task: 'T1', vm: '0000000a' });

@@ -11,6 +11,7 @@ export function planPings(pass: Pass): void {
       now: world.now,
       tasks: world.tasks,
       reviews: world.reviews,
+      flags: world.flags,
       reviewsWaiting: world.config.limits.reviewsWaiting,
       budget: { fleet: world.config.budget, changes: world.budgets, stops: world.stops },
       limits: [],

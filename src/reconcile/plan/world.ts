@@ -3,6 +3,7 @@ import type { BudgetChange, BudgetStop } from '../../domain/budget.ts';
 import type { CheckRun } from '../../domain/check.ts';
 import type { CredentialLook } from '../../domain/credential.ts';
 import type { Disk } from '../../domain/disk.ts';
+import type { RaisedFlag } from '../../domain/flag.ts';
 import type { FleetConfig, FleetDesire, Ralph } from '../../domain/fleet.ts';
 import type { Iteration } from '../../domain/iteration.ts';
 import type { Project } from '../../domain/project.ts';
@@ -37,6 +38,8 @@ export interface World {
   reviews: readonly Review[];
   /** Active ones, and what a person rejected. */
   approvals: readonly Approval[];
+  /** Raised by agents, high and not seen yet. */
+  flags: readonly RaisedFlag[];
   /** Ids of inbox items a person was pinged for. */
   pinged: ReadonlySet<string>;
   /** What people have set in the budget tree, and which of its levels have refused calls. */

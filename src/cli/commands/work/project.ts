@@ -1,9 +1,9 @@
 import { resolve } from 'node:path';
 import { FleetError } from '../../../lib/errors.ts';
 import { nearest } from '../../../lib/nearest.ts';
-import { type CommandSpec, text } from '../../frame/command.ts';
+import { type CommandSpec, type Context, text } from '../../frame/command.ts';
 import { clean } from '../../render/cell.ts';
-import { renderProjects } from '../../render/lists.ts';
+import { renderLessons, renderProjects } from '../../render/lists.ts';
 
 const add: CommandSpec = {
   name: 'add',
@@ -85,23 +85,55 @@ export const project: readonly CommandSpec[] = [
     args: [{ syntax: '<name>', about: 'its name' }],
     examples: ['shop-api'],
     run: async (context, { args }) => {
-      await context.needDaemon();
-      const { items } = await context.client.call('projects');
-      const name = args[0] ?? '';
-      if (!items.some((one) => one.name === name)) {
-        const near = nearest(
-          name,
-          items.map((one) => one.name),
-        );
-        const remedy = near.length > 0 ? `Did you mean: ${near.join(', ')}?` : 'ralph-fleet project list';
-        throw new FleetError('not_found', `There is no project \`${name.slice(0, 60)}\`.`, { remedy });
-      }
+      const name = await named(context, args[0] ?? '');
       const done = await context.client.call('projectRemove', { params: { name } });
       context.print(done, () => [done.message]);
       return 0;
     },
   },
+  {
+    name: 'notes',
+    summary: 'Shows what agents learned about a project: it stands in the prompts of its tasks.',
+    args: [{ syntax: '<name>', about: 'its name' }],
+    examples: ['shop-api', 'shop-api --json=id,text'],
+    run: async (context, { args }) => {
+      const name = await named(context, args[0] ?? '');
+      const list = await context.client.call('projectNotes', { params: { name } });
+      context.print(list, (look) => renderLessons(list.items, name, look));
+      return 0;
+    },
+  },
+  {
+    name: 'forget',
+    summary: 'Takes out a note of agents for good, or all of them.',
+    args: [
+      { syntax: '<name>', about: 'its name' },
+      { syntax: '[id]', about: 'of a note; without one all are taken out' },
+    ],
+    examples: ['shop-api les-0a1b2c3d', 'shop-api --yes'],
+    run: async (context, { args }) => {
+      const name = await named(context, args[0] ?? '');
+      const id = args[1] ?? null;
+      const ask = `Take out every note on ${name}?`;
+      if (id === null && !(await context.confirm(ask, `ralph-fleet project forget ${name} --yes`))) return 1;
+      const done = await context.client.call('projectForget', { params: { name }, body: { id } });
+      context.print(done, () => [done.message]);
+      return 0;
+    },
+  },
 ];
+
+async function named(context: Context, name: string): Promise<string> {
+  await context.needDaemon();
+  const { items } = await context.client.call('projects');
+  if (items.some((one) => one.name === name)) return name;
+  const near = nearest(
+    name,
+    items.map((one) => one.name),
+  );
+  const remedy = near.length > 0 ? `Did you mean: ${near.join(', ')}?` : 'ralph-fleet project list';
+  throw new FleetError('not_found', `There is no project \`${name.slice(0, 60)}\`.`, { remedy });
+}
 
 /** Each task's change as `ralph/<task>` in the user's own checkout, while it is being made. */
 function liveChanges(url: string): string[] {

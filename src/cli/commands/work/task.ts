@@ -8,8 +8,8 @@ import { who } from '../../who.ts';
 
 const taskArg = { syntax: '<task>', about: 'id or the beginning of its title' };
 
-function simple(name: 'pause' | 'resume', summary: string): CommandSpec {
-  const routes = { pause: 'taskPause', resume: 'taskResume' } as const;
+function simple(name: 'pause' | 'resume' | 'seen', summary: string): CommandSpec {
+  const routes = { pause: 'taskPause', resume: 'taskResume', seen: 'taskSeen' } as const;
   return {
     name,
     summary,
@@ -150,5 +150,6 @@ export const task: readonly CommandSpec[] = [
   simple('pause', 'Parks a task; its saved work and counters stay.'),
   simple('resume', 'Lets a parked task go on.'),
   retry,
+  simple('seen', 'Says that you have seen what its agents flagged.'),
   prioritize,
 ];
