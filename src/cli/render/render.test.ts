@@ -198,7 +198,7 @@ describe('task, tasks', () => {
     `);
     const [question] = taskView().questions;
     if (question === undefined) throw new Error('the fixture asks nothing');
-    const aside = { ...question, id: 2, question: 'tabs?', options: [], blocking: false, iteration: 4 };
+    const aside = { ...question, id: 2, question: 'tabs?', options: [], preferred: null, blocking: false, iteration: 4 };
     const failed = {
       ...taskView(),
       question: aside,

@@ -1,12 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Provider } from '../../domain/credential.ts';
-import {
-  type LimitCause,
-  resumeSpreadMs,
-  shortWaitMs,
-  type UsageLimit,
-  type UsageWindow,
-} from '../../domain/usage-limit.ts';
+import { type LimitCause, shortWaitMs, type UsageLimit, type UsageWindow } from '../../domain/usage-limit.ts';
 import { spreadMs } from '../../lib/backoff.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { hmacSha256 } from '../../lib/digest.ts';
@@ -58,7 +52,7 @@ export function createLimits(deps: { rows: LimitRows; clock: Clock; log: Log; ra
   const salt = rows.salt(() => deps.random.hex(32));
   const known = new Map<string, Map<string, WindowRow>>();
   let share = rows.keepFree();
-  rows.dropUntil(clock.now() - resumeSpreadMs);
+  rows.dropUntil(clock.now());
   for (const row of rows.list()) rowsOf(row.credential).set(row.window, row);
 
   function rowsOf(credential: string): Map<string, WindowRow> {
