@@ -174,7 +174,7 @@ export function createProxy(deps: ProxyDeps): ModelProxy {
     while (openCalls.size > 0) {
       await clock.sleep(lookForExpiredMs);
       for (const call of openCalls) if (Math.min(call.expiresAt, call.bodyBy) <= clock.now()) call.abort.abort();
-      await endWithoutCredential();
+      void endWithoutCredential(); // a keychain may take its time
     }
     isWatching = false;
   }

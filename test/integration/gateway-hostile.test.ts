@@ -138,8 +138,15 @@ describe('a provider', () => {
     const answer = await post(token);
     expect([answer.statusCode, answer.headers['x-should-retry']]).toEqual([401, 'false']);
     await answer.body.dump();
-    expect(await scene.settled('A1')).toMatchObject([{ status: 401, refused: 'upstream', usd: 0, counted: 'nothing' }]);
+    expect(await scene.settled('A1')).toMatchObject([
+      { status: 401, refused: 'credential', usd: 0, counted: 'nothing' },
+    ]);
     expect((await scene.level('task:A1')).reserved.calls).toBe(0);
+    const asked = scene.provider.requests.length;
+    expect((await post(token)).statusCode).toBe(403);
+    expect(scene.provider.requests).toHaveLength(asked);
+    const source = { from: 'env', name: 'ANTHROPIC_API_KEY' } as const;
+    await scene.gateway.client.credentials([{ provider: 'anthropic', source, again: true }]);
   });
 
   it('whose answer cannot be read is counted at the worst case, and passed on', async () => {
