@@ -5,6 +5,7 @@ import type { Disk } from '../domain/disk.ts';
 import type { Ralph } from '../domain/fleet.ts';
 import type { Iteration } from '../domain/iteration.ts';
 import type { Project } from '../domain/project.ts';
+import type { Replay } from '../domain/replay.ts';
 import type { Review } from '../domain/review.ts';
 import { endedPhases, type Task } from '../domain/task.ts';
 import type { Vm } from '../domain/vm.ts';
@@ -26,6 +27,8 @@ export interface Alive {
   iterations: Standing<Iteration>;
   checkRuns: Standing<CheckRun>;
   reviews: Standing<Review>;
+  /** Those of which something is left but their row. */
+  replays: Standing<Replay>;
   /** In force, or the rejections of tasks that have not ended. */
   approvals: Standing<Approval>;
 }
@@ -49,6 +52,7 @@ export function createAlive(tables: Tables): Alive {
     iterations: iterations.standing([{ phase: { notIn: ['ended'] } }, { task }]),
     checkRuns: checkRuns.standing([{ phase: { in: ['running'] } }, { task }]),
     reviews: reviews.standing([{ task }]),
+    replays: tables.replays.standing([{ tidied: { in: [false] } }]),
     approvals: approvals.standing([{ state: { in: ['active'] } }, { decision: { in: ['reject'] }, task }]),
   };
 }

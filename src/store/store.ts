@@ -6,6 +6,7 @@ import type { FleetDesire, FleetEvent, Ralph } from '../domain/fleet.ts';
 import type { Iteration } from '../domain/iteration.ts';
 import { assertMove } from '../domain/phase-table.ts';
 import type { Project } from '../domain/project.ts';
+import type { Replay } from '../domain/replay.ts';
 import type { Review } from '../domain/review.ts';
 import { type Task, type TaskPhase, taskTransitions } from '../domain/task.ts';
 import { type Vm, type VmPhase, vmTransitions } from '../domain/vm.ts';
@@ -39,6 +40,7 @@ export interface Store {
   checkRuns: Table<CheckRun>;
   reviews: Table<Review>;
   approvals: Table<Approval>;
+  replays: Table<Replay>;
   /** What people have set, by level of the budget tree. */
   budgets: Keyed<BudgetChange>;
   /** Levels that have refused a call, by level. */
@@ -70,6 +72,7 @@ export function createStore(deps: { db: Database; clock: Clock }): Store {
     checkRuns: createTable<CheckRun>(db, 'checkRuns', columns.checkRuns, 'id'),
     reviews: createTable<Review>(db, 'reviews', columns.reviews, 'id'),
     approvals: createTable<Approval>(db, 'approvals', columns.approvals, 'id'),
+    replays: createTable<Replay>(db, 'replays', columns.replays, 'id'),
     budgets: createKeyed(createTable<BudgetChange>(db, 'budgets', columns.budgets, 'node')),
     stops: createKeyed(createTable<BudgetStop>(db, 'stops', columns.stops, 'node')),
   };

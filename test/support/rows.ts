@@ -154,6 +154,7 @@ export function aRun(more: Partial<CheckRun> = {}): CheckRun {
     startedAt: now - 20_000,
     endedAt: now - 10_000,
     failure: null,
+    record: null,
     ...more,
   };
 }
@@ -203,6 +204,7 @@ export function aDisk(more: Partial<Disk> = {}): Disk {
     boot: null,
     backing: null,
     commit: null,
+    recipe: null,
     progress: null,
     failure: null,
     attempts: 0,
@@ -240,6 +242,7 @@ export function aWorld(more: Partial<World> & { vmStates?: Record<string, VmSeen
     iterations: [],
     checkRuns: [],
     reviews: [],
+    replays: [],
     approvals: [],
     pinged: new Set(),
     budgets: [],

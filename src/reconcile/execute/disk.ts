@@ -1,7 +1,7 @@
-import type { Disk } from '../../domain/disk.ts';
+import type { Disk, DiskRecipe } from '../../domain/disk.ts';
 import { isRegistryKind, registryPath } from '../../domain/registry.ts';
 import { guestGatewayUrl, ralphUser, workspaceFolder } from '../../guest/guest.ts';
-import { formatError, isAbort } from '../../lib/errors.ts';
+import { FleetError, formatError, isAbort } from '../../lib/errors.ts';
 import { setupJobId } from '../plan/disks.ts';
 import { readyVm } from './address.ts';
 import type { ExecuteDeps, Executor } from './deps.ts';
@@ -10,10 +10,19 @@ import { closeTunnel } from './vm.ts';
 /** Building takes a while; the daemon may die in it: the builder's own work is atomic and a later build starts again. */
 export const buildImage: Executor<'build_image'> = async ({ store, images, clock, log }, { disk: key }) => {
   const disk = store.disks.get(key);
-  if (disk === null || disk.phase === 'ready') return;
+  if (disk === null || disk.phase === 'ready' || disk.phase === 'leaving') return;
   store.disks.update(key, { phase: 'building', since: clock.now(), progress: 'starting', failure: null });
   try {
     const built = await images.build((progress) => store.disks.update(key, { progress }));
+    if (built.key !== key) {
+      throw new FleetError(
+        'image_failed',
+        `This version builds the image \`${built.key}\`; \`${key}\` can be made no more.`,
+        {
+          remedy: 'Tasks that stand on it go on with the new one after: ralph-fleet task retry TASK',
+        },
+      );
+    }
     store.tx(() => {
       store.disks.update(key, {
         phase: 'ready',
@@ -35,10 +44,9 @@ export const startSetup: Executor<'start_setup'> = async (deps, { disk: key, vm:
   const { store, guests } = deps;
   const disk = store.disks.get(key);
   const at = readyVm(deps, id);
-  const settings = disk?.project ? store.projects.get(disk.project)?.settings : undefined;
-  const setup = settings?.setup;
-  if (disk === null || at === null || !setup) return;
-  const kinds = (settings?.registries ?? []).filter(isRegistryKind);
+  const setup = disk === null ? null : recipeOf(deps, disk);
+  if (disk === null || disk.phase === 'leaving' || at === null || setup === null) return;
+  const kinds = setup.registries.filter(isRegistryKind);
   if (kinds.length > 0) {
     // No agent was ever in this VM: what it may reach besides, it may reach now only.
     const endpoint = deps.driver.endpoint(id, 'gateway');
@@ -62,6 +70,16 @@ export const startSetup: Executor<'start_setup'> = async (deps, { disk: key, vm:
   });
 };
 
+/** A row of an earlier version has none of its own. */
+function recipeOf(
+  { store }: ExecuteDeps,
+  disk: Disk,
+): Pick<DiskRecipe, 'run' | 'timeoutSeconds' | 'registries'> | null {
+  if (disk.recipe !== null) return disk.recipe;
+  const settings = disk.project === null ? undefined : store.projects.get(disk.project)?.settings;
+  return settings?.setup ? { ...settings.setup, registries: settings.registries } : null;
+}
+
 /** `always`: lock files name the registry of whoever wrote them. What npm would tell or ask beyond packages is off. */
 const npmEnvironment: Record<string, string> = {
   npm_config_registry: `${guestGatewayUrl}${registryPath('npm')}`,
@@ -76,7 +94,7 @@ export const sealDisk: Executor<'seal_disk'> = async (deps, { disk: key, vm: id 
   const { store, guests, driver, clock } = deps;
   const disk = store.disks.get(key);
   const vm = store.vms.get(id);
-  if (disk === null || vm === null || disk.phase === 'ready') return;
+  if (disk === null || vm === null || disk.phase === 'ready' || disk.phase === 'leaving') return;
   const at = readyVm(deps, id);
   if (at !== null) {
     const job = (await guests.jobs(at.address)).find((each) => each.id === setupJobId(id));
@@ -103,6 +121,7 @@ export const sealDisk: Executor<'seal_disk'> = async (deps, { disk: key, vm: id 
   await driver.exportDisk(id, path);
   const image = disk.backing === null ? null : store.disks.get(disk.backing);
   store.tx(() => {
+    if (store.disks.get(key)?.phase === 'leaving') return;
     store.disks.update(key, { phase: 'ready', path, boot: image?.boot ?? null, progress: null, since: clock.now() });
     store.events.add('disk.ready', key, `The prepared disk of ${disk.project} is there.`);
   });
@@ -110,7 +129,28 @@ export const sealDisk: Executor<'seal_disk'> = async (deps, { disk: key, vm: id 
 
 export const failDisk: Executor<'fail_disk'> = async (deps, { disk: key, reason }) => {
   const disk = deps.store.disks.get(key);
-  if (disk !== null && disk.phase !== 'ready') failDiskRow(deps, disk, reason);
+  if (disk !== null && disk.phase !== 'ready' && disk.phase !== 'leaving') failDiskRow(deps, disk, reason);
+};
+
+/** In this order, so that a kill between leaves a row that says what is still to go. */
+export const dropDisk: Executor<'drop_disk'> = async (deps, { disk: key }) => {
+  const { store, driver } = deps;
+  const disk = store.disks.get(key);
+  if (disk?.phase !== 'leaving') return;
+  if (driver.canFork && disk.path !== null) {
+    await driver.dropTemplate({ disk: key, base: disk.path, boot: disk.boot, size: deps.config().vms.size });
+  }
+  if (store.disks.get(key)?.phase !== 'leaving') return;
+  await deps.removeDisk(disk);
+  store.tx(() => {
+    if (store.disks.get(key)?.phase !== 'leaving') return;
+    store.disks.remove(key);
+    store.events.add(
+      'disk.removed',
+      key,
+      `The ${disk.kind === 'image' ? 'image' : `prepared disk of ${disk.project}`} is removed.`,
+    );
+  });
 };
 
 function failDiskRow({ store, clock }: Pick<ExecuteDeps, 'store' | 'clock'>, disk: Disk, failure: string): void {

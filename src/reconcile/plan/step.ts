@@ -18,6 +18,7 @@ export interface StepMap {
   start_setup: { disk: string; vm: string };
   seal_disk: { disk: string; vm: string };
   fail_disk: { disk: string; reason: string };
+  drop_disk: { disk: string };
 
   request_vm: {
     purpose: VmPurpose;
@@ -85,8 +86,16 @@ export interface StepMap {
     commit: string;
     base: string;
     iteration: string | null;
+    /** The run it makes once more. */
+    again?: string;
   };
   end_checks: { checkRun: string; vm: string; lost: boolean; why: string };
+
+  prepare_replay: { replay: string };
+  start_replay: { replay: string; vm: string; variant: CheckVariant };
+  end_replay_run: { replay: string; job: string; vm: string; lost: boolean; why: string };
+  end_replay: { replay: string; phase: 'ended' | 'failed'; reason: string | null };
+  tidy_replay: { replay: string };
 
   request_review: { task: string };
   integrate: { task: string };
