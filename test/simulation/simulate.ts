@@ -1,4 +1,5 @@
 import type { AgentAdapter } from '../../src/agents/agent.ts';
+import { isReplayOpen } from '../../src/domain/replay.ts';
 import type { RunRecord } from '../../src/domain/run-record.ts';
 import type { Driver } from '../../src/drivers/driver.ts';
 import { createFakeDriver } from '../../src/drivers/fake/driver.ts';
@@ -233,7 +234,9 @@ export async function simulate(seed: number, { withTrace = false, planner }: Sim
     await settled;
     steps++;
     checkAlways(world);
-    if (!isCalm && clock.now() - start > chaosMs) {
+    const isReplaying = store.alive.replays.rows().some(isReplayOpen);
+    // Replays come late in a task's life: trouble waits for them.
+    if (!isCalm && clock.now() - start > (isReplaying ? 4 : 1) * chaosMs) {
       isCalm = true;
       world.away.clear();
       person.calm();

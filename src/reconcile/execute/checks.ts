@@ -67,7 +67,7 @@ function wantedRun(
       store.checkRuns.update(same.id, run);
       return run;
     }
-    if (same !== null && same.phase !== 'infra') return null;
+    if (same !== null && same.phase !== 'infra' && same.id !== data.again) return null;
     const run: CheckRun = {
       id: `ck-${random.hex(4)}`,
       task: data.task,

@@ -1,6 +1,7 @@
 import type { BudgetStop } from '../../domain/budget.ts';
 import type { CheckRun } from '../../domain/check.ts';
 import { checksNote, findingsNote } from '../../domain/feedback.ts';
+import { type Flaky, sayFlaky } from '../../domain/flaky.ts';
 import type { Iteration } from '../../domain/iteration.ts';
 import { progressDigest, stagnantAfter } from '../../domain/progress.ts';
 import type { Review } from '../../domain/review.ts';
@@ -80,13 +81,14 @@ function afterAttempt(
   return { to: 'implementing', reason: null, notes, patch };
 }
 
-export function notesFromChecks(task: Task, run: CheckRun | null, now: number): Note[] {
+export function notesFromChecks(task: Task, run: CheckRun | null, now: number, flaky: readonly Flaky[] = []): Note[] {
   if (run === null || run.phase === 'infra') return [];
   const where =
     run.kind === 'loop'
       ? 'in your workspace'
       : `in a fresh VM on the exact commit${run.variant === 'restored' ? ', with the protected files put back as they were' : ''}`;
-  const text = checksNote(task.checks, run.results, where);
+  const said = checksNote(task.checks, run.results, where);
+  const text = said === null ? null : [said, ...flaky.map((one) => `Note: ${sayFlaky(one)}.`)].join('\n\n');
   return text === null ? [] : [{ from: run.kind === 'verify' ? 'verifier' : 'checks', at: now, text }];
 }
 
