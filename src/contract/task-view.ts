@@ -124,6 +124,8 @@ export const taskView = z.object({
   question: questionView.nullable(),
   iterations: z.array(iterationView),
   checkRuns: z.array(checkRunView),
+  /** Checks that passed and failed on its present commit. */
+  flaky: z.array(z.object({ check: z.string(), commit: z.string(), passed: z.number(), runs: z.number() })),
   reviews: z.array(reviewView),
   approvals: z.array(approvalView),
   files: z.array(fileView),

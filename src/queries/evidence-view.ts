@@ -6,6 +6,7 @@ import type { Task } from '../domain/task.ts';
 import { toIso } from '../lib/clock.ts';
 import { FleetError } from '../lib/errors.ts';
 import type { QueryDeps } from './deps.ts';
+import { flakyOf } from './flaky.ts';
 import { toSpent } from './spent.ts';
 
 /** What an approval is given on. `files` and `baseIsTip` come from the repository. */
@@ -43,6 +44,7 @@ export function evidenceView(
     digest: evidenceDigest(rows),
     dependents: dependentsOf(deps, task),
     proof: proofOf(deps, task, verifyRuns(rows), checkRuns),
+    flaky: flakyOf(deps, task),
     calledOut: facts.files.filter((file) => file.isProtected).map(calledOut),
     review: reviewPart(deps, task, rows),
     files: facts.files,

@@ -5,6 +5,7 @@ import type { Iteration } from '../domain/iteration.ts';
 import type { Task } from '../domain/task.ts';
 import { toIso } from '../lib/clock.ts';
 import type { QueryDeps } from './deps.ts';
+import { flakyOf } from './flaky.ts';
 import { taskRow } from './task-row.ts';
 
 const eventsShown = 200;
@@ -37,6 +38,7 @@ export function taskView(deps: QueryDeps, task: Task, files: FileView[]): TaskVi
     question: questionOf(deps, task),
     iterations: store.iterations.list('WHERE task = ? ORDER BY startedAt', task.id).map(iterationView),
     checkRuns: store.checkRuns.list('WHERE task = ? ORDER BY startedAt', task.id).map(checkRunView),
+    flaky: flakyOf(deps, task),
     reviews: store.reviews
       .list('WHERE task = ? ORDER BY at', task.id)
       .map((review) => ({ ...review, at: toIso(review.at) })),

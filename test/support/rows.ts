@@ -4,6 +4,7 @@ import type { Disk } from '../../src/domain/disk.ts';
 import type { FleetConfig, Ralph } from '../../src/domain/fleet.ts';
 import type { Iteration } from '../../src/domain/iteration.ts';
 import type { Project } from '../../src/domain/project.ts';
+import type { Replay } from '../../src/domain/replay.ts';
 import type { Review } from '../../src/domain/review.ts';
 import type { Task } from '../../src/domain/task.ts';
 import type { Vm } from '../../src/domain/vm.ts';
@@ -257,5 +258,36 @@ export function aWorld(more: Partial<World> & { vmStates?: Record<string, VmSeen
       templates: null,
     },
     ...rest,
+  };
+}
+
+export function aReplay(more: Partial<Replay> = {}): Replay {
+  const { results } = aRun();
+  return {
+    id: 'rp-0000000a',
+    task: 'T1',
+    title: 'T1 title',
+    project: 'p',
+    source: null,
+    commit: head,
+    base,
+    checks: aTask().checks,
+    recorded: {
+      runs: [{ variant: 'as-committed', tested: head, results }],
+      protected: [],
+      disk: 'image',
+      image: 'image',
+      recipe: null,
+    },
+    disk: 'image',
+    phase: 'running',
+    reason: null,
+    runs: [],
+    attempts: 0,
+    remarks: [],
+    startedAt: now - 10_000,
+    endedAt: null,
+    tidied: false,
+    ...more,
   };
 }
