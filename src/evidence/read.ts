@@ -1,3 +1,4 @@
+import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { FleetError } from '../lib/errors.ts';
 import { type EvidenceBundle, evidenceBundle } from './schema.ts';
@@ -19,7 +20,8 @@ export async function readBundle(path: string): Promise<EvidenceBundle> {
 }
 
 async function readText(path: string): Promise<string> {
-  const file = await open(path, 'r').catch((cause: NodeJS.ErrnoException) => {
+  // Whatever waits for somebody (a fifo) must not be waited for.
+  const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK).catch((cause: NodeJS.ErrnoException) => {
     if (cause.code === 'ENOENT') throw new FleetError('not_found', `There is no file \`${path}\`.`);
     throw new FleetError('invalid_file', `\`${path}\` cannot be read.`, { cause });
   });
