@@ -21,7 +21,7 @@ export function replayTask(deps: ActionDeps, id: string, replayId: string): Repl
   const disk = store.disks.get(key);
   const recorded: Recorded = {
     runs: runs.map(({ variant, tested, results }) => ({ variant, tested, results })),
-    protected: store.projects.mustGet(task.project).settings.protected,
+    protected: [],
     disk: key,
     image: disk?.backing ?? key,
     recipe: disk?.recipe ?? null,

@@ -20,7 +20,10 @@ export async function exportChange(
   await refuseMissing(git, commit, project);
   const count = await git(['rev-list', '--count', commit, `^${base}`]);
   if (count.trim() === '0') return null;
-  const file = join(folder, `export-${process.pid}-${commit}.bundle`);
+  // One writer: a killed one's file and lock are nobody's.
+  const file = join(folder, 'export.bundle');
+  const clear = () => Promise.all([file, `${file}.lock`].map((path) => rm(path, { force: true })));
+  await clear();
   try {
     await git(['update-ref', savedRef, commit]);
     await git(['bundle', 'create', '--quiet', file, savedRef, `^${base}`], { timeoutMs: 600_000 });
@@ -33,8 +36,7 @@ export async function exportChange(
     );
   } finally {
     await git(['update-ref', '-d', savedRef]);
-    await rm(file, { force: true });
-    await rm(`${file}.lock`, { force: true });
+    await clear();
   }
 }
 

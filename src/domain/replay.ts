@@ -46,6 +46,7 @@ export interface Replay {
 /** What it is compared with, and what it takes to make it again. */
 export interface Recorded {
   runs: RecordedRun[];
+  /** For a bundle; of a task of this fleet the base says it. */
   protected: string[];
   disk: string;
   image: string;

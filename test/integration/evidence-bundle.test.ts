@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { evidenceDigest } from '../../src/domain/evidence.ts';
 import { assembleBundle } from '../../src/evidence/assemble.ts';
 import { exportBundle, takeBundle } from '../../src/evidence/hand-over.ts';
 import { readBundle } from '../../src/evidence/read.ts';
@@ -78,6 +79,8 @@ describe('handing evidence over', () => {
     expect(path).toBe(join(folder, `T1-${commit.slice(0, 10)}.evidence.json`));
     const { parts, ...bundle } = await readBundle(path);
     expect(bundle.digest).toBe(digest);
+    const rows = { commit, base: kit.base, checkRuns: store.checkRuns.list(), reviews: store.reviews.list() };
+    expect(bundle.evidence).toBe(evidenceDigest(rows));
     expect(parts.runs[0]?.results[0]?.stdout).toEqual({ bytes: 5, encoding: 'utf8', head: 'fine\n', tail: null });
     expect(parts.verified.map((one) => one.variant)).toEqual(['as-committed', 'restored']);
     expect(parts.flaky).toEqual([{ check: 'c', commit, passed: 1, runs: 2 }]);

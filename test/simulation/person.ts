@@ -1,6 +1,7 @@
 import { approve, reject } from '../../src/actions/approve.ts';
 import { setBudget } from '../../src/actions/budget.ts';
 import { fleetDown, fleetPause, fleetResume, fleetUp } from '../../src/actions/fleet.ts';
+import { removeDisks } from '../../src/actions/image.ts';
 import { cancelReplay, replayHanded, replayTask } from '../../src/actions/replay.ts';
 import { submit } from '../../src/actions/submit.ts';
 import { answer, cancel, pause, resume, retry } from '../../src/actions/task.ts';
@@ -97,6 +98,7 @@ export function createPerson(world: SimWorld, nudge: () => void): Person {
     [0.02, () => tryEach((task) => resume(deps, task.id))],
     [0.02, () => tryEach((task) => retry(deps, task.id))],
     [0.04, () => replayOne()],
+    [0.03, () => removeDisks(deps)],
     [0.06, () => goAway(dice.pick(['gateway', 'driver', 'guests', 'changes', 'storage']))],
     [0.03, () => onRunning((id) => world.silence(id, dice.between(5_000, 900_000)))],
     [0.02, () => onRunning((id) => world.hypervisor.suspend(id))],

@@ -66,3 +66,12 @@ export async function readOutputs(
     throw error;
   }
 }
+
+/** The patterns of the base itself: the project's row has those of whatever was claimed last. */
+export async function protectedAt(
+  { store, readSettings }: ExecuteDeps,
+  project: string,
+  base: string,
+): Promise<string[]> {
+  return (await readSettings(store.projects.mustGet(project), base)).protected;
+}

@@ -5,7 +5,7 @@ import type { GuestAddress } from '../../guest/guest.ts';
 import { findRun } from '../plan/checks.ts';
 import type { StepMap } from '../plan/step.ts';
 import { readyVm } from './address.ts';
-import { checksJob, readOutputs, readResults, restoredFolder, seedFolder } from './check-job.ts';
+import { checksJob, protectedAt, readOutputs, readResults, restoredFolder, seedFolder } from './check-job.ts';
 import type { ExecuteDeps, Executor } from './deps.ts';
 import { runRecord } from './run-record.ts';
 
@@ -46,11 +46,6 @@ async function seedRestored(deps: ExecuteDeps, task: Task, data: StepMap['start_
 async function restored(deps: ExecuteDeps, task: Task, data: StepMap['start_checks']): Promise<string> {
   const { project } = task;
   return deps.changes.restoreProtected(project, data.base, data.commit, await protectedAt(deps, project, data.base));
-}
-
-/** The patterns of the base itself: the project's row has those of whatever was claimed last. */
-async function protectedAt({ store, readSettings }: ExecuteDeps, project: string, base: string): Promise<string[]> {
-  return (await readSettings(store.projects.mustGet(project), base)).protected;
 }
 
 /** The row for this run: a new one, or the one a crash left at `wanted`; null when it runs or ended already. */

@@ -1,4 +1,5 @@
 import type { Disk, DiskRecipe } from '../../domain/disk.ts';
+import { usersOf } from '../../domain/disk-users.ts';
 import { isRegistryKind, registryPath } from '../../domain/registry.ts';
 import { guestGatewayUrl, ralphUser, workspaceFolder } from '../../guest/guest.ts';
 import { FleetError, formatError, isAbort } from '../../lib/errors.ts';
@@ -137,6 +138,11 @@ export const dropDisk: Executor<'drop_disk'> = async (deps, { disk: key }) => {
   const { store, driver } = deps;
   const disk = store.disks.get(key);
   if (disk?.phase !== 'leaving') return;
+  if (usersOf(disk, store.alive).length > 0) {
+    // Somebody asked for it in the very moment it was given up.
+    store.disks.update(key, { phase: 'wanted', attempts: 0, since: deps.clock.now() });
+    return;
+  }
   if (driver.canFork && disk.path !== null) {
     await driver.dropTemplate({ disk: key, base: disk.path, boot: disk.boot, size: deps.config().vms.size });
   }

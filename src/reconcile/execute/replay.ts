@@ -3,7 +3,7 @@ import { workspaceFolder } from '../../guest/guest.ts';
 import { preparedKey } from '../../images/prepared.ts';
 import { FleetError } from '../../lib/errors.ts';
 import { readyVm } from './address.ts';
-import { checksJob, readResults, restoredFolder, seedFolder } from './check-job.ts';
+import { checksJob, protectedAt, readResults, restoredFolder, seedFolder } from './check-job.ts';
 import type { ExecuteDeps, Executor } from './deps.ts';
 import { keepDisk } from './task.ts';
 
@@ -12,14 +12,14 @@ import { keepDisk } from './task.ts';
  * one made the same way on the image of today, which is then said. What the bundle says and the repository does not bear out ends it.
  */
 export const prepareReplay: Executor<'prepare_replay'> = async (deps, { replay: id }) => {
-  const replay = inPhase(deps, id, ['wanted']);
+  const replay = inPhase(deps, id, ['wanted', 'running']);
   if (replay === null) return;
   try {
     await bringCommits(deps, replay);
     await refuseOtherTrees(deps, replay);
     const disk = await settleDisk(deps, replay);
     deps.store.tx(() => {
-      if (inPhase(deps, id, ['wanted']) === null) return;
+      if (inPhase(deps, id, ['wanted', 'running']) === null) return;
       deps.store.replays.update(id, { phase: 'running', disk: disk.key, remarks: disk.remarks });
     });
   } catch (error) {
@@ -32,11 +32,13 @@ async function bringCommits({ changes }: ExecuteDeps, { id, source, base, commit
   if (source !== null) await changes.adopt(id, source.repository, { base, commit, change: source.change });
 }
 
-async function refuseOtherTrees({ changes }: ExecuteDeps, replay: Replay): Promise<void> {
+async function refuseOtherTrees(deps: ExecuteDeps, replay: Replay): Promise<void> {
   const { project, base, commit, recorded } = replay;
   const run = recorded.runs.find(({ variant }) => variant === 'restored');
   if (run === undefined) return;
-  const restored = await changes.restoreProtected(project, base, commit, recorded.protected);
+  // Of its own task the base itself says it.
+  const patterns = replay.source === null ? await protectedAt(deps, project, base) : recorded.protected;
+  const restored = await deps.changes.restoreProtected(project, base, commit, patterns);
   if (restored === run.tested) return;
   throw new FleetError(
     'refused',

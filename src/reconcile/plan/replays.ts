@@ -21,6 +21,10 @@ export function planReplays(pass: Pass): void {
 
 function planRunning(pass: Pass, replay: Replay): void {
   const key = `replay:${replay.id}`;
+  if (diskOf(pass.world, replay.disk) === null) {
+    pass.to.step('prepare_replay', key, 'its disk was removed', { replay: replay.id });
+    return;
+  }
   const open = replay.runs.find((run) => run.phase === 'running');
   if (open !== undefined) {
     planRun(pass, replay, open);
