@@ -1,5 +1,5 @@
 import type { ReplayView } from '../contract/replay.ts';
-import { type CheckFacts, compareReplay, isReplayOpen, type Replay, verdictOf } from '../domain/replay.ts';
+import { type CheckFacts, compareReplay, isReplayOpen, type Replay, runsToMake, verdictOf } from '../domain/replay.ts';
 import { vmName } from '../domain/vm.ts';
 import { toIso } from '../lib/clock.ts';
 import type { QueryDeps } from './deps.ts';
@@ -33,6 +33,8 @@ function doing({ store }: QueryDeps, replay: Replay): string {
   if (replay.phase === 'wanted') return 'looks at the commit and the disk it ran on';
   const run = replay.runs.find((one) => one.phase === 'running');
   if (run !== undefined) return `the checks run in ${vmName(run.vm)}, ${run.variant}`;
+  const ended = replay.runs.filter((one) => one.phase === 'ended').length;
+  if (ended === runsToMake(replay).length) return 'compares';
   const vm = store.alive.vms.rows().find((one) => one.task === replay.id && one.desired !== 'gone');
   if (vm !== undefined) {
     if (vm.phase === 'ready') return `puts the commit into ${vmName(vm.id)}`;
