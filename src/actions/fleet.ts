@@ -1,6 +1,7 @@
 import type { FleetConfig } from '../domain/fleet.ts';
 import { FleetError } from '../lib/errors.ts';
 import { type ActionDeps, type Done, done } from './deps.ts';
+import { cancelReplay } from './replay.ts';
 
 export function fleetUp({ store }: ActionDeps): Done {
   const was = store.fleet().desire;
@@ -9,10 +10,11 @@ export function fleetUp({ store }: ActionDeps): Done {
 }
 
 /** Work is saved before anything stops. `deleteVms` removes VMs and their disks; repositories and runs always stay. */
-export function fleetDown({ store }: ActionDeps, deleteVms: boolean): Done {
+export function fleetDown({ store, clock }: ActionDeps, deleteVms: boolean): Done {
   const wanted = deleteVms ? 'deleted' : 'down';
   const was = store.fleet().desire;
   if (was !== wanted) store.setDesire(wanted);
+  for (const replay of store.alive.replays.rows()) cancelReplay({ store, clock }, replay.id);
   return done(
     deleteVms ? 'The fleet goes down and its VMs are removed.' : 'The fleet goes down; its work is saved first.',
     null,

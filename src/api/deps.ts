@@ -5,7 +5,9 @@ import type { CredentialView } from '../contract/credentials.ts';
 import type { ReadyView } from '../contract/daemon-view.ts';
 import type { Level, SpentBy } from '../contract/gateway.ts';
 import type { FileView } from '../contract/task-view.ts';
+import type { Disk } from '../domain/disk.ts';
 import type { FleetConfig } from '../domain/fleet.ts';
+import type { Replay } from '../domain/replay.ts';
 import type { Task } from '../domain/task.ts';
 import type { Log } from '../lib/log.ts';
 import type { QueryDeps } from '../queries/deps.ts';
@@ -26,6 +28,11 @@ export interface ApiDeps {
   wantImage: () => Promise<Done>;
   takeConfig: (config: FleetConfig) => Promise<void>;
   startDemo: () => Promise<void>;
+  exportEvidence: (task: Task, path: string) => Promise<{ path: string; bytes: number; digest: string }>;
+  /** Of a task of this fleet, or of a bundle that is read now. */
+  startReplay: (of: { task: string } | { bundle: string; repository: string }) => Promise<Replay>;
+  /** What disks take on the host, by key. */
+  diskSizes: (disks: readonly Disk[]) => Promise<ReadonlyMap<string, number>>;
   purge: (confirmed: boolean) => Promise<{ purged: boolean; paths: string[] }>;
   /** What the gateway says of these levels of the budget tree, and of what one is made; null while it cannot be asked. */
   budgets: (nodes: readonly string[], one: string | null) => Promise<{ levels: Level[] | null; spent: SpentBy | null }>;

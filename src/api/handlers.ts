@@ -3,13 +3,16 @@ import { approve, reject } from '../actions/approve.ts';
 import { findLevel, setBudget } from '../actions/budget.ts';
 import { findTask } from '../actions/find-task.ts';
 import { fleetDown, fleetPause, fleetResume, fleetUp } from '../actions/fleet.ts';
+import { disksToRemove, removeDisks } from '../actions/image.ts';
 import { findProject, forgetLessons } from '../actions/lessons.ts';
 import { addProject, inspectProject, removeProject } from '../actions/project.ts';
+import { cancelReplay } from '../actions/replay.ts';
 import { submit } from '../actions/submit.ts';
 import { answer, cancel, pause, prioritize, resume, retry, seenFlags } from '../actions/task.ts';
 import type { ProjectView } from '../contract/actions.ts';
 import type { RouteName } from '../contract/route-paths.ts';
 import type { Response, routes } from '../contract/routes.ts';
+import type { Disk } from '../domain/disk.ts';
 import type { Project } from '../domain/project.ts';
 import { toIso } from '../lib/clock.ts';
 import { FleetError } from '../lib/errors.ts';
@@ -17,6 +20,7 @@ import { budgetNodes, budgetsView } from '../queries/budget-view.ts';
 import { evidenceView } from '../queries/evidence-view.ts';
 import { diskView, fleetView } from '../queries/fleet-view.ts';
 import { lessonsView } from '../queries/lessons-view.ts';
+import { replayView } from '../queries/replay-view.ts';
 import { reportView } from '../queries/report-view.ts';
 import { taskView } from '../queries/task-view.ts';
 import { planView, whyView } from '../queries/why-view.ts';
@@ -56,7 +60,13 @@ export const handlers: { [N in RouteName]: Handler<N> } = {
   fleetPurge: async (deps, { body }) => ({ unmerged: unmerged(deps), ...(await deps.purge(body.confirmed)) }),
   vms: (deps) => listed(fleetView(deps.queries).vms),
   ralphs: (deps) => listed(fleetView(deps.queries).ralphs),
-  images: (deps) => listed(deps.queries.store.disks.list('ORDER BY since').map(diskView)),
+  images: async (deps) => listed(await shownDisks(deps, deps.queries.store.disks.list('ORDER BY since'))),
+  imageGc: async (deps, { body }) => {
+    const going = disksToRemove(deps.actions);
+    const disks = await shownDisks(deps, going);
+    if (body.confirmed) removeDisks(deps.actions);
+    return { removed: body.confirmed, disks };
+  },
   imageBuild: (deps) => deps.wantImage(),
   tasks: (deps, { query }) => {
     const states = query.state?.split(',');
@@ -94,6 +104,13 @@ export const handlers: { [N in RouteName]: Handler<N> } = {
     const files = await deps.filesOf(task);
     return evidenceView(deps.queries, task, { files, baseIsTip: await deps.isBaseTip(task) });
   },
+  taskEvidenceExport: (deps, asked) => {
+    const task = findTask(deps.actions, id(asked));
+    return deps.exportEvidence(task, asked.body.path);
+  },
+  replayStart: async (deps, { body }) => replayView(deps.queries, await deps.startReplay(body)),
+  replay: (deps, asked) => replayView(deps.queries, deps.actions.store.replays.mustGet(id(asked))),
+  replayCancel: (deps, asked) => cancelReplay(deps.actions, id(asked)),
   taskWhy: async (deps, asked) => whyView(deps.queries, findTask(deps.actions, id(asked)), await deps.look()),
   taskApprove: (deps, asked) => approve(deps.actions, id(asked), asked.body),
   taskReject: (deps, asked) => reject(deps.actions, id(asked), asked.body),
@@ -123,6 +140,11 @@ export const handlers: { [N in RouteName]: Handler<N> } = {
   projectForget: (deps, asked) => forgetLessons(deps.actions, name(asked), asked.body.id),
   projectRemove: (deps, asked) => removeProject(deps.actions, name(asked)),
 };
+
+async function shownDisks(deps: ApiDeps, disks: readonly Disk[]) {
+  const sizes = await deps.diskSizes(disks);
+  return disks.map((disk) => diskView(deps.queries, disk, sizes.get(disk.key) ?? null));
+}
 
 function listed<T>(items: T[]): { items: T[]; next: string | null } {
   return { items, next: null };

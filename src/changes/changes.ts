@@ -23,6 +23,15 @@ export interface Changes {
   startChange(project: string, task: string, base: string, title: string): Promise<ChangeRef>;
   /** A git bundle that seeds a workspace at `commit`; returns the file's path on the host (cached by commit). */
   bundle(project: string, commit: string): Promise<string>;
+  /** A git bundle with what `commit` has beyond `base`, as `adopt` takes it; null when that is nothing. */
+  exportChange(project: string, base: string, commit: string): Promise<Uint8Array | null>;
+  /**
+   * Makes a host repository `project` out of another repository on this host, which must hold `base`, and a change on it: a file of
+   * `exportChange`, which is hostile, or null where that repository has the commit itself.
+   */
+  adopt(project: string, repository: string, adopted: AdoptedChange): Promise<void>;
+  /** Removes a host repository that `adopt` made (`rp-<8 hex>`); no other one. */
+  discard(project: string): Promise<void>;
   /**
    * Takes a bundle that a guest made (`ralph-save`): quarantine, size limit, object checks, then one commit with that tree, the
    * task's base as parent and the task's change id; the agent's own commits are kept beside it. Unchanged tree: same head.
@@ -50,6 +59,12 @@ export interface Changes {
     base: string,
     message: string,
   ): Promise<{ commit: string }>;
+}
+
+export interface AdoptedChange {
+  base: string;
+  commit: string;
+  change: string | null;
 }
 
 export interface ProjectRef {

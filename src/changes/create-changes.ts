@@ -7,6 +7,7 @@ import { baseEnvironment, type Exec } from '../lib/exec.ts';
 import type { Log } from '../lib/log.ts';
 import type { Paths } from '../lib/paths.ts';
 import type { Random } from '../lib/random.ts';
+import { adopt, exportChange } from './adopt.ts';
 import type { ChangeRef, Changes, ProjectRef } from './changes.ts';
 import { ownIdentity, readCommit, signature, toChangeId, writeCommit } from './commit-object.ts';
 import { listFiles, readDiff } from './diff.ts';
@@ -102,6 +103,16 @@ export function createChanges(deps: ChangesDeps): Changes {
     hashPaths: async (project, commit, files) => hashPaths(await repositories.open(project), commit, files),
     startChange: (project, task, base, title) => writing(project, (r) => startChange(r, task, base, title)),
     bundle: (project, commit) => writing(project, (r) => seedBundle(r, commit)),
+    exportChange: (project, base, commit) =>
+      writing(project, (r) => exportChange(r, checkCommit(base), checkCommit(commit))),
+    adopt: async (project, source, adopted) => {
+      const facts = await inspect(userGit(source), source);
+      if (!facts.isRepository) throw new FleetError('not_found', `\`${source}\` is no git repository.`);
+      if (facts.isShallow) throw new FleetError('refused', `\`${source}\` is a shallow clone: its history is cut off.`);
+      await repositories.ensure(project);
+      await writing(project, (r) => adopt({ ...deps, program, path }, r, source, adopted));
+    },
+    discard: (project) => repositories.discard(project),
     importSaved: async (project, task, base, bundleFile) => {
       const saved = await writing(project, async (repository) => {
         await refuseMissing(repository.git, base, project);

@@ -87,6 +87,6 @@ async function bringTree(repository: ProjectRepository, from: Quarantined, tree:
   await fetchInto(repository.git, from.gitFolder, 'refs/rf/carrier');
 }
 
-async function fetchInto(git: Git, source: string, refspec: string): Promise<void> {
+export async function fetchInto(git: Git, source: string, refspec: string): Promise<void> {
   await git(['fetch', '--quiet', '--no-tags', '--no-write-fetch-head', '--no-recurse-submodules', source, refspec]);
 }

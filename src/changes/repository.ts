@@ -30,6 +30,8 @@ export interface Repositories {
   /** The repository, or `not_found`. */
   open(project: string): Promise<ProjectRepository>;
   ensure(project: string): Promise<ProjectRepository>;
+  /** Removes one that was made for a replay, and no other. */
+  discard(project: string): Promise<void>;
   /** Runs `work` as the project's one writer. */
   writing<T>(project: string, work: () => Promise<T>): Promise<T>;
 }
@@ -94,7 +96,14 @@ export function createRepositories(deps: RepositoryDeps): Repositories {
     return open(project);
   }
 
-  return { open, ensure, writing };
+  async function discard(project: string): Promise<void> {
+    if (!/^rp-[0-9a-f]{8}$/.test(project))
+      throw new FleetError('bug', `The repository of \`${project}\` is not removed.`);
+    ready.delete(project);
+    await rm(at(project).folder, { recursive: true, force: true });
+  }
+
+  return { open, ensure, writing, discard };
 }
 
 function describe(deps: RepositoryDeps, project: string): ProjectRepository {

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { learnedKinds, learnedScopes } from '../domain/signal.ts';
 import { commitHash, count, priority } from './common.ts';
 import { fleetConfig } from './fleet-config.ts';
+import { diskView } from './fleet-view.ts';
 import { checkView } from './task-view.ts';
 
 /** Requests and answers of everything that changes desired state. A missing optional field means its default. */
@@ -23,6 +24,12 @@ export const purgeAnswer = z.object({
   ),
   paths: z.array(z.string()),
 });
+
+export const imageGc = z.strictObject({
+  /** False lists only what would go. */
+  confirmed: z.boolean().default(false),
+});
+export const imageGcAnswer = z.object({ removed: z.boolean(), disks: z.array(diskView) });
 
 export const projectSettings = z.strictObject({
   setup: z

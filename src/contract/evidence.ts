@@ -55,6 +55,8 @@ export const evidenceView = z.object({
     cleanVm: z.boolean(),
     rows: z.array(proofRow),
   }),
+  /** Checks that passed and failed on this very commit; they say little about it. */
+  flaky: z.array(z.object({ check: z.string(), commit: commitHash, passed: count, runs: count })),
   calledOut: z.array(calledOut),
   review: z
     .object({

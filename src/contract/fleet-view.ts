@@ -32,12 +32,25 @@ export const diskView = z.object({
   key: z.string(),
   kind: z.enum(['image', 'prepared']),
   project: text,
-  phase: z.enum(['wanted', 'building', 'ready', 'failed']),
+  phase: z.enum(['wanted', 'building', 'ready', 'failed', 'leaving']),
   since: isoTime,
   /** What it does now (`installing packages`), for the moving line. */
   progress: text,
   failure: text,
+  /** What it takes on the host's disk; null when it is not there. */
   sizeBytes: count.nullable(),
+  /** Tasks that stand on it and have not ended, and VMs that do. */
+  usedBy: z.array(z.string()),
+  /** For a prepared disk: what it is made from; another input is another disk. */
+  recipe: z
+    .object({
+      packages: z.array(z.string()),
+      run: text,
+      inputs: z.array(z.string()),
+      registries: z.array(z.string()),
+      image: z.string(),
+    })
+    .nullable(),
 });
 
 export const vmView = z.object({

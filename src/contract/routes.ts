@@ -7,6 +7,7 @@ import { readyView, stopping } from './daemon-view.ts';
 import { evidenceView } from './evidence.ts';
 import { diskView, fleetView, ralphView, taskRow, vmView } from './fleet-view.ts';
 import { planView, whyView } from './plan-view.ts';
+import * as replays from './replay.ts';
 import { reportQuery, reportView } from './report.ts';
 import type { RouteName } from './route-paths.ts';
 import { diffView, taskView } from './task-view.ts';
@@ -50,12 +51,17 @@ export const routes = {
   vms: get('The VMs.', listOf(vmView)),
   ralphs: get('The Ralphs.', listOf(ralphView)),
   images: get('Images and prepared disks.', listOf(diskView)),
+  imageGc: post('Removes disks nobody needs.', actions.imageGc, actions.imageGcAnswer),
   imageBuild: post('Wants the image built; a cached one is taken.', none, done),
   tasks: get('The tasks.', listOf(taskRow), taskQuery),
   taskSubmit: post('Adds tasks to the queue.', actions.taskSubmit, actions.taskSubmitted),
   task: get('One task whole.', taskView),
   taskDiff: get('The change of a task.', diffView),
   taskEvidence: get('What was checked.', evidenceView),
+  taskEvidenceExport: post('Writes the evidence bundle.', replays.evidenceExport, replays.evidenceExported),
+  replayStart: post('Does once more what evidence records.', replays.replayStart, replays.replayView),
+  replay: get('How a replay stands.', replays.replayView),
+  replayCancel: post('Calls a replay off.', none, done),
   taskWhy: get('Why it does not move.', whyView),
   taskApprove: post("The human's yes to one commit.", actions.taskApprove, done),
   taskReject: post("The human's no, with notes for the implementer.", actions.taskReject, done),

@@ -152,6 +152,8 @@ export const taskView = z.object({
   howItWent: z.array(z.string()),
   iterations: z.array(iterationView),
   checkRuns: z.array(checkRunView),
+  /** Checks that passed and failed on its present commit. */
+  flaky: z.array(z.object({ check: z.string(), commit: z.string(), passed: z.number(), runs: z.number() })),
   reviews: z.array(reviewView),
   approvals: z.array(approvalView),
   flags: z.array(flagView),

@@ -7,7 +7,7 @@ export async function makeFolders(paths: Paths): Promise<void> {
   // Under root QEMU runs as a user of its own, who must pass through to the VMs' files, and may see nothing on the way.
   const outer = process.getuid?.() === 0 ? 0o711 : 0o700;
   for (const folder of [paths.state, paths.cache]) await make(folder, outer);
-  for (const folder of [paths.runs, paths.repos, paths.keys, paths.logs]) await make(folder, 0o700);
+  for (const folder of [paths.runs, paths.evidence, paths.repos, paths.keys, paths.logs]) await make(folder, 0o700);
   for (const folder of [paths.runtime, paths.vms, paths.images]) await make(folder, null);
   await refuseForeign(paths.runtime);
 }

@@ -13,6 +13,8 @@ export interface Parts {
   driver: Driver;
   images: ImageBuilder;
   accel: () => 'kvm' | 'hvf' | 'tcg' | null;
+  /** The hypervisor's own words of its version. */
+  hypervisor: () => string | null;
   /** Takes another fleet.yaml. Throws when its driver or builder cannot be made; then everything stays as it was. */
   take(config: FleetConfig): Promise<void>;
 }
@@ -30,6 +32,7 @@ export async function openParts(deps: PartsDeps, first: FleetConfig): Promise<Pa
     driver: delegate(() => current.driver),
     images: delegate(() => current.images),
     accel: () => current.accel,
+    hypervisor: () => current.hypervisor,
     async take(config) {
       if (JSON.stringify(config) !== JSON.stringify(current.config)) current = await make(deps, config);
     },
@@ -41,14 +44,22 @@ interface Made {
   driver: Driver;
   images: ImageBuilder;
   accel: 'kvm' | 'hvf' | 'tcg' | null;
+  hypervisor: string | null;
 }
 
 async function make(deps: PartsDeps, config: FleetConfig): Promise<Made> {
   const driver = createDriver({ driver: config.driver, wall: config.wall, name: config.name }, deps);
-  const made: Made = { config, driver, images: await chooseImageBuilder(config.image, deps), accel: null };
+  const made: Made = {
+    config,
+    driver,
+    images: await chooseImageBuilder(config.image, deps),
+    accel: null,
+    hypervisor: null,
+  };
   // Proved by running code, which takes a moment: unknown until then.
   void driver.probe().then((found) => {
     made.accel = found.accel;
+    made.hypervisor = found.version;
   });
   return made;
 }

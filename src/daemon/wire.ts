@@ -1,8 +1,9 @@
-import { access } from 'node:fs/promises';
+import { access, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ActionDeps } from '../actions/deps.ts';
 import { refuseLosingVms } from '../actions/fleet.ts';
 import { wantImage } from '../actions/image.ts';
+import { replayHanded, replayTask } from '../actions/replay.ts';
 import { createAgent } from '../agents/registry.ts';
 import type { ApiDeps } from '../api/deps.ts';
 import { createChanges } from '../changes/create-changes.ts';
@@ -11,6 +12,8 @@ import type { ReadyView } from '../contract/daemon-view.ts';
 import type { FleetConfig } from '../domain/fleet.ts';
 import { riskOf } from '../domain/risk.ts';
 import type { Task } from '../domain/task.ts';
+import { exportBundle, takeBundle } from '../evidence/hand-over.ts';
+import { createRecordFiles } from '../evidence/records.ts';
 import { ralphUser } from '../guest/guest.ts';
 import { createGuests } from '../guest/guests.ts';
 import { writeFileAtomic } from '../lib/atomic-file.ts';
@@ -37,6 +40,7 @@ import { keepConfig, readKeptConfig } from './config-store.ts';
 import { createCrashPoint } from './crash-point.ts';
 import { createCredentials, openChoices, wishes } from './credentials.ts';
 import { startDemo } from './demo.ts';
+import { diskSizes, preparedPath, removeDiskFile } from './disk-files.ts';
 import { createDoing } from './doing.ts';
 import { createGatewayProcess } from './gateway-process.ts';
 import { capacityOf, hostFacts } from './host.ts';
@@ -83,6 +87,7 @@ export async function wire(deps: WireDeps): Promise<Wired> {
     findRegistry: createFindRegistry({ exec, env, debianMirror: () => config.image.debianMirror }),
   });
   const runs = createRunFiles(paths.runs);
+  const records = createRecordFiles(paths.evidence);
   const actions: ActionDeps = { store, clock, changes, config: () => config };
   const agentOf = (iteration: string) => store.tasks.mustGet(store.iterations.mustGet(iteration).task).agent;
   const transcripts = createTranscripts({
@@ -107,11 +112,20 @@ export async function wire(deps: WireDeps): Promise<Wired> {
     images: parts.images,
     gateway: gateway.port,
     runs,
+    records,
+    about: () => ({
+      fleet: deps.version,
+      driver: parts.driver.name,
+      hypervisor: parts.hypervisor(),
+      accel: parts.accel(),
+    }),
+    removeDisk: ({ key, kind }) => removeDiskFile(paths, key, kind),
+    removeFile: (path) => rm(path, { force: true }),
     agent: createAgent,
     prompts: await loadPrompts(resourcePath('prompts')),
     authorizedKey: keys.authorizedKey,
     tokenOf: keys.tokenOf,
-    preparedPath: (key) => join(paths.images, `prepared-${key}.qcow2`),
+    preparedPath: (key) => preparedPath(paths, key),
     incomingPath: (iteration) => join(paths.runs, `${iteration}.bundle`),
     isThere: (path) =>
       access(path).then(
@@ -173,6 +187,15 @@ export async function wire(deps: WireDeps): Promise<Wired> {
       deps.end(folders);
       return { purged: true, paths: folders };
     },
+    exportEvidence: (task, path) => exportBundle({ store, clock, changes, records, version: deps.version }, task, path),
+    startReplay: async (of) => {
+      const id = `rp-${random.hex(4)}`;
+      if ('task' in of) return replayTask(actions, of.task, id);
+      const isOpen = (replay: string) => store.alive.replays.has(replay);
+      const handed = await takeBundle({ folder: paths.evidence, isOpen }, of.bundle, { id, repository: of.repository });
+      return replayHanded(actions, handed, id);
+    },
+    diskSizes,
     budgets: (nodes, one) => gateway.budgets(budgetsFor({ store, clock, config: () => config }, nodes), one),
     credentials: createCredentials({ ...actions, choices, gateway }),
     filesOf,

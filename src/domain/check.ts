@@ -60,6 +60,8 @@ export interface CheckRun {
   startedAt: number;
   endedAt: number | null;
   failure: string | null;
+  /** sha256 of its `RunRecord`; null where none is kept. */
+  record: string | null;
 }
 
 export function allPassed(results: readonly CheckResult[]): boolean {

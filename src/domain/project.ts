@@ -35,9 +35,9 @@ export interface Service {
 
 /** What makes a project's prepared disk; null when its VMs start from the image as it is. */
 export interface Setup {
-  packages: readonly string[];
+  packages: string[];
   run: string | null;
-  inputs: readonly string[];
+  inputs: string[];
   timeoutSeconds: number;
 }
 

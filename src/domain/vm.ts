@@ -49,7 +49,7 @@ export const vmTransitions: Transitions<VmPhase> = {
  * What a VM is for. `warm` ones wait, booted and untouched, for any purpose on the same disk; `template` ones are saved, for others to
  * be forked from.
  */
-export const vmPurposes = ['implementer', 'reviewer', 'verifier', 'setup', 'warm', 'template'] as const;
+export const vmPurposes = ['implementer', 'reviewer', 'verifier', 'replay', 'setup', 'warm', 'template'] as const;
 export type VmPurpose = (typeof vmPurposes)[number];
 
 /** How a VM came to run, the last time it was started. */
@@ -87,6 +87,7 @@ export interface Vm {
   id: string;
   purpose: VmPurpose;
   project: string | null;
+  /** For `replay`: the replay. */
   task: string | null;
   ralph: string | null;
   /** For `setup`: the key of the disk it prepares. */

@@ -27,7 +27,7 @@ export interface Guests {
   jobs(vm: GuestAddress): Promise<JobState[]>;
   /** Up to `maxBytes` of a job's stream from `offset`. */
   readStream(vm: GuestAddress, job: string, offset: number, maxBytes: number): Promise<Uint8Array>;
-  /** A small file of a job's folder (`stderr`, `signals.jsonl`, `checks.jsonl`), its last `maxBytes`; empty when missing. */
+  /** A file of a job's folder (`stderr`, `signals.jsonl`, `checks.jsonl`, `outputs`), its last `maxBytes`; empty when missing. */
   readJobFile(vm: GuestAddress, job: string, name: JobFile, maxBytes: number): Promise<Uint8Array>;
   /** Ends a job: SIGTERM to its whole group, SIGKILL after `graceMs`; its end file says `killed`. */
   stopJob(vm: GuestAddress, job: string, graceMs: number): Promise<void>;
@@ -67,7 +67,7 @@ export interface GuestAddress {
   hostKey: string;
 }
 
-export const jobFiles = ['stderr', 'signals.jsonl', 'checks.jsonl', 'pane'] as const;
+export const jobFiles = ['stderr', 'signals.jsonl', 'checks.jsonl', 'outputs', 'pane'] as const;
 export type JobFile = (typeof jobFiles)[number];
 
 export interface JobSpec {
@@ -90,6 +90,14 @@ export interface JobSpec {
   /** More stream than this ends the job (`killed`). */
   maxStreamBytes: number;
 }
+
+/** Bytes that are kept of each output of each check of a run: all of them together are bounded, for the guest's disk and the host's memory. */
+export function outputBytes(checks: number): number {
+  return Math.min(1024 * 1024, Math.floor(maxOutputBytes / 2 / Math.max(1, checks)));
+}
+
+/** Of one run's `outputs`, without the lines between. */
+export const maxOutputBytes = 16 * 1024 * 1024;
 
 export interface JobState {
   id: string;

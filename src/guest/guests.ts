@@ -141,7 +141,8 @@ export function createGuests(deps: GuestsDeps): Guests {
 
     async readJobFile(vm, job, name, maxBytes) {
       const argv = [script('ralph-job'), 'tail', job, name, String(maxBytes)];
-      return (await ask(vm, argv, { what: `read \`${name}\` of \`${job}\``, maxBytes })).output;
+      const deadlineMs = patience.quick + maxBytes / 1000;
+      return (await ask(vm, argv, { what: `read \`${name}\` of \`${job}\``, maxBytes, deadlineMs })).output;
     },
 
     async stopJob(vm, job, graceMs) {

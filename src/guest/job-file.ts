@@ -1,4 +1,4 @@
-import type { JobSpec } from './guest.ts';
+import { type JobSpec, outputBytes } from './guest.ts';
 import { quoteArgument, quoteCommand } from './shell-quote.ts';
 
 const environmentName = /^[A-Za-z_][A-Za-z0-9_]*$/;
@@ -14,6 +14,7 @@ export function jobFile(job: JobSpec): string {
   return [
     `user=${quoteArgument(job.user)} title=${quoteArgument(title)} kind=${job.kind}`,
     `cwd=${quoteArgument(job.cwd)} max_bytes=${Math.round(job.maxStreamBytes)}`,
+    `output_bytes=${outputBytes(job.checks.length)}`,
     `pane_filter=${quoteArgument(job.paneFilter ?? '')}`,
     shellFunction(
       'job_env',

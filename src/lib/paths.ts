@@ -12,6 +12,8 @@ export interface Paths {
   fleetDb: string;
   gasDb: string;
   runs: string;
+  /** What was seen of checks that ran. */
+  evidence: string;
   repos: string;
   keys: string;
   vms: string;
@@ -59,6 +61,7 @@ export function resolvePaths(
     fleetDb: join(state, 'fleet.db'),
     gasDb: join(state, 'gas.db'),
     runs: join(state, 'runs'),
+    evidence: join(state, 'evidence'),
     repos: join(state, 'repos'),
     keys: join(state, 'keys'),
     vms: isClosedHome && !env['XDG_STATE_HOME'] ? '/var/lib/ralph-fleet/vms' : join(state, 'vms'),

@@ -3,6 +3,7 @@ import type { CredentialLook } from '../domain/credential.ts';
 import type { GuestEndpoint } from '../domain/endpoint.ts';
 import type { Arrived, RalphRole } from '../domain/iteration.ts';
 import type { RegistryKind } from '../domain/registry.ts';
+import type { RunRecord } from '../domain/run-record.ts';
 import type { UsageLimit, UsageWindow } from '../domain/usage-limit.ts';
 
 /** What the control side needs of the gateway process. The daemon hands in a client of its socket; the simulation a fake. */
@@ -104,4 +105,10 @@ export interface RunFiles {
   readStream(iteration: string, offset: number, maxBytes: number): Promise<Uint8Array>;
   /** A whole small file (`prompt.md`, `signals.jsonl`, `stderr`), atomically. */
   writeFile(iteration: string, name: string, data: string | Uint8Array): Promise<void>;
+}
+
+/** What was seen of runs of the checks, each a file of its own, for ever. */
+export interface RunRecords {
+  /** Whole or not at all. Returns its sha256, by which it is found. */
+  write(record: RunRecord): Promise<string>;
 }

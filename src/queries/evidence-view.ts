@@ -8,6 +8,7 @@ import { toIso } from '../lib/clock.ts';
 import { FleetError } from '../lib/errors.ts';
 import type { QueryDeps } from './deps.ts';
 import { flagsOf } from './flags.ts';
+import { flakyOf } from './flaky.ts';
 import { toSpent } from './spent.ts';
 
 /** What an approval is given on. `files` and `baseIsTip` come from the repository. */
@@ -45,6 +46,7 @@ export function evidenceView(
     digest: evidenceDigest(rows),
     dependents: dependentsOf(deps, task),
     proof: proofOf(deps, task, verifyRuns(rows), checkRuns),
+    flaky: flakyOf(deps, task),
     calledOut: facts.files.filter((file) => file.isProtected).map(calledOut),
     review: reviewPart(deps, task, rows),
     files: facts.files,

@@ -1,6 +1,7 @@
 import type { ApprovalRow, DiskView, FleetView } from '../contract/fleet-view.ts';
 import { budgetAt, fleetNode } from '../domain/budget.ts';
-import type { Disk } from '../domain/disk.ts';
+import type { Disk, DiskRecipe } from '../domain/disk.ts';
+import { usersOf } from '../domain/disk-users.ts';
 import { evidenceDigest, reviewOf } from '../domain/evidence.ts';
 import { inbox } from '../domain/inbox.ts';
 import { toInboxSnapshot } from '../domain/inbox-snapshot.ts';
@@ -41,7 +42,7 @@ export function fleetView(deps: QueryDeps): FleetView {
       ...live.host(),
       promisedMiB: vms.filter(holdsRoom).reduce((sum, vm) => sum + vm.size.memoryMiB, 0),
     },
-    disks: store.disks.list('ORDER BY since').map(diskView),
+    disks: store.disks.list('ORDER BY since').map((disk) => diskView(deps, disk, null)),
     vms: vms.map((vm) => vmView(deps, vm)),
     ralphs: store.ralphs.list('ORDER BY name').map((ralph) => ralphRow(deps, ralph)),
     tasks: tasks.map((task) => taskRow(deps, task)),
@@ -74,9 +75,17 @@ function shownTasks({ store }: QueryDeps): Task[] {
   return [...open, ...ended];
 }
 
-export function diskView(disk: Disk): DiskView {
-  const { key, kind, project, phase, progress, failure } = disk;
-  return { key, kind, project, phase, since: toIso(disk.since), progress, failure, sizeBytes: null };
+export function diskView({ store }: QueryDeps, disk: Disk, sizeBytes: number | null): DiskView {
+  const { key, kind, project, phase, progress, failure, recipe } = disk;
+  return {
+    ...{ key, kind, project, phase, since: toIso(disk.since), progress, failure, sizeBytes },
+    usedBy: usersOf(disk, store.alive),
+    recipe: recipe === null ? null : shownRecipe(recipe, disk.backing ?? ''),
+  };
+}
+
+function shownRecipe({ packages, run, inputs, registries }: DiskRecipe, image: string): DiskView['recipe'] {
+  return { packages, run, inputs, registries, image };
 }
 
 function approvalRow({ store }: QueryDeps, task: Task): ApprovalRow[] {

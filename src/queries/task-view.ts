@@ -8,6 +8,7 @@ import { isEnded, type Task } from '../domain/task.ts';
 import { toIso } from '../lib/clock.ts';
 import type { QueryDeps } from './deps.ts';
 import { flagsOf } from './flags.ts';
+import { flakyOf } from './flaky.ts';
 import { taskRow } from './task-row.ts';
 
 const eventsShown = 200;
@@ -45,6 +46,7 @@ export function taskView(deps: QueryDeps, task: Task, files: FileView[]): TaskVi
     howItWent: howItWent(task, { iterations, checkRuns }),
     iterations: iterations.map(iterationView),
     checkRuns: checkRuns.map(checkRunView),
+    flaky: flakyOf(deps, task),
     reviews: store.reviews
       .list('WHERE task = ? ORDER BY at', task.id)
       .map((review) => ({ ...review, at: toIso(review.at) })),

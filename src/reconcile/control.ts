@@ -1,5 +1,6 @@
 import { fleetNode } from '../domain/budget.ts';
 import type { Iteration } from '../domain/iteration.ts';
+import { isReplayOpen } from '../domain/replay.ts';
 import type { UsageWindow } from '../domain/usage-limit.ts';
 import type { BudgetLevel } from '../loop/ports.ts';
 import { createBudgetTeller } from './execute/budget.ts';
@@ -110,6 +111,7 @@ function isOpen(iteration: Iteration): boolean {
 /** Something is under way that only a look can tell the end of. */
 function isBusy(world: World, last: Plan): boolean {
   if (last.steps.length > 0 || world.iterations.some(isOpen)) return true;
+  if (world.replays.some(isReplayOpen)) return true;
   return (
     world.checkRuns.some((run) => run.phase === 'running') || world.disks.some((disk) => disk.phase === 'building')
   );

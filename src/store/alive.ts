@@ -6,6 +6,7 @@ import type { RaisedFlag } from '../domain/flag.ts';
 import type { Ralph } from '../domain/fleet.ts';
 import type { Iteration } from '../domain/iteration.ts';
 import type { Project } from '../domain/project.ts';
+import type { Replay } from '../domain/replay.ts';
 import type { Review } from '../domain/review.ts';
 import { endedPhases, type Task } from '../domain/task.ts';
 import type { KnownLimit } from '../domain/usage-limit.ts';
@@ -29,6 +30,8 @@ export interface Alive {
   iterations: Standing<Iteration>;
   checkRuns: Standing<CheckRun>;
   reviews: Standing<Review>;
+  /** Those of which something is left but their row. */
+  replays: Standing<Replay>;
   /** In force, or the rejections of tasks that have not ended. */
   approvals: Standing<Approval>;
   /** Those that ask for a person. */
@@ -56,6 +59,7 @@ export function createAlive(tables: Tables): Alive {
     checkRuns: checkRuns.standing([{ phase: { in: ['running'] } }, { task }]),
     reviews: reviews.standing([{ task }]),
     flags: tables.flags.standing([{ severity: { in: ['high'] }, seen: { in: [false] } }]),
+    replays: tables.replays.standing([{ tidied: { in: [false] } }]),
     approvals: approvals.standing([{ state: { in: ['active'] } }, { decision: { in: ['reject'] }, task }]),
   };
 }

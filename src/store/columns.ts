@@ -7,6 +7,7 @@ import type { Ralph } from '../domain/fleet.ts';
 import type { Iteration } from '../domain/iteration.ts';
 import type { Lesson } from '../domain/lesson.ts';
 import type { Project } from '../domain/project.ts';
+import type { Replay } from '../domain/replay.ts';
 import type { Review } from '../domain/review.ts';
 import type { Task } from '../domain/task.ts';
 import type { KnownLimit } from '../domain/usage-limit.ts';
@@ -90,6 +91,7 @@ export const columns = {
     boot: 'json',
     backing: 'text',
     commit: 'text',
+    recipe: 'json',
     progress: 'text',
     failure: 'text',
     attempts: 'int',
@@ -138,6 +140,7 @@ export const columns = {
     startedAt: 'int',
     endedAt: 'int',
     failure: 'text',
+    record: 'text',
   } satisfies Columns<CheckRun>,
   reviews: {
     id: 'text',
@@ -190,6 +193,26 @@ export const columns = {
     at: 'int',
     seen: 'bool',
   } satisfies Columns<RaisedFlag>,
+  replays: {
+    id: 'text',
+    task: 'text',
+    title: 'text',
+    project: 'text',
+    source: 'json',
+    commit: 'text',
+    base: 'text',
+    checks: 'json',
+    recorded: 'json',
+    disk: 'text',
+    phase: 'text',
+    reason: 'text',
+    runs: 'json',
+    attempts: 'int',
+    remarks: 'json',
+    startedAt: 'int',
+    endedAt: 'int',
+    tidied: 'bool',
+  } satisfies Columns<Replay>,
   budgets: { node: 'text', budget: 'json', at: 'int', by: 'text' } satisfies Columns<BudgetChange>,
   stops: {
     node: 'text',

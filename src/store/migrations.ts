@@ -142,4 +142,14 @@ export const migrations: readonly string[] = [
   ) STRICT;
   CREATE INDEX flags_task ON flags(task);
   `,
+  `
+  ALTER TABLE checkRuns ADD COLUMN record TEXT;
+  ALTER TABLE disks ADD COLUMN recipe TEXT;
+  CREATE TABLE replays (
+    id TEXT PRIMARY KEY, task TEXT, title TEXT NOT NULL, project TEXT NOT NULL, source TEXT NOT NULL, "commit" TEXT NOT NULL,
+    base TEXT NOT NULL, checks TEXT NOT NULL, recorded TEXT NOT NULL, disk TEXT, phase TEXT NOT NULL, reason TEXT, runs TEXT NOT NULL,
+    attempts INTEGER NOT NULL, remarks TEXT NOT NULL, startedAt INTEGER NOT NULL, endedAt INTEGER, tidied INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX replays_task ON replays(task);
+  `,
 ];

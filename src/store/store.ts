@@ -8,6 +8,7 @@ import type { Iteration } from '../domain/iteration.ts';
 import type { Lesson } from '../domain/lesson.ts';
 import { assertMove } from '../domain/phase-table.ts';
 import type { Project } from '../domain/project.ts';
+import type { Replay } from '../domain/replay.ts';
 import type { Review } from '../domain/review.ts';
 import { type Task, type TaskPhase, taskTransitions } from '../domain/task.ts';
 import type { KnownLimit } from '../domain/usage-limit.ts';
@@ -44,6 +45,7 @@ export interface Store {
   approvals: Table<Approval>;
   lessons: Table<Lesson>;
   flags: Table<RaisedFlag>;
+  replays: Table<Replay>;
   /** What people have set, by level of the budget tree. */
   budgets: Keyed<BudgetChange>;
   /** Levels that have refused a call, by level. */
@@ -79,6 +81,7 @@ export function createStore(deps: { db: Database; clock: Clock }): Store {
     approvals: createTable<Approval>(db, 'approvals', columns.approvals, 'id'),
     lessons: createTable<Lesson>(db, 'lessons', columns.lessons, 'id'),
     flags: createTable<RaisedFlag>(db, 'flags', columns.flags, 'id'),
+    replays: createTable<Replay>(db, 'replays', columns.replays, 'id'),
     budgets: createKeyed(createTable<BudgetChange>(db, 'budgets', columns.budgets, 'node')),
     stops: createKeyed(createTable<BudgetStop>(db, 'stops', columns.stops, 'node')),
     limits: createTable<KnownLimit>(db, 'limits', columns.limits, 'id'),

@@ -1,12 +1,15 @@
 import { randomBytes } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { EvidenceView } from '../../src/contract/evidence.ts';
+import type { ReplayView } from '../../src/contract/replay.ts';
 import type { DiffView, TaskView } from '../../src/contract/task-view.ts';
+import { readBundle } from '../../src/evidence/read.ts';
 import type { ExecResult } from '../../src/lib/exec.ts';
 import { findSecret, findSecretInVm } from '../support/find-secret.ts';
 import { createFleetHome, exec, type FleetHome, fleetRows } from '../support/fleet-home.ts';
+import { until } from '../support/gateway-process.ts';
 
 /** The whole walk as a person sees it, in real VMs, with a credential in the environment that must stay where it belongs. */
 const secret = `planted${randomBytes(24).toString('hex')}`; // no shape that a log would hide
@@ -93,6 +96,38 @@ describe('up --demo', () => {
     expect(logs.map((line) => JSON.parse(line).text).join('\n')).toContain('This time I run the tests');
     const status = await home.cli(['status', '--exit-code']);
     expect([status.exitCode, status.stdout]).toEqual([10, expect.stringContaining('T1')]);
+  });
+
+  it('hands its evidence over, both outputs of each check in it, and comes to the same when it is replayed', async () => {
+    const file = join(home.root, 'T1.evidence.json');
+    const made = await home.json<{ path: string; digest: string }>(['evidence', 'T1', '--export', file]);
+    expect(made).toMatchObject({ path: file, digest: expect.stringMatching(/^[0-9a-f]{64}$/) });
+    const bundle = await readBundle(file);
+    const [run] = bundle.parts.runs;
+    expect(bundle.parts.verified.map((one) => `${one.variant} ${one.phase}`).toSorted()).toEqual([
+      'as-committed passed',
+      'restored passed',
+    ]);
+    expect(run).toMatchObject({ phase: 'passed', vm: { clean: true }, versions: { driver: 'libvirt' } });
+    expect(run?.versions.guest?.tools).toMatchObject({ node: expect.any(String), linux: expect.any(String) });
+    expect(run?.versions.hypervisor).toMatch(/\d/);
+    expect(run?.results.find((one) => one.id === 'test')?.stdout?.head).toContain('✔ seconds alone');
+    expect(run?.results.map((one) => one.stderr?.bytes)).toEqual([0, 0]);
+    expect(bundle.parts.review?.phase).toBe('approved');
+
+    // As a stranger would: from the file and the repository alone.
+    const began = Date.now();
+    const checkout = join(home.paths.state, 'demo/demo');
+    const replayed = await home.cli(['evidence', 'replay', file, '--repository', checkout, '--json'], {
+      timeoutMs: 12 * minutes,
+    });
+    const view: ReplayView = JSON.parse(replayed.stdout.trim().split('\n').at(-1) ?? '{}');
+    console.info(`replayed after ${Math.round((Date.now() - began) / 1000)} s`);
+    expect([replayed.exitCode, view.verdict, view.remarks]).toEqual([0, 'same', []]);
+    expect(view.rows.every((row) => row.now?.passed && row.isSame)).toBe(true);
+    await home.see('nothing of it is left', ({ vms }) => vms.every((vm) => vm.role !== 'replay'), 2 * minutes);
+    await until('its repository is gone', async () => !(await readdir(home.paths.repos)).includes(view.id), 30_000);
+    expect(await home.cli(['evidence', 'T1', '--export', file])).toMatchObject({ exitCode: 4 });
   });
 
   it('keeps the credential out of everything', async () => {

@@ -67,6 +67,9 @@ export function createFakeRepository({ dice, isCalm }: RepositoryFaults): FakeRe
       if (known === undefined || known.base !== base) heads.set(task, { head: base, base });
       return { changeId: `z${task}`, head: heads.get(task)?.head ?? base };
     },
+    exportChange: async () => new Uint8Array([1]),
+    adopt: async () => {},
+    discard: async () => {},
     bundle: async (_project, id) => `/bundle/${id}`,
     importSaved: async (_project, task, base, file) => {
       const tree = bundles.get(file);

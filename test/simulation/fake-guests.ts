@@ -244,7 +244,8 @@ export function createFakeGuests(options: FakeGuestsOptions): {
   }
 
   function playChecks(guest: FakeGuest, spec: JobSpec): string {
-    const passed = guest.tree.startsWith('good');
+    const isGood = guest.tree.startsWith('good');
+    const passed = isGood && !dice.chance(0.05);
     if (dice.chance(0.03)) return '{"id":';
     const result = { exitCode: passed ? 0 : 1, timedOut: false, ms: 5, passed, tail64: 'dA==' };
     return spec.checks.map(({ id }) => JSON.stringify({ id, ...result })).join('\n');

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { evidenceDigest } from '../../src/domain/evidence.ts';
+import { isReplayOpen, verdictOf } from '../../src/domain/replay.ts';
 import { isEnded } from '../../src/domain/task.ts';
 import type { Database } from '../../src/store/open.ts';
 import { createStore } from '../../src/store/store.ts';
@@ -47,6 +48,7 @@ export function checkAtEnd(world: SimWorld): void {
   checkLeftovers(world);
   checkSpend(world);
   checkSaid(world);
+  checkReplays(world);
 }
 
 function checkTasks(world: SimWorld): void {
@@ -92,6 +94,19 @@ function checkLeftovers({ store, hypervisor, gateway, violations }: SimWorld): v
   for (const ralph of store.ralphs.list('WHERE task IS NOT NULL'))
     violations.push(`${ralph.name} still holds ${ralph.task}`);
   for (const tunnel of gateway.openTunnels) violations.push(`the tunnel to ${tunnel} was left open`);
+}
+
+/** Checks of the simulation come to the same on the same tree, but for those that fail on a good one: so must their replays. */
+function checkReplays({ store, repository, violations }: SimWorld): void {
+  for (const replay of store.replays.list()) {
+    if (isReplayOpen(replay) || !replay.tidied) violations.push(`${replay.id} was left at ${replay.phase}`);
+    const isGood = repository.treeOf(replay.commit).startsWith('good');
+    const hasPassed = replay.runs.some((run) => run.results.some((one) => one.passed));
+    if (hasPassed && !isGood) violations.push(`${replay.id} passed on a tree that does not pass`);
+    if (replay.phase === 'ended' && verdictOf(replay) === null) violations.push(`${replay.id} ended without a verdict`);
+  }
+  for (const disk of store.disks.list('WHERE project LIKE ?', 'rp-%'))
+    violations.push(`the disk ${disk.key} of a replay was left behind`);
 }
 
 function checkSpend({ store, gateway, violations }: SimWorld): void {

@@ -1,10 +1,13 @@
 import { approve, reject } from '../../src/actions/approve.ts';
 import { setBudget } from '../../src/actions/budget.ts';
 import { fleetDown, fleetPause, fleetResume, fleetUp } from '../../src/actions/fleet.ts';
+import { removeDisks } from '../../src/actions/image.ts';
+import { cancelReplay, replayHanded, replayTask } from '../../src/actions/replay.ts';
 import { submit } from '../../src/actions/submit.ts';
 import { answer, cancel, pause, resume, retry } from '../../src/actions/task.ts';
 import { evidenceDigest } from '../../src/domain/evidence.ts';
 import { openQuestions } from '../../src/domain/question.ts';
+import { isReplayOpen } from '../../src/domain/replay.ts';
 import type { Task } from '../../src/domain/task.ts';
 import { isEnded } from '../../src/domain/task.ts';
 import { isFleetError } from '../../src/lib/errors.ts';
@@ -105,6 +108,8 @@ export function createPerson(world: SimWorld, nudge: () => void): Person {
     [0.03, () => fleetResume(deps)],
     [0.02, () => tryEach((task) => resume(deps, task.id))],
     [0.02, () => tryEach((task) => retry(deps, task.id))],
+    [0.04, () => replayOne()],
+    [0.03, () => removeDisks(deps)],
     [0.06, () => goAway(dice.pick(['gateway', 'driver', 'guests', 'changes', 'storage']))],
     [0.02, () => world.gateway.setCredential(dice.pick(['missing', 'expired', 'refused']))],
     [0.04, () => world.gateway.setCredential('present')],
@@ -153,6 +158,42 @@ export function createPerson(world: SimWorld, nudge: () => void): Person {
     if (sound.length === 0) return;
     world.undefinedVm = dice.pick(sound).id;
     undefine(world.undefinedVm);
+  }
+
+  /** What was verified is done once more; sometimes that is called off. */
+  function replayOne(): void {
+    const open = store.replays.list("WHERE phase IN ('wanted', 'running')");
+    if (open.length > 0 && dice.chance(0.3)) {
+      cancelReplay(deps, dice.pick(open).id);
+      return;
+    }
+    const tasks = store.tasks.list('WHERE head IS NOT NULL');
+    if (tasks.length === 0) return;
+    const id = `rp-${dice.hex(4)}`;
+    if (dice.chance(0.6)) replayTask(deps, dice.pick(tasks).id, id);
+    else handOver(dice.pick(tasks), id);
+  }
+
+  /** The same as a bundle from somewhere else, whose disk is not there any more. */
+  function handOver(task: Task, id: string): void {
+    const run = store.checkRuns.list("WHERE task = ? AND kind = 'verify' AND record IS NOT NULL", task.id).at(-1);
+    if (run === undefined) return;
+    const { checks, title } = task;
+    const { commit, base, variant, tested, results } = run;
+    const recipe = {
+      packages: ['sqlite3'],
+      run: 'make',
+      inputs: ['a'],
+      inputsHash: 'inputs',
+      timeoutSeconds: 60,
+      registries: [],
+    };
+    const disk = dice.pick([
+      { disk: 'gone', recipe: null },
+      { disk: 'gone', recipe },
+    ]);
+    const recorded = { runs: [{ variant, tested, results }], protected: [], services: [], image: 'old', ...disk };
+    replayHanded(deps, { title, source: { repository: '/r', change: '/c' }, commit, base, checks, recorded }, id);
   }
 
   function goAway(what: string): void {
@@ -210,6 +251,7 @@ export function createPerson(world: SimWorld, nudge: () => void): Person {
 
   function decide(task: Task): void {
     if (store.approvals.list("WHERE task = ? AND state = 'active'", task.id).length > 0) return;
+    if (dice.chance(0.3)) replayOne();
     if (!isCalm && dice.chance(0.2)) {
       reject(deps, task.id, { by: 'sim', channel: 'api', notes: 'again' });
       return;
@@ -279,9 +321,16 @@ export function createPerson(world: SimWorld, nudge: () => void): Person {
       await rest();
       hasRested = true;
     }
+    if (store.alive.replays.rows().some(isReplayOpen)) return;
     fleetDown(deps, true);
     const held = store.alive.ralphs.rows().filter((ralph) => ralph.task !== null).length;
-    if (vmsLeft() === 0 && held === 0 && world.gateway.openTunnels.size === 0) isDone = true;
+    if (
+      vmsLeft() === 0 &&
+      held === 0 &&
+      store.alive.replays.rows().length === 0 &&
+      world.gateway.openTunnels.size === 0
+    )
+      isDone = true;
   }
 
   /** With nothing left to do a fleet that is up does nothing: no step is planned, no model is called. */

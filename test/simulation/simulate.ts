@@ -1,8 +1,11 @@
 import type { AgentAdapter } from '../../src/agents/agent.ts';
+import { isReplayOpen } from '../../src/domain/replay.ts';
+import type { RunRecord } from '../../src/domain/run-record.ts';
 import type { Driver } from '../../src/drivers/driver.ts';
 import { createFakeDriver } from '../../src/drivers/fake/driver.ts';
 import { createFakeWorld, type FakeWorld } from '../../src/drivers/fake/world.ts';
 import type { ImageBuilder } from '../../src/images/builder.ts';
+import { sha256 } from '../../src/lib/digest.ts';
 import { FleetError } from '../../src/lib/errors.ts';
 import type { Log } from '../../src/lib/log.ts';
 import { type Control, createControl } from '../../src/reconcile/control.ts';
@@ -41,6 +44,7 @@ export interface SimWorld {
   repository: FakeRepository;
   gateway: FakeGateway;
   files: Map<string, Uint8Array>;
+  records: Map<string, RunRecord>;
   capacity: number;
   trace: string[];
   violations: string[];
@@ -99,6 +103,7 @@ export async function simulate(seed: number, { withTrace = false, planner }: Sim
     repository,
     gateway,
     files: new Map(),
+    records: new Map(),
     capacity: dice.between(1, 5),
     trace,
     violations: [],
@@ -164,6 +169,10 @@ export async function simulate(seed: number, { withTrace = false, planner }: Sim
       ...(planner === undefined ? {} : { planner }),
       gateway: withFaults(gateway.port, 'gateway', using),
       runs: runFiles(world),
+      records: { write: async (record) => writeRecord(world, record) },
+      about: () => ({ fleet: '0', driver: 'fake', hypervisor: null, accel: null }),
+      removeDisk: async () => {},
+      removeFile: async () => {},
       agent: () => adapter,
       prompts: { implementer: () => 'p', reviewer: () => 'p' },
       authorizedKey: 'ssh-ed25519 AAAA sim',
@@ -228,7 +237,9 @@ export async function simulate(seed: number, { withTrace = false, planner }: Sim
     await settled;
     steps++;
     checkAlways(world);
-    if (!isCalm && clock.now() - start > chaosMs) {
+    const isReplaying = store.alive.replays.rows().some(isReplayOpen);
+    // Replays come late in a task's life: trouble waits for them.
+    if (!isCalm && clock.now() - start > (isReplaying ? 4 : 1) * chaosMs) {
       isCalm = true;
       world.away.clear();
       person.calm();
@@ -296,6 +307,12 @@ const adapter: AgentAdapter = {
       : { outcome: 'killed', reason: 'killed' };
   },
 };
+
+function writeRecord(world: SimWorld, record: RunRecord): string {
+  const digest = sha256(JSON.stringify(record));
+  world.records.set(digest, record);
+  return digest;
+}
 
 function runFiles(world: SimWorld) {
   const sizes = world.files;

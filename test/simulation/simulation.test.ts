@@ -97,6 +97,11 @@ describe('the simulation notices', () => {
     expect(told).toMatch(/the VM of T\d, which waits for its person, was not given back/);
   });
 
+  it('a replay that leaves something behind', async () => {
+    const told = await firstViolation(bent((step) => (step.kind === 'tidy_replay' ? null : step)));
+    expect(told).toMatch(/never came to rest|was left/);
+  });
+
   it('a change that skips the verification', async () => {
     const told = await firstViolation(
       bent((step) => {

@@ -4,6 +4,7 @@ import type { Disk } from '../../src/domain/disk.ts';
 import type { FleetConfig, Ralph } from '../../src/domain/fleet.ts';
 import type { Iteration } from '../../src/domain/iteration.ts';
 import type { Project } from '../../src/domain/project.ts';
+import type { Replay } from '../../src/domain/replay.ts';
 import type { Review } from '../../src/domain/review.ts';
 import type { Task } from '../../src/domain/task.ts';
 import type { Vm } from '../../src/domain/vm.ts';
@@ -166,6 +167,7 @@ export function aRun(more: Partial<CheckRun> = {}): CheckRun {
     startedAt: now - 20_000,
     endedAt: now - 10_000,
     failure: null,
+    record: null,
     ...more,
   };
 }
@@ -215,6 +217,7 @@ export function aDisk(more: Partial<Disk> = {}): Disk {
     boot: null,
     backing: null,
     commit: null,
+    recipe: null,
     progress: null,
     failure: null,
     attempts: 0,
@@ -252,6 +255,7 @@ export function aWorld(more: Partial<World> & { vmStates?: Record<string, VmSeen
     iterations: [],
     checkRuns: [],
     reviews: [],
+    replays: [],
     approvals: [],
     pinged: new Set(),
     budgets: [],
@@ -271,5 +275,37 @@ export function aWorld(more: Partial<World> & { vmStates?: Record<string, VmSeen
       templates: null,
     },
     ...rest,
+  };
+}
+
+export function aReplay(more: Partial<Replay> = {}): Replay {
+  const { results } = aRun();
+  return {
+    id: 'rp-0000000a',
+    task: 'T1',
+    title: 'T1 title',
+    project: 'p',
+    source: null,
+    commit: head,
+    base,
+    checks: aTask().checks,
+    recorded: {
+      runs: [{ variant: 'as-committed', tested: head, results }],
+      protected: [],
+      services: [],
+      disk: 'image',
+      image: 'image',
+      recipe: null,
+    },
+    disk: 'image',
+    phase: 'running',
+    reason: null,
+    runs: [],
+    attempts: 0,
+    remarks: [],
+    startedAt: now - 10_000,
+    endedAt: null,
+    tidied: false,
+    ...more,
   };
 }

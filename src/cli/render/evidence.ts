@@ -44,7 +44,7 @@ function tipWord(isTip: boolean | null): string {
 
 const indent = ' '.repeat(15);
 
-function proof({ proof, commit }: EvidenceView, look: Look): string[] {
+function proof({ proof, commit, flaky }: EvidenceView, look: Look): string[] {
   const all = proof.total > 0 && proof.passed === proof.total;
   const sign = mark(look, all ? 'ok' : 'fail');
   const where = proof.cleanVm ? 'run by the controller in a clean VM' : 'run in a VM that was used before';
@@ -58,7 +58,12 @@ function proof({ proof, commit }: EvidenceView, look: Look): string[] {
         : `   with protected files put back ${mark(look, row.restored.passed ? 'ok' : 'fail')}`;
     return `${indent}${cell(row.id, 20)} before ${before}  after ${after}${restored}`;
   });
-  return [head, ...rows, ...more(proof.rows.length - rows.length, 'check')];
+  const doubtful = flaky.map((one) => indent + flakyLine(one, look));
+  return [head, ...rows, ...more(proof.rows.length - rows.length, 'check'), ...doubtful];
+}
+
+export function flakyLine({ check, commit, passed, runs }: EvidenceView['flaky'][number], look: Look): string {
+  return `${mark(look, 'warn')} ${cell(check, 40).trimEnd()} is flaky: it passed ${passed} of ${runs} times on ${short(commit)}`;
 }
 
 function lookHere({ calledOut }: EvidenceView, look: Look): string[] {

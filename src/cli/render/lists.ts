@@ -89,8 +89,26 @@ export function renderImages(disks: readonly DiskView[], look: Look): string[] {
     const head = `${sign} ${cell(disk.key.slice(0, 16), 16)} ${cell(disk.kind, 9)} ${cell(disk.project ?? '', 16)} ${cell(disk.phase, 9)}`;
     const what = disk.failure ?? disk.progress;
     const more = what === null ? [] : [`  ${cell(what, look.columns - 2)}`];
-    return [`${head} ${cell(since(disk.since, look.now), 9, 'right')} ${cell(size, 9, 'right')}`, ...more];
+    return [
+      `${head} ${cell(since(disk.since, look.now), 9, 'right')} ${cell(size, 9, 'right')}`,
+      ...more,
+      ...madeFrom(disk, look),
+    ];
   });
+}
+
+function madeFrom({ recipe, usedBy }: DiskView, look: Look): string[] {
+  const width = look.columns - 12;
+  const used = usedBy.length === 0 ? 'nothing now' : usedBy.join(', ');
+  if (recipe === null) return [`  used by   ${cell(used, width).trimEnd()}`];
+  const packages = recipe.packages.length === 0 ? [] : [`packages ${recipe.packages.join(' ')}`];
+  const what = [...packages, ...(recipe.run === null ? [] : [recipe.run])].join(', ');
+  const inputs = recipe.inputs.length === 0 ? 'no inputs' : recipe.inputs.join(', ');
+  const registries = recipe.registries.length === 0 ? '' : `, registries ${recipe.registries.join(', ')}`;
+  return [
+    `  made from ${cell(`${what} on image ${recipe.image}; inputs: ${inputs}${registries}`, width).trimEnd()}`,
+    `  used by   ${cell(used, width).trimEnd()}`,
+  ];
 }
 
 /** The seven states, for `help states`: the same table every face draws from. */

@@ -124,6 +124,14 @@ describe('status', () => {
 });
 
 describe('evidence', () => {
+  it('names a flaky check with its counts, here and in the task', () => {
+    const flaky = [{ check: 'unit', commit: '3f9c2e1'.padEnd(40, '0'), passed: 2, runs: 3 }];
+    const line = 'unit is flaky: it passed 2 of 3 times on 3f9c2e1';
+    expect(show(renderEvidence({ ...evidence(), flaky }, look))).toContain(line);
+    expect(show(renderTask({ ...taskView(), flaky }, look))).toContain(line);
+    expect(show(renderEvidence(evidence(), look))).not.toContain('flaky');
+  });
+
   it('answers the five questions within 40 lines', () => {
     expect(evidenceView.parse(evidence())).toEqual(evidence());
     const lines = renderEvidence(evidence(), look);
@@ -198,7 +206,15 @@ describe('task, tasks', () => {
     `);
     const [question] = taskView().questions;
     if (question === undefined) throw new Error('the fixture asks nothing');
-    const aside = { ...question, id: 2, question: 'tabs?', options: [], preferred: null, blocking: false, iteration: 4 };
+    const aside = {
+      ...question,
+      id: 2,
+      question: 'tabs?',
+      options: [],
+      preferred: null,
+      blocking: false,
+      iteration: 4,
+    };
     const failed = {
       ...taskView(),
       question: aside,

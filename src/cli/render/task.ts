@@ -1,5 +1,6 @@
 import type { CheckRunView, TaskView } from '../../contract/task-view.ts';
 import { cell, clean } from './cell.ts';
+import { flakyLine } from './evidence.ts';
 import { clockTime, lasted, plural, short, since, tokens, usd } from './figures.ts';
 import { type Look, mark, paint, stateGlyph } from './look.ts';
 
@@ -33,10 +34,10 @@ export function renderTask(view: TaskView, look: Look): string[] {
         return `${cell(String(one.n), 3, 'right')} ${cell(one.ralph, 15)} ${cell(end, 12)} ${cell(text, look.columns - 36)}`;
       }),
     ),
-    ...section(
-      'Checks',
-      view.checkRuns.flatMap((run) => checkRunLines(run, look)),
-    ),
+    ...section('Checks', [
+      ...view.checkRuns.flatMap((run) => checkRunLines(run, look)),
+      ...view.flaky.map((one) => flakyLine(one, look)),
+    ]),
     ...section(
       'Reviews',
       view.reviews.map(

@@ -1,12 +1,13 @@
 import type { CheckResult, CheckRun } from '../../domain/check.ts';
 import { allPassed } from '../../domain/check.ts';
 import { isEnded, type Task } from '../../domain/task.ts';
-import { ralphUser, workspaceFolder } from '../../guest/guest.ts';
-import { parseCheckResults } from '../../loop/check-results.ts';
+import type { GuestAddress } from '../../guest/guest.ts';
 import { findRun } from '../plan/checks.ts';
 import type { StepMap } from '../plan/step.ts';
 import { readyVm } from './address.ts';
+import { checksJob, protectedAt, readOutputs, readResults, restoredFolder, seedFolder } from './check-job.ts';
 import type { ExecuteDeps, Executor } from './deps.ts';
+import { runRecord } from './run-record.ts';
 
 /** Starts one run of all the task's checks as a job in the guest. The row is there first; a row left at `wanted` is taken again. */
 export const startChecks: Executor<'start_checks'> = async (deps, data) => {
@@ -21,10 +22,9 @@ export const startChecks: Executor<'start_checks'> = async (deps, data) => {
     takeOver(deps, run);
     return;
   }
-  const folder = data.variant === 'restored' ? restoredFolder : workspaceFolder;
   // Both folders stand there before any code of the project runs: the second must not be made from what the first has left.
   if (data.kind === 'verify') await seedRestored(deps, task, data);
-  await guests.startJob(at.address, checksJob(run.id, folder, task));
+  await guests.startJob(at.address, checksJob(run.id, data.variant === 'restored', task.checks));
   store.tx(() => {
     if (store.checkRuns.mustGet(run.id).phase !== 'wanted') return;
     store.checkRuns.update(run.id, { phase: 'running' });
@@ -36,22 +36,16 @@ export const startChecks: Executor<'start_checks'> = async (deps, data) => {
   });
 };
 
-const restoredFolder = 'restored';
-/** Of some hundred checks, each with the ends of both its streams. */
-const maxResultBytes = 4 * 1024 * 1024;
-
 async function seedRestored(deps: ExecuteDeps, task: Task, data: StepMap['start_checks']): Promise<void> {
   const commit = await restored(deps, task, data);
   const at = readyVm(deps, data.vm);
-  if (at === null || commit === data.commit || at.vm.seeded[restoredFolder] === commit) return;
-  const bundleFile = await deps.changes.bundle(task.project, commit);
-  await deps.guests.seedWorkspace(at.address, { bundleFile, commit, folder: restoredFolder, user: ralphUser });
-  deps.store.vms.update(data.vm, { seeded: { ...deps.store.vms.mustGet(data.vm).seeded, [restoredFolder]: commit } });
+  if (at === null || commit === data.commit) return;
+  await seedFolder(deps, { id: data.vm, ...at }, { project: task.project, commit, folder: restoredFolder });
 }
 
-function restored(deps: ExecuteDeps, task: Task, data: StepMap['start_checks']): Promise<string> {
-  const patterns = deps.store.projects.mustGet(task.project).settings.protected;
-  return deps.changes.restoreProtected(task.project, data.base, data.commit, patterns);
+async function restored(deps: ExecuteDeps, task: Task, data: StepMap['start_checks']): Promise<string> {
+  const { project } = task;
+  return deps.changes.restoreProtected(project, data.base, data.commit, await protectedAt(deps, project, data.base));
 }
 
 /** The row for this run: a new one, or the one a crash left at `wanted`; null when it runs or ended already. */
@@ -68,7 +62,7 @@ function wantedRun(
       store.checkRuns.update(same.id, run);
       return run;
     }
-    if (same !== null && same.phase !== 'infra') return null;
+    if (same !== null && same.phase !== 'infra' && same.id !== data.again) return null;
     const run: CheckRun = {
       id: `ck-${random.hex(4)}`,
       task: data.task,
@@ -84,6 +78,7 @@ function wantedRun(
       startedAt: clock.now(),
       endedAt: null,
       failure: null,
+      record: null,
     };
     store.checkRuns.insert(run);
     return run;
@@ -100,26 +95,9 @@ function takeOver({ store, clock }: ExecuteDeps, run: CheckRun): void {
       run.base,
     )[0];
     if (asCommitted === undefined) return;
-    store.checkRuns.update(run.id, { phase: 'passed', results: asCommitted.results, endedAt: clock.now() });
+    const { results, record } = asCommitted;
+    store.checkRuns.update(run.id, { phase: 'passed', results, record, endedAt: clock.now() });
   });
-}
-
-function checksJob(id: string, folder: string, task: Task) {
-  const seconds = task.checks.reduce((sum, check) => sum + check.timeoutSeconds, 0);
-  return {
-    id,
-    kind: 'checks' as const,
-    user: ralphUser,
-    title: 'checks',
-    cwd: `/home/${ralphUser}/${folder}`,
-    argv: [],
-    checks: task.checks.map(({ id: check, run, timeoutSeconds }) => ({ id: check, run, timeoutSeconds })),
-    env: { CI: 'true' },
-    files: [],
-    paneFilter: null,
-    timeoutSeconds: seconds + 60,
-    maxStreamBytes: 64 * 1024 * 1024,
-  };
 }
 
 export const endChecks: Executor<'end_checks'> = async (deps, { checkRun: id, lost, why }) => {
@@ -130,21 +108,23 @@ export const endChecks: Executor<'end_checks'> = async (deps, { checkRun: id, lo
   const at = lost || run.vm === null ? null : readyVm(deps, run.vm);
   let results: CheckResult[] = [];
   let failure: string | null = why;
+  let record: string | null = null;
   if (at !== null) {
     const job = (await guests.jobs(at.address)).find((each) => each.id === id);
     // The plan may be older than its start.
     if (job?.state === 'running') return 'waits';
-    results = parseCheckResults(await guests.readJobFile(at.address, id, 'checks.jsonl', maxResultBytes), task.checks);
+    results = await readResults(deps, at.address, id, task.checks);
     failure =
       results.length === task.checks.length
         ? null
         : `${results.length} of ${task.checks.length} checks reported a result (${why})`;
+    if (failure === null && run.kind === 'verify') record = await keepRecord(deps, at.address, run, results);
   } else if (!lost) return 'waits';
   const phase = failure !== null ? 'infra' : allPassed(results) ? 'passed' : 'failed';
   const calledOut = run.kind === 'verify' && phase !== 'infra' ? await countCalledOut(deps, task, run) : task.calledOut;
   store.tx(() => {
     if (store.checkRuns.mustGet(id).phase !== 'running') return;
-    store.checkRuns.update(id, { phase, results, endedAt: clock.now(), failure });
+    store.checkRuns.update(id, { phase, results, endedAt: clock.now(), failure, record });
     if (calledOut !== task.calledOut) store.tasks.update(task.id, { calledOut });
     const passed = results.filter((r) => r.passed).length;
     store.events.add(
@@ -155,12 +135,23 @@ export const endChecks: Executor<'end_checks'> = async (deps, { checkRun: id, lo
   });
 };
 
+/** The file is there before the row names it; one that was written twice is one. */
+async function keepRecord(
+  deps: ExecuteDeps,
+  address: GuestAddress,
+  run: CheckRun,
+  results: CheckResult[],
+): Promise<string | null> {
+  const task = deps.store.tasks.mustGet(run.task);
+  const { about, outputs } = await readOutputs(deps, address, run.id);
+  const patterns = await protectedAt(deps, task.project, run.base);
+  const { services } = deps.store.projects.mustGet(task.project).settings;
+  const record = runRecord(deps, run, { checks: task.checks, results, outputs, about, protected: patterns, services });
+  return record === null ? null : deps.records.write(record);
+}
+
 async function countCalledOut(deps: ExecuteDeps, task: Task, run: CheckRun): Promise<number> {
-  const files = await deps.changes.files(
-    task.project,
-    run.base,
-    run.commit,
-    deps.store.projects.mustGet(task.project).settings.protected,
-  );
+  const patterns = await protectedAt(deps, task.project, run.base);
+  const files = await deps.changes.files(task.project, run.base, run.commit, patterns);
   return files.filter((file) => file.isProtected).length;
 }

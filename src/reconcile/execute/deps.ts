@@ -1,15 +1,17 @@
 import type { AgentAdapter } from '../../agents/agent.ts';
 import type { Changes } from '../../changes/changes.ts';
+import type { Disk } from '../../domain/disk.ts';
 import type { FleetConfig } from '../../domain/fleet.ts';
 import type { InboxItem } from '../../domain/inbox-item.ts';
 import type { Project, ProjectSettings } from '../../domain/project.ts';
+import type { HostAbout } from '../../domain/run-record.ts';
 import type { Driver } from '../../drivers/driver.ts';
 import type { Guests } from '../../guest/guest.ts';
 import type { ImageBuilder } from '../../images/builder.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Log } from '../../lib/log.ts';
 import type { Random } from '../../lib/random.ts';
-import type { GatewayPort, RunFiles } from '../../loop/ports.ts';
+import type { GatewayPort, RunFiles, RunRecords } from '../../loop/ports.ts';
 import type { Prompts } from '../../prompts/prompts.ts';
 import type { Store } from '../../store/store.ts';
 import type { Step, StepKind, StepMap } from '../plan/step.ts';
@@ -27,6 +29,7 @@ export interface ExecuteDeps {
   images: ImageBuilder;
   gateway: GatewayPort;
   runs: RunFiles;
+  records: RunRecords;
   agent: (name: string) => AgentAdapter;
   prompts: Prompts;
   /** Public half of the key the host logs in with. */
@@ -36,10 +39,16 @@ export interface ExecuteDeps {
   /** Where prepared disks and incoming bundles are put on the host. */
   preparedPath: (key: string) => string;
   incomingPath: (iteration: string) => string;
+  /** Removes an image or a prepared disk from the cache. */
+  removeDisk: (disk: Pick<Disk, 'key' | 'kind'>) => Promise<void>;
+  /** Removes a file of ours, if it is there. */
+  removeFile: (path: string) => Promise<void>;
   /** The cache may be deleted at any time. */
   isThere: (path: string) => Promise<boolean>;
   /** The project's settings at a commit: its file there, or what the user confirmed when adding it. */
   readSettings: (project: Project, commit: string) => Promise<ProjectSettings>;
+  /** What it all runs on here. */
+  about: () => HostAbout;
   notify: (item: InboxItem) => Promise<void>;
 }
 

@@ -1,10 +1,11 @@
-import type { Disk } from '../../domain/disk.ts';
-import { type Setup, setupOf } from '../../domain/project.ts';
+import type { Disk, DiskRecipe } from '../../domain/disk.ts';
+import { usersOf } from '../../domain/disk-users.ts';
+import { setupOf } from '../../domain/project.ts';
 import { isRegistryKind, type RegistryKind, registryPath } from '../../domain/registry.ts';
 import { guestGatewayUrl, ralphUser, workspaceFolder } from '../../guest/guest.ts';
 import { scriptsFolder } from '../../guest/places.ts';
 import { quoteCommand } from '../../guest/shell-quote.ts';
-import { formatError, isAbort } from '../../lib/errors.ts';
+import { FleetError, formatError, isAbort } from '../../lib/errors.ts';
 import { setupJobId } from '../plan/disks.ts';
 import { readyVm } from './address.ts';
 import type { ExecuteDeps, Executor } from './deps.ts';
@@ -13,10 +14,19 @@ import { closeTunnel } from './vm.ts';
 /** Building takes a while; the daemon may die in it: the builder's own work is atomic and a later build starts again. */
 export const buildImage: Executor<'build_image'> = async ({ store, images, clock, log }, { disk: key }) => {
   const disk = store.disks.get(key);
-  if (disk === null || disk.phase === 'ready') return;
+  if (disk === null || disk.phase === 'ready' || disk.phase === 'leaving') return;
   store.disks.update(key, { phase: 'building', since: clock.now(), progress: 'starting', failure: null });
   try {
     const built = await images.build((progress) => store.disks.update(key, { progress }));
+    if (built.key !== key) {
+      throw new FleetError(
+        'image_failed',
+        `This version builds the image \`${built.key}\`; \`${key}\` can be made no more.`,
+        {
+          remedy: 'Tasks that stand on it go on with the new one after: ralph-fleet task retry TASK',
+        },
+      );
+    }
     store.tx(() => {
       store.disks.update(key, {
         phase: 'ready',
@@ -38,10 +48,9 @@ export const startSetup: Executor<'start_setup'> = async (deps, { disk: key, vm:
   const { store, guests } = deps;
   const disk = store.disks.get(key);
   const at = readyVm(deps, id);
-  const settings = disk?.project ? store.projects.get(disk.project)?.settings : undefined;
-  const setup = settings === undefined ? null : setupOf(settings);
-  if (disk === null || at === null || settings === undefined || setup === null) return;
-  const kinds = new Set<RegistryKind>(settings.registries.filter(isRegistryKind));
+  const setup = disk === null ? null : recipeOf(deps, disk);
+  if (disk === null || disk.phase === 'leaving' || at === null || setup === null) return;
+  const kinds = new Set<RegistryKind>(setup.registries.filter(isRegistryKind));
   if (setup.packages.length > 0) kinds.add('debian');
   if (kinds.size > 0) {
     // No agent was ever in this VM: what it may reach besides, it may reach now only.
@@ -66,14 +75,24 @@ export const startSetup: Executor<'start_setup'> = async (deps, { disk: key, vm:
   });
 };
 
-function said({ packages, run }: Setup): string {
+type Recipe = Pick<DiskRecipe, 'packages' | 'run' | 'timeoutSeconds' | 'registries'>;
+
+/** A row of an earlier version has none of its own. */
+function recipeOf({ store }: ExecuteDeps, disk: Disk): Recipe | null {
+  if (disk.recipe !== null) return disk.recipe;
+  const settings = disk.project === null ? undefined : store.projects.get(disk.project)?.settings;
+  const setup = settings === undefined ? null : setupOf(settings);
+  return setup === null ? null : { ...setup, registries: settings?.registries ?? [] };
+}
+
+function said({ packages, run }: Recipe): string {
   return [...(packages.length === 0 ? [] : [`packages ${packages.join(' ')}`]), ...(run === null ? [] : [run])].join(
     ', ',
   );
 }
 
 /** The packages first: what the project runs may need them. */
-function commandOf({ packages, run }: Setup): string {
+function commandOf({ packages, run }: Recipe): string {
   const archive = `${guestGatewayUrl}${registryPath('debian')}`;
   const install =
     packages.length === 0 ? null : quoteCommand(['sudo', `${scriptsFolder}/ralph-packages`, archive, ...packages]);
@@ -94,7 +113,7 @@ export const sealDisk: Executor<'seal_disk'> = async (deps, { disk: key, vm: id 
   const { store, guests, driver, clock } = deps;
   const disk = store.disks.get(key);
   const vm = store.vms.get(id);
-  if (disk === null || vm === null || disk.phase === 'ready') return;
+  if (disk === null || vm === null || disk.phase === 'ready' || disk.phase === 'leaving') return;
   const at = readyVm(deps, id);
   if (at !== null) {
     const job = (await guests.jobs(at.address)).find((each) => each.id === setupJobId(id));
@@ -121,6 +140,7 @@ export const sealDisk: Executor<'seal_disk'> = async (deps, { disk: key, vm: id 
   await driver.exportDisk(id, path);
   const image = disk.backing === null ? null : store.disks.get(disk.backing);
   store.tx(() => {
+    if (store.disks.get(key)?.phase === 'leaving') return;
     store.disks.update(key, { phase: 'ready', path, boot: image?.boot ?? null, progress: null, since: clock.now() });
     store.events.add('disk.ready', key, `The prepared disk of ${disk.project} is there.`);
   });
@@ -128,7 +148,33 @@ export const sealDisk: Executor<'seal_disk'> = async (deps, { disk: key, vm: id 
 
 export const failDisk: Executor<'fail_disk'> = async (deps, { disk: key, reason }) => {
   const disk = deps.store.disks.get(key);
-  if (disk !== null && disk.phase !== 'ready') failDiskRow(deps, disk, reason);
+  if (disk !== null && disk.phase !== 'ready' && disk.phase !== 'leaving') failDiskRow(deps, disk, reason);
+};
+
+/** In this order, so that a kill between leaves a row that says what is still to go. */
+export const dropDisk: Executor<'drop_disk'> = async (deps, { disk: key }) => {
+  const { store, driver } = deps;
+  const disk = store.disks.get(key);
+  if (disk?.phase !== 'leaving') return;
+  if (usersOf(disk, store.alive).length > 0) {
+    // Somebody asked for it in the very moment it was given up.
+    store.disks.update(key, { phase: 'wanted', attempts: 0, since: deps.clock.now() });
+    return;
+  }
+  if (driver.canFork && disk.path !== null) {
+    await driver.dropTemplate({ disk: key, base: disk.path, boot: disk.boot, size: deps.config().vms.size });
+  }
+  if (store.disks.get(key)?.phase !== 'leaving') return;
+  await deps.removeDisk(disk);
+  store.tx(() => {
+    if (store.disks.get(key)?.phase !== 'leaving') return;
+    store.disks.remove(key);
+    store.events.add(
+      'disk.removed',
+      key,
+      `The ${disk.kind === 'image' ? 'image' : `prepared disk of ${disk.project}`} is removed.`,
+    );
+  });
 };
 
 function failDiskRow({ store, clock }: Pick<ExecuteDeps, 'store' | 'clock'>, disk: Disk, failure: string): void {

@@ -2,13 +2,14 @@ import { isGuestFull } from '../../guest/guest-call.ts';
 import type { Step, StepKind } from '../plan/step.ts';
 import { endChecks, startChecks } from './checks.ts';
 import type { ExecuteDeps, Executor, ExecutorTable, StepEnd } from './deps.ts';
-import { buildImage, failDisk, sealDisk, startSetup } from './disk.ts';
+import { buildImage, dropDisk, failDisk, sealDisk, startSetup } from './disk.ts';
 import { endIteration } from './end-iteration.ts';
 import { forkVm, saveTemplate, unforkVm } from './fork.ts';
 import { integrate } from './integrate.ts';
 import { launchIteration, pullStream, saveWorkStep, startIteration } from './iteration.ts';
 import { ping } from './ping.ts';
 import { probeVm } from './probe.ts';
+import { endReplay, endReplayRun, prepareReplay, startReplay, tidyReplay } from './replay.ts';
 import { requestReview } from './review.ts';
 import { claimTask, freeRalph, moveTask, syncRalphs } from './task.ts';
 import {
@@ -35,6 +36,7 @@ const table = {
   start_setup: startSetup,
   seal_disk: sealDisk,
   fail_disk: failDisk,
+  drop_disk: dropDisk,
   request_vm: requestVm,
   create_vm: createVm,
   fork_vm: forkVm,
@@ -61,6 +63,11 @@ const table = {
   end_iteration: endIteration,
   start_checks: startChecks,
   end_checks: endChecks,
+  prepare_replay: prepareReplay,
+  start_replay: startReplay,
+  end_replay_run: endReplayRun,
+  end_replay: endReplay,
+  tidy_replay: tidyReplay,
   request_review: requestReview,
   integrate,
   ping,
@@ -80,4 +87,4 @@ export async function execute(deps: ExecuteDeps, step: Step): Promise<StepEnd> {
 }
 
 /** Steps that begin something in a guest: what was done in it before is on the host, so that a guest without room is given up. */
-const begins: ReadonlySet<StepKind> = new Set(['seed_workspace', 'launch_iteration', 'start_checks']);
+const begins: ReadonlySet<StepKind> = new Set(['seed_workspace', 'launch_iteration', 'start_checks', 'start_replay']);

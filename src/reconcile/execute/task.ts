@@ -1,4 +1,5 @@
 import { type Check, withProjectChecks } from '../../domain/check.ts';
+import type { Disk } from '../../domain/disk.ts';
 import { type ProjectSettings, setupOf } from '../../domain/project.ts';
 import type { Note, Task } from '../../domain/task.ts';
 import { preparedKey } from '../../images/prepared.ts';
@@ -33,10 +34,41 @@ function checksAt({ base, checks }: Task, settings: ProjectSettings): Check[] {
 
 /** The key of the disk a project's VMs start from at a base commit; its row is made if missing. */
 export async function nameDisk(deps: ExecuteDeps, projectName: string, base: string): Promise<string> {
-  const { store, changes, images, clock } = deps;
+  const { store, changes, images } = deps;
   const image = await images.key();
-  const setup = setupOf(store.projects.mustGet(projectName).settings);
-  const row = {
+  const { settings } = store.projects.mustGet(projectName);
+  const setup = setupOf(settings);
+  const recipe =
+    setup === null
+      ? null
+      : {
+          ...setup,
+          registries: settings.registries,
+          inputsHash: await changes.hashPaths(projectName, base, setup.inputs),
+        };
+  const prepared = recipe === null ? null : preparedKey({ ...recipe, image, inputs: recipe.inputsHash });
+  store.tx(() => {
+    keepDisk(deps, { key: image, kind: 'image', project: null, backing: null, commit: null, recipe: null });
+    if (prepared !== null)
+      keepDisk(deps, { key: prepared, kind: 'prepared', project: projectName, backing: image, commit: base, recipe });
+  });
+  return prepared ?? image;
+}
+
+/** A row for a disk that is wanted. One that is not there yet, or was to go, is made from what is asked now. */
+export function keepDisk(
+  { store, clock }: Pick<ExecuteDeps, 'store' | 'clock'>,
+  wanted: Pick<Disk, 'key' | 'kind' | 'project' | 'backing' | 'commit' | 'recipe'>,
+): void {
+  const known = store.disks.get(wanted.key);
+  if (known !== null && known.phase !== 'leaving') {
+    // A replay's own repository goes with the replay; a project's stays.
+    const { project, commit, recipe } = wanted;
+    if (known.project !== project && store.projects.get(project ?? '') !== null)
+      store.disks.update(wanted.key, { project, commit, recipe });
+    return;
+  }
+  const fresh = {
     path: null,
     boot: null,
     progress: null,
@@ -47,26 +79,8 @@ export async function nameDisk(deps: ExecuteDeps, projectName: string, base: str
     since: clock.now(),
     phase: 'wanted',
   } as const;
-  const prepared =
-    setup === null
-      ? null
-      : preparedKey({ image, ...setup, inputs: await changes.hashPaths(projectName, base, setup.inputs) });
-  store.tx(() => {
-    if (store.disks.get(image) === null) {
-      store.disks.insert({ ...row, key: image, kind: 'image', project: null, backing: null, commit: null });
-    }
-    if (prepared !== null && store.disks.get(prepared) === null) {
-      store.disks.insert({
-        ...row,
-        key: prepared,
-        kind: 'prepared',
-        project: projectName,
-        backing: image,
-        commit: base,
-      });
-    }
-  });
-  return prepared ?? image;
+  if (known === null) store.disks.insert({ ...wanted, ...fresh });
+  else store.disks.update(wanted.key, { ...wanted, ...fresh });
 }
 
 /** A decision of the planner. Refused silently when the task has moved since. */

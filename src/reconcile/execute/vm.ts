@@ -42,7 +42,7 @@ export const requestVm: Executor<'request_vm'> = async ({ store, random, clock, 
     if (data.ralph !== null && data.task !== null) {
       store.ralphs.update(data.ralph, { task: data.task, since: clock.now() });
     }
-    if (data.prepares !== null) {
+    if (data.prepares !== null && store.disks.get(data.prepares)?.phase !== 'leaving') {
       const progress = 'its setup VM starts';
       store.disks.update(data.prepares, { phase: 'building', progress, failure: null, since: clock.now() });
     }
@@ -136,9 +136,13 @@ export const failVm: Executor<'fail_vm'> = async (deps, { vm: id, reason }) => {
     store.moveVm(id, 'failed', { failure: lastLines(reason, console) });
     const task = vm.task === null ? null : store.tasks.get(vm.task);
     if (task !== null) store.tasks.update(task.id, { uncounted: task.uncounted + 1 });
+    const replay = vm.purpose === 'replay' && vm.task !== null ? store.replays.get(vm.task) : null;
+    // A run in it counts for itself when it is ended.
+    if (replay !== null && !replay.runs.some((run) => run.vm === id && run.phase === 'running'))
+      store.replays.update(replay.id, { attempts: replay.attempts + 1 });
     if (vm.purpose === 'template') countForkFailure(deps, vm.disk);
     const disk = vm.prepares === null ? null : store.disks.get(vm.prepares);
-    if (disk !== null && disk.phase !== 'ready') {
+    if (disk !== null && disk.phase !== 'ready' && disk.phase !== 'leaving') {
       store.disks.update(disk.key, {
         phase: 'failed',
         failure: reason,

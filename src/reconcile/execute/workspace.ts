@@ -3,17 +3,16 @@ import { readyVm } from './address.ts';
 import type { Executor } from './deps.ts';
 import { startServices } from './services.ts';
 
-/**
- * Brings the commit into the guest and checks it out, and starts the project's services on it. Whole or not at all: the row says
- * so only afterwards.
- */
-export const seedWorkspace: Executor<'seed_workspace'> = async (deps, { vm: id, project, commit, folder }) => {
+/** Brings the commit into the guest, checks it out, and starts services on it. Whole or not at all: the row says so only afterwards. */
+export const seedWorkspace: Executor<'seed_workspace'> = async (
+  deps,
+  { vm: id, project, commit, folder, services },
+) => {
   const { store } = deps;
   const at = readyVm(deps, id);
   if (at === null || at.vm.seeded[folder] === commit) return;
   const bundleFile = await deps.changes.bundle(project, commit);
   await deps.guests.seedWorkspace(at.address, { bundleFile, commit, folder, user: ralphUser });
-  const services = at.vm.purpose === 'setup' ? [] : store.projects.mustGet(project).settings.services;
   const problems = services.length === 0 ? [] : await startServices(deps, at.address, services);
   store.tx(() => {
     const vm = store.vms.get(id);

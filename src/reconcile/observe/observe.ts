@@ -29,7 +29,7 @@ export interface Observer {
   observe(): Promise<Observed>;
 }
 
-type Busy = Pick<World, 'vms' | 'iterations' | 'checkRuns'>;
+type Busy = Pick<World, 'vms' | 'iterations' | 'checkRuns' | 'replays'>;
 
 /** How long a look waits for one guest; its answer is taken by a later look, and the others are not held up. */
 const patienceMs = 5_000;
@@ -57,8 +57,13 @@ export function createObserver(deps: ObserveDeps): Observer {
   return {
     async observe() {
       const askedAt = deps.clock.now();
-      const { vms, iterations, checkRuns } = deps.store.alive;
-      const alive = { vms: vms.rows(), iterations: iterations.rows(), checkRuns: checkRuns.rows() };
+      const { vms, iterations, checkRuns, replays } = deps.store.alive;
+      const alive = {
+        vms: vms.rows(),
+        iterations: iterations.rows(),
+        checkRuns: checkRuns.rows(),
+        replays: replays.rows(),
+      };
       // All are asked at once; none of these fails, they say what they could not learn.
       const driver = seeDriver(deps, memory);
       const guests = seeGuests(deps, alive, memory);
@@ -186,7 +191,8 @@ function soon<T>(clock: Clock, answer: Promise<T>): Promise<T> {
 }
 
 /** Only guests with something under way are asked: an idle fleet costs nothing. */
-function hasJobs({ iterations, checkRuns }: Busy, vm: Vm): boolean {
+function hasJobs({ iterations, checkRuns, replays }: Busy, vm: Vm): boolean {
   if (vm.purpose === 'setup' || iterations.some((it) => it.vm === vm.id && it.phase !== 'ended')) return true;
+  if (replays.some(({ runs }) => runs.some((run) => run.vm === vm.id && run.phase === 'running'))) return true;
   return checkRuns.some((run) => run.vm === vm.id && run.phase === 'running');
 }

@@ -23,6 +23,7 @@ export function createRowsReader(store: Store): () => Rows {
       iterations: alive.iterations.rows(),
       checkRuns: alive.checkRuns.rows(),
       reviews: alive.reviews.rows(),
+      replays: alive.replays.rows(),
       approvals: alive.approvals.rows(),
       flags: alive.flags.rows(),
       budgets: alive.budgets.rows(),

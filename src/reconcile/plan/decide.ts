@@ -2,6 +2,7 @@ import type { BudgetStop } from '../../domain/budget.ts';
 import type { CheckRun } from '../../domain/check.ts';
 import { passedBefore } from '../../domain/check-history.ts';
 import { checksNote, findingsNote } from '../../domain/feedback.ts';
+import { type Flaky, sayFlaky } from '../../domain/flaky.ts';
 import type { Iteration } from '../../domain/iteration.ts';
 import { progressAfter, progressDigest } from '../../domain/progress.ts';
 import { mostTimes, nextQuestion } from '../../domain/question.ts';
@@ -116,14 +117,20 @@ function whyNotAgain(task: Task, last: Iteration, { iterations }: LookedBack): P
   return { to: 'blocked', reason: `${crashed} iterations in a row crashed and changed nothing, the last: ${why}` };
 }
 
-export function notesFromChecks(task: Task, run: CheckRun | null, back: LookedBack): Note[] {
+export function notesFromChecks(
+  task: Task,
+  run: CheckRun | null,
+  back: LookedBack,
+  flaky: readonly Flaky[] = [],
+): Note[] {
   if (run === null || run.phase === 'infra') return [];
   const where =
     run.kind === 'loop'
       ? 'in your workspace'
       : `in a fresh VM on the exact commit${run.variant === 'restored' ? ', with the protected files put back as they were' : ''}`;
   const told = { checks: task.checks, results: run.results, where, passedBefore: passedBefore(back, run) };
-  const text = checksNote(told);
+  const said = checksNote(told);
+  const text = said === null ? null : [said, ...flaky.map((one) => `Note: ${sayFlaky(one)}.`)].join('\n\n');
   return text === null ? [] : [{ from: run.kind === 'verify' ? 'verifier' : 'checks', at: back.now, text }];
 }
 

@@ -2,14 +2,16 @@ import type { Disk } from '../../domain/disk.ts';
 import type { Vm } from '../../domain/vm.ts';
 import { backoffMs } from '../../lib/backoff.ts';
 import type { Pass } from './need-vm.ts';
-import { diskOf, isUsable } from './world.ts';
+import { diskOf, isForReplay, isUsable } from './world.ts';
 
 const maxBuilds = 3;
 
 /** Images and prepared disks: built when a task or `up` wants them, tried again with backoff, then left failed with the reason. */
 export function planDisks(pass: Pass): void {
   for (const disk of pass.world.disks) {
-    if (disk.phase === 'ready' || (pass.world.desire !== 'up' && disk.kind !== 'image')) continue;
+    if (disk.phase === 'leaving') planLeaving(pass, disk);
+    if (disk.phase === 'ready' || disk.phase === 'leaving') continue;
+    if (pass.world.desire !== 'up' && disk.kind !== 'image' && !isForReplay(pass.world, disk.key)) continue;
     if (disk.phase === 'failed') {
       retryLater(pass, disk);
       continue;
@@ -20,6 +22,15 @@ export function planDisks(pass: Pass): void {
       planPrepared(pass, disk);
     }
   }
+}
+
+/** Nothing stands on it any more: no VM, and for an image no prepared disk. */
+function planLeaving({ world, to }: Pass, disk: Disk): void {
+  const vm = world.vms.find((each) => each.disk === disk.key || each.prepares === disk.key);
+  const above = world.disks.find((each) => each.backing === disk.key);
+  if (vm !== undefined) to.wait(disk.key, `is removed once rf-${vm.id} is gone`);
+  else if (above !== undefined) to.wait(disk.key, `is removed once the prepared disk ${above.key} is gone`);
+  else to.step('drop_disk', `disk:${disk.key}`, 'nobody needs it any more', { disk: disk.key });
 }
 
 /** Tried often enough; a person's retry starts afresh. */
@@ -86,6 +97,7 @@ function planSetupJob(pass: Pass, disk: Disk, vm: Vm): void {
       project: disk.project ?? '',
       commit,
       folder: 'work',
+      services: [],
     });
     return;
   }

@@ -1,3 +1,4 @@
+import type { Service } from '../../domain/project.ts';
 import type { Task } from '../../domain/task.ts';
 import type { Vm, VmPurpose } from '../../domain/vm.ts';
 import { comingTemplate, wayOf } from './forks.ts';
@@ -14,11 +15,14 @@ export interface Pass {
   given: Set<string>;
 }
 
+/** A task, or a replay. */
+export type Needy = Pick<Task, 'id' | 'project' | 'disk'>;
+
 /**
  * The task's VM for a purpose when it is ready; otherwise asks for one (a warm one on the same disk first) or says what it
  * waits for, and returns null.
  */
-export function needVm(pass: Pass, task: Task, purpose: VmPurpose, ralph: string | null): Vm | null {
+export function needVm(pass: Pass, task: Needy, purpose: VmPurpose, ralph: string | null): Vm | null {
   const { world, to } = pass;
   const vm = findVm(world, task.id, purpose);
   if (vm !== null) {
@@ -76,13 +80,24 @@ export function needVm(pass: Pass, task: Task, purpose: VmPurpose, ralph: string
 }
 
 /** True once the workspace folder holds the commit; otherwise asks for it. */
-export function needWorkspace(pass: Pass, task: Task, vm: Vm, folder: string, commit: string): boolean {
+export function needWorkspace(
+  pass: Pass,
+  task: Pick<Needy, 'id' | 'project'> & { services?: readonly Service[] },
+  vm: Vm,
+  folder: string,
+  commit: string,
+): boolean {
   if (vm.seeded[folder] === commit) return true;
   pass.to.step('seed_workspace', `vm:${vm.id}`, `${task.id} starts from ${commit.slice(0, 10)} in rf-${vm.id}`, {
     vm: vm.id,
     project: task.project,
     commit,
     folder,
+    services: task.services ?? servicesOf(pass.world, task.project),
   });
   return false;
+}
+
+function servicesOf({ projects }: World, name: string): readonly Service[] {
+  return projects.find((project) => project.name === name)?.settings.services ?? [];
 }

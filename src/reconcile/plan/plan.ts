@@ -12,6 +12,7 @@ import type { Pass } from './need-vm.ts';
 import { planPings } from './pings.ts';
 import { planQueue } from './queue.ts';
 import { planRelease, planWarm } from './release.ts';
+import { planReplays } from './replays.ts';
 import { planReviewing } from './review.ts';
 import { createRoom } from './room.ts';
 import { createPlanBuilder, type Plan } from './step.ts';
@@ -35,6 +36,7 @@ export function plan(world: World): Plan {
   // Verification before the rest: a full fleet must not wait for itself.
   const inOrder = [...world.tasks].sort((a, b) => rank(a) - rank(b) || a.createdAt - b.createdAt);
   for (const task of inOrder) planTask(pass, task);
+  planReplays(pass);
   planDisks(pass);
   planQueue(pass);
   planRelease(pass);

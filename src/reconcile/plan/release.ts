@@ -1,4 +1,5 @@
 import type { Disk } from '../../domain/disk.ts';
+import { isReplayOpen } from '../../domain/replay.ts';
 import type { TaskPhase } from '../../domain/task.ts';
 import type { Vm } from '../../domain/vm.ts';
 import { disksSoonNeeded, mayFork, wayOf } from './forks.ts';
@@ -35,9 +36,13 @@ function whyUnneeded(pass: Pass, vm: Vm): string | null {
   if (vm.purpose === 'warm' || vm.purpose === 'template') return null;
   if (vm.purpose === 'setup') {
     const disk = diskOf(world, vm.prepares);
-    return disk === null || disk.phase === 'ready' || disk.phase === 'failed'
-      ? 'its disk is made, or cannot be made'
+    return disk === null || disk.phase === 'ready' || disk.phase === 'failed' || disk.phase === 'leaving'
+      ? 'its disk is made, cannot be made, or is not needed'
       : null;
+  }
+  if (vm.purpose === 'replay') {
+    const replay = world.replays.find((each) => each.id === vm.task);
+    return replay !== undefined && isReplayOpen(replay) ? null : 'its replay is over';
   }
   const task = world.tasks.find((t) => t.id === vm.task);
   if (task === undefined) return 'its task is gone';

@@ -2,6 +2,7 @@ import type { BudgetStop } from '../../domain/budget.ts';
 import type { CheckRunKind, CheckVariant } from '../../domain/check.ts';
 import type { InboxItem } from '../../domain/inbox-item.ts';
 import type { RalphRole } from '../../domain/iteration.ts';
+import type { Service } from '../../domain/project.ts';
 import type { Note, Task, TaskPhase } from '../../domain/task.ts';
 import type { VmPurpose, VmWay } from '../../domain/vm.ts';
 
@@ -18,6 +19,7 @@ export interface StepMap {
   start_setup: { disk: string; vm: string };
   seal_disk: { disk: string; vm: string };
   fail_disk: { disk: string; reason: string };
+  drop_disk: { disk: string };
 
   request_vm: {
     purpose: VmPurpose;
@@ -56,7 +58,8 @@ export interface StepMap {
   reclaim_vm: { vm: string };
   /** The gateway keeps one to a VM that is no more. */
   close_tunnel: { vm: string };
-  seed_workspace: { vm: string; project: string; commit: string; folder: string };
+  /** `services`: what then runs beside whatever comes. */
+  seed_workspace: { vm: string; project: string; commit: string; folder: string; services: readonly Service[] };
 
   claim_task: { task: string; ralph: string };
   move_task: {
@@ -88,8 +91,16 @@ export interface StepMap {
     commit: string;
     base: string;
     iteration: string | null;
+    /** The run it makes once more. */
+    again?: string;
   };
   end_checks: { checkRun: string; vm: string; lost: boolean; why: string };
+
+  prepare_replay: { replay: string };
+  start_replay: { replay: string; vm: string; variant: CheckVariant };
+  end_replay_run: { replay: string; job: string; vm: string; lost: boolean; why: string };
+  end_replay: { replay: string; phase: 'ended' | 'failed'; reason: string | null };
+  tidy_replay: { replay: string };
 
   request_review: { task: string };
   integrate: { task: string };

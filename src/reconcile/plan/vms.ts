@@ -2,7 +2,7 @@ import { holdsRoom, type ReadinessStage, stageDeadlineMs, type Vm } from '../../
 import type { Pass } from './need-vm.ts';
 import { foundAs, isDead, isIncomplete, seenForMs, seenOf } from './seen.ts';
 import { giveUpStart, planFork } from './templates.ts';
-import type { VmSeen, World } from './world.ts';
+import { isForReplay, type VmSeen, type World } from './world.ts';
 
 const createDeadlineMs = 180_000;
 const redefineDeadlineMs = 180_000;
@@ -178,9 +178,16 @@ function reviveOrFail({ world, to }: Pass, vm: Vm, isThere: boolean, reason: str
 
 /** What the row wants, seen through what the fleet wants: on `down` only a VM with a workspace in use is worth keeping. */
 function targetOf(world: World, vm: Vm): 'ready' | 'stopped' | 'gone' {
-  if (vm.desired === 'gone' || world.desire === 'deleted') return 'gone';
+  if (vm.desired === 'gone') return 'gone';
+  if (servesReplay(world, vm)) return 'ready';
+  if (world.desire === 'deleted') return 'gone';
   if (world.desire === 'down') return vm.purpose === 'implementer' ? 'stopped' : 'gone';
   return 'ready';
+}
+
+/** A replay needs no fleet that is up; what calls it off gives its VM back. */
+function servesReplay(world: World, vm: Vm): boolean {
+  return vm.purpose === 'replay' || (vm.prepares !== null && isForReplay(world, vm.prepares));
 }
 
 /** An iteration in it has not been ended by the controller yet. */

@@ -7,6 +7,7 @@ import type { RaisedFlag } from '../../domain/flag.ts';
 import type { FleetConfig, FleetDesire, Ralph } from '../../domain/fleet.ts';
 import type { Iteration } from '../../domain/iteration.ts';
 import type { Project } from '../../domain/project.ts';
+import { isReplayOpen, type Replay } from '../../domain/replay.ts';
 import type { Review } from '../../domain/review.ts';
 import type { Task } from '../../domain/task.ts';
 import type { KnownLimit } from '../../domain/usage-limit.ts';
@@ -36,6 +37,8 @@ export interface World {
   /** Those of the tasks above. */
   checkRuns: readonly CheckRun[];
   reviews: readonly Review[];
+  /** Those that are not over, or have left something. */
+  replays: readonly Replay[];
   /** Active ones, and what a person rejected. */
   approvals: readonly Approval[];
   /** Raised by agents, high and not seen yet. */
@@ -118,4 +121,9 @@ function newestOf(iterations: readonly Iteration[]): Iteration | null {
 
 export function diskOf(world: World, key: string | null): Disk | null {
   return world.disks.find((d) => d.key === key) ?? null;
+}
+
+/** A disk that an open replay starts from: needed whatever the fleet is asked to be. */
+export function isForReplay(world: World, disk: string): boolean {
+  return world.replays.some((replay) => isReplayOpen(replay) && replay.disk === disk);
 }

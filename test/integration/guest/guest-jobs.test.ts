@@ -2,6 +2,7 @@ import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Guests } from '../../../src/guest/guest.ts';
+import { parseCheckOutputs } from '../../../src/loop/check-outputs.ts';
 import { parseCheckResults } from '../../../src/loop/check-results.ts';
 import { exec, type LocalGuest, startLocalGuest, text, until } from './fixture.ts';
 
@@ -168,6 +169,57 @@ test('too much on stderr ends the job too', async () => {
   const argv = sh('exec yes >&2');
   await guests.startJob(guest.address, guest.job('it-loud', { argv, maxStreamBytes: 100_000 }));
   expect((await ended('it-loud')).end).toMatchObject({ killed: true, timedOut: false });
+});
+
+test('what checks print is kept: each output for itself, its two ends where it is long', async () => {
+  await mkdir(join(guest.root, 'etc/ralph'), { recursive: true });
+  const about = { contract: 1, image: 'i', builder: 'debian', tools: { node: '24' } };
+  await writeFile(join(guest.root, 'etc/ralph/guest.json'), `${JSON.stringify(about, null, 2)}\n`);
+  const check = (id: string, run: string, timeoutSeconds = 60) => ({ id, run, timeoutSeconds });
+  const long = 300 * 1024 * 1024;
+  await guests.startJob(
+    guest.address,
+    guest.job('ck-out', {
+      kind: 'checks',
+      maxStreamBytes: 64 * 1024 * 1024,
+      checks: [
+        check('both', 'echo fine; echo wrong >&2; printf "no newline"'),
+        check('named', 'echo by-name >/dev/stderr; cat </dev/stdin'),
+        check('long', `echo first; head -c ${long} /dev/zero | tr "\\0" x; echo; echo last; exit 3`),
+        check('binary', 'printf "\\000\\377"'),
+        check('silent', 'true'),
+      ],
+    }),
+  );
+  await ended('ck-out');
+  const results = parseCheckResults(await guests.readJobFile(guest.address, 'ck-out', 'checks.jsonl', 100_000), [
+    ...[{ id: 'both' }, { id: 'named' }, { id: 'long' }],
+  ]);
+  expect(results.map((one) => [one.id, one.exitCode])).toEqual([
+    ...[
+      ['both', 0],
+      ['named', 0],
+      ['long', 3],
+    ],
+  ]);
+  expect(results[2]?.tail.endsWith('xxx\nlast\n')).toBe(true);
+  const file = await guests.readJobFile(guest.address, 'ck-out', 'outputs', 32 * 1024 * 1024);
+  const said = parseCheckOutputs(file);
+  expect(said.about).toMatchObject({ image: 'i', builder: 'debian', tools: { node: '24' } });
+  expect(said.outputs.map((one) => one.id)).toEqual(['both', 'named', 'long', 'binary', 'silent']);
+  const [both, named, longest, binary, silent] = said.outputs;
+  expect(both?.stdout).toEqual({ bytes: 15, encoding: 'utf8', head: 'fine\nno newline', tail: null });
+  expect(both?.stderr).toEqual({ bytes: 6, encoding: 'utf8', head: 'wrong\n', tail: null });
+  expect(named?.stderr.head).toBe('by-name\n');
+  expect(longest?.stdout.bytes).toBe(long + 12);
+  expect(longest?.stdout.head.startsWith('first\nxxx')).toBe(true);
+  expect(longest?.stdout.tail?.endsWith('xxx\nlast\n')).toBe(true);
+  expect([longest?.stdout.head.length, longest?.stdout.tail?.length]).toEqual([512 * 1024, 512 * 1024]);
+  expect(binary?.stdout).toEqual({ bytes: 2, encoding: 'base64', head: 'AP8=', tail: null });
+  expect(silent?.stdout).toEqual({ bytes: 0, encoding: 'utf8', head: '', tail: null });
+  // However much was printed, no more than its bounds stands on the guest's disk.
+  const { stdout } = await exec(['du', '-sk', join(guest.root, 'var/lib/ralph/jobs/ck-out')]);
+  expect(Number.parseInt(stdout, 10)).toBeLessThan(4096);
 });
 
 test('what is asked of a job that is not there', async () => {
