@@ -41,7 +41,13 @@ describe('a report', () => {
     worked('it-5', 99, null);
     const { tasks, totals } = reportView(deps, 50 * hour);
     expect(tasks).toMatchObject([{ id: 'T1', iterations: 1, uncounted: 2, reviews: 1, limit: { usd: 4 } }]);
-    expect(tasks[0]?.spent).toEqual({ tokens: 4000, usd: 2, calls: 8, imputedUsd: 1, seconds: (10 + 1 + 1 + 1) * 3600 });
+    expect(tasks[0]?.spent).toEqual({
+      tokens: 4000,
+      usd: 2,
+      calls: 8,
+      imputedUsd: 1,
+      seconds: (10 + 1 + 1 + 1) * 3600,
+    });
     expect(totals).toMatchObject({ tasks: 1, merged: 0, iterations: 1, reviews: 1, spent: tasks[0]?.spent });
   });
 
