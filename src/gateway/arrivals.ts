@@ -12,9 +12,9 @@ export function createArrivals(
   function note(grant: OpenGrant, what: 'prompt' | 'tools', isThere: () => boolean): void {
     const key = `${what} ${grant.id}`;
     if (seen.has(key) || !isThere()) return;
+    ledger.noteArrived(grant.iteration, what);
     if (seen.size > 10_000) seen.clear();
     seen.add(key);
-    ledger.noteArrived(grant.iteration, what);
   }
 
   return (grant, body, toolNames) => {

@@ -219,7 +219,6 @@ export function createProxy(deps: ProxyDeps): ModelProxy {
       return plain('invalid', who, read.why);
     }
     const { facts } = read;
-    noteArrived(grant, body.bytes, facts.toolNames);
     const { priceKnown, ...need } = worstCase(prices, api.provider, facts);
     const entry = await gate.enter({ who, model: facts.model, priceKnown, need }, signal).catch((error: unknown) => {
       release();
@@ -229,7 +228,8 @@ export function createProxy(deps: ProxyDeps): ModelProxy {
       release();
       return entry.kind === 'refuse' ? overBudget(who, entry.shortfall) : heldTooLong(who, entry.shortfall);
     }
-    await entry.stored.catch((error: unknown) => {
+    const noted = entry.stored.then(() => noteArrived(grant, body.bytes, facts.toolNames));
+    await noted.catch((error: unknown) => {
       release();
       const end = { at: clock.now(), status: 0, refused: 'upstream', retryAt: null } as const;
       deps.ledger.settle(entry.id, end, nothing(facts.model));

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { TaskView } from '../../src/contract/task-view.ts';
 import { runInGuest } from '../fixtures/guest-shell.ts';
 import { type ModelApi, startModelApi } from '../fixtures/model-api.ts';
-import { makeProject, modelRules, submission } from '../support/claude-project.ts';
+import { flagged, lesson, makeProject, modelRules, submission } from '../support/claude-project.ts';
 import { findSecret, findSecretInVm } from '../support/find-secret.ts';
 import { createFleetHome, exec, type FleetHome } from '../support/fleet-home.ts';
 import { until } from '../support/gateway-process.ts';
@@ -152,6 +152,13 @@ describe('Claude Code in VMs', () => {
       ['reviewer', 'done'],
     ]);
     expect(seen.reviews.map((it) => it.phase)).toEqual(['approved']);
+    for (const { arrived } of seen.iterations) {
+      expect(arrived).toEqual({ prompt: expect.any(String), tools: expect.any(String) });
+    }
+    expect(seen.flags).toMatchObject([{ what: flagged, severity: 'high', seen: false }]);
+    const second = api.requests.find((r) => r.firstUser.includes('This is iteration 2'));
+    expect(second?.firstUser).toContain(lesson);
+    expect(await home.json(['project', 'notes', 'ages'])).toMatchObject({ items: [{ text: lesson, times: 1 }] });
     expect(seen.files.map((f) => f.path)).toEqual(['src/age.js']);
 
     const parked = await home.task(tiny, ['over_budget', 'blocked', 'failed', 'stalled'], 8 * minutes);

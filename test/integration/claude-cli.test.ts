@@ -1,20 +1,18 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import type { ChildProcess } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { StreamItem } from '../../src/agents/agent.ts';
-import { createAgent } from '../../src/agents/registry.ts';
 import { readSignals } from '../../src/loop/signals.ts';
 import { loadPrompts } from '../../src/prompts/prompts.ts';
 import { sampleRun } from '../conformance/agent-suite.ts';
 import { installClaudeCode } from '../fixtures/claude-code.ts';
 import { type ModelApi, type ModelReply, type ModelRequest, startModelApi } from '../fixtures/model-api.ts';
+import { endClaude, runClaude } from '../support/claude-run.ts';
 
-/** The real Claude Code CLI, with exactly the adapter's command, environment and files, against a local model API. */
+/** The real Claude Code CLI, with exactly the adapter's command, environment and files, against a local model API: no gateway, so no tools. */
 const bin = installClaudeCode();
-const adapter = createAgent('claude');
 const nonce = '0123456789abcdef0123456789abcdef';
 let root = '';
 let model: ModelApi | null = null;
@@ -22,23 +20,19 @@ let child: ChildProcess | null = null;
 
 beforeEach(() => {
   root = mkdtempSync(join(tmpdir(), 'rf-claude-'));
-  mkdirSync(join(root, 'home/work'), { recursive: true });
 });
 afterEach(async () => {
-  if (child?.pid !== undefined && child.exitCode === null && child.signalCode === null) {
-    process.kill(-child.pid, 'SIGKILL');
-    await once(child, 'close');
-  }
+  await endClaude(child);
   await model?.close();
   model = null;
   rmSync(root, { recursive: true, force: true });
 });
 
-async function promptWith(description: string, mcpTool = adapter.mcpTool): Promise<string> {
+async function promptWith(description: string): Promise<string> {
   const task = { id: 'T1', title: 'a task', description, contextFiles: [], notes: [], questions: [], base: null };
   const asked = { checks: [], protectedFiles: ['test/**'], history: { checkRuns: [], iterations: [] }, lessons: [] };
   const prompts = await loadPrompts('prompts');
-  return prompts.implementer({ task, ...asked, iteration: 1, budgetLeft: '', nonce, mcpTool });
+  return prompts.implementer({ task, ...asked, iteration: 1, budgetLeft: '', nonce, mcpTool: null });
 }
 
 interface Play {
@@ -50,52 +44,22 @@ interface Play {
 }
 
 async function play({ reply, prompt = 'hi', maxTurns = 10, onItem }: Play) {
+  const asked: ModelRequest[] = [];
   const api = await startModelApi({
     // Each request gets an answer of its own, made from what it says.
-    onRequest: (request) => api.setRules([{ reply: reply(request, api.requests.length) }]),
-  });
-  model = api;
-  const home = join(root, 'home');
-  const promptFile = join(home, 'prompt.md');
-  writeFileSync(promptFile, prompt);
-  const run = { ...sampleRun, home, workspace: join(home, 'work'), jobDir: join(root, 'job'), promptFile, maxTurns };
-  const command = adapter.command({ ...run, model: 'claude-sonnet-4-5', gatewayUrl: api.url });
-  for (const file of command.files) writeFileSync(file.path, file.content, { mode: file.mode });
-  const [program = '', ...args] = command.argv;
-  const agent = spawn(program, args, {
-    cwd: run.workspace,
-    detached: true,
-    stdio: ['ignore', 'pipe', 'pipe'],
-    env: {
-      ...command.env,
-      HOME: home,
-      PATH: `${bin}:${process.env['PATH']}`,
-      RALPH_SIGNALS: join(root, 'signals.jsonl'),
+    onRequest: (request) => {
+      if (request.url.startsWith('/v1/messages')) api.setRules([{ reply: reply(request, asked.push(request)) }]);
     },
   });
-  child = agent;
-  const parser = adapter.parser();
-  const items: StreamItem[] = [];
-  let stderr = '';
-  agent.stderr.on('data', (chunk: Buffer) => {
-    stderr += chunk.toString();
+  model = api;
+  const ran = await runClaude({
+    ...{ bin, root, prompt, run: { maxTurns, gatewayUrl: api.url } },
+    onStart: (agent) => {
+      child = agent;
+    },
+    ...(onItem === undefined ? {} : { onItem }),
   });
-  agent.stdout.on('data', (chunk: Buffer) => {
-    for (const item of parser.push(chunk)) {
-      items.push(item);
-      onItem?.(item, agent);
-    }
-  });
-  const [exitCode, signal] = (await once(agent, 'close')) as [number | null, string | null];
-  items.push(...parser.end());
-  const seen = parser.summary();
-  return {
-    items,
-    seen,
-    stderr,
-    judged: adapter.judge({ exitCode, signal, timedOut: false }, seen),
-    requests: api.requests,
-  };
+  return { ...ran, requests: asked };
 }
 
 const bash = (command: string) => ({ name: 'Bash', input: { command, description: 'run it' } });
@@ -137,7 +101,9 @@ it('works through a task without a dialog and signals with the nonce of its prom
     refused: 0,
   });
   expect(existsSync(join(root, 'injected'))).toBe(false);
+  expect(seen.mcp).toBe('failed');
   expect(items.map((item) => item.kind)).toEqual([
+    'notice',
     'notice',
     'text',
     'tool',
