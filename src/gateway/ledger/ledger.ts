@@ -191,11 +191,14 @@ export function createLedger(sql: Sql, { now, timeZone, bootId }: Frame): Ledger
   for (const { id } of all('SELECT id FROM reservations ORDER BY id')) {
     settle(Number(id), { at: now(), status: 0, refused: 'upstream', retryAt: null }, null);
   }
-  for (const { who, tokens, usd } of advances.recover()) {
-    const end = { at: now(), status: 0, refused: 'upstream', retryAt: null } as const;
-    const lost: Counted = { ...nothing(''), inputTokens: tokens, usd, counted: 'worst', flags: ['power-cut'] };
-    sql.transaction(() => append(who, lost, end, { opened: end.at, calls: 0, tells: {} }));
-  }
+  sql.transaction(() => {
+    for (const { who, lost } of advances.recover()) {
+      const end = { at: now(), status: 0, refused: 'upstream', retryAt: null } as const;
+      const { tokens: inputTokens, usd, calls } = lost;
+      const counted: Counted = { ...nothing(''), inputTokens, usd, counted: 'worst', flags: ['power-cut'] };
+      append(who, counted, end, { opened: accounts.time(end.at), calls, tells: {} });
+    }
+  });
 
   return {
     putGrant: (id, grant) => {
@@ -229,7 +232,8 @@ export function createLedger(sql: Sql, { now, timeZone, bootId }: Frame): Ledger
         const { lastInsertRowid } = run(
           `INSERT INTO reservations (at, grant_id, project, task, ralph, iteration, role, model, price_known, input, output, usd,
              lowered_from, held_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-          ...[at, ...whoValues(who), model, priceKnown ? 1 : 0, need.inputTokens, outputTokens, worst.usd],
+          ...[accounts.time(at), ...whoValues(who), model, priceKnown ? 1 : 0],
+          ...[need.inputTokens, outputTokens, worst.usd],
           ...[outputTokens < need.outputTokens ? need.outputTokens : null, heldMs],
         );
         return { ...verdict, id: lastInsertRowid };

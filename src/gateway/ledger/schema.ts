@@ -60,6 +60,7 @@ const migrations: readonly string[] = [
   `CREATE TABLE advances (
      grant_id TEXT PRIMARY KEY, project TEXT NOT NULL, task TEXT NOT NULL, ralph TEXT NOT NULL, iteration TEXT NOT NULL,
      role TEXT NOT NULL, tokens INTEGER NOT NULL, usd REAL NOT NULL, boot TEXT NOT NULL) STRICT;`,
+  'ALTER TABLE advances ADD COLUMN calls INTEGER NOT NULL DEFAULT 0;',
 ];
 
 export function migrate(db: DatabaseSync, path: string): void {
