@@ -122,9 +122,7 @@ function addRoutes(app: FastifyInstance, deps: ControlDeps): void {
   });
   app.get('/v1/settlements', async (request) => {
     const { after, limit } = pageSchema.parse(request.query);
-    // Who reads counts on it: what is told must not be lost.
-    await ledger.sync();
-    return ledger.settlements(after, limit);
+    return ledger.told(after, limit);
   });
   app.setNotFoundHandler((request) => {
     throw new FleetError('not_found', `The gateway has no \`${request.method} ${request.url.slice(0, 100)}\`.`);

@@ -45,8 +45,8 @@ export interface Ledger {
   /** For what never reached the upstream. */
   settleRefusal(who: Who, end: End, shortfall: Settlement['shortfall']): Settlement;
   settlements(after: number, limit: number): Settlements;
-  /** Resolves when all that is in the books now is on the disk. */
-  sync(): Promise<void>;
+  /** The same, once it is on the disk: who is told counts on it. */
+  told(after: number, limit: number): Promise<Settlements>;
   putTunnel(vm: string, tunnel: Tunnel): void;
   deleteTunnel(vm: string): boolean;
   tunnels(): { vm: string; tunnel: Tunnel }[];
@@ -188,6 +188,13 @@ export function createLedger(sql: Sql, { now, timeZone, bootId }: Frame): Ledger
     });
   }
 
+  function settlements(after: number, limit: number): Settlements {
+    const query = `SELECT seq, at, ${whoColumns}, ${amountColumns}, status, refused, retry_at AS retryAt, more
+      FROM settlements WHERE seq > ? ORDER BY seq LIMIT ?`;
+    const last = get('SELECT coalesce(max(seq), 0) AS last FROM settlements')?.['last'];
+    return { settlements: all(query, after, limit).map((row) => rowSchema.parse(row)), last: Number(last) };
+  }
+
   for (const { id } of all('SELECT id FROM reservations ORDER BY id')) {
     settle(Number(id), { at: now(), status: 0, refused: 'upstream', retryAt: null }, null);
   }
@@ -245,14 +252,13 @@ export function createLedger(sql: Sql, { now, timeZone, bootId }: Frame): Ledger
       checkpoint();
       return settlement;
     },
-    sync: sql.sync,
     settleRefusal: (who, end, shortfall) =>
       sql.transaction(() => append(who, nothing(''), end, { opened: end.at, calls: 0, tells: { shortfall } })),
-    settlements: (after, limit) => {
-      const query = `SELECT seq, at, ${whoColumns}, ${amountColumns}, status, refused, retry_at AS retryAt, more
-        FROM settlements WHERE seq > ? ORDER BY seq LIMIT ?`;
-      const last = get('SELECT coalesce(max(seq), 0) AS last FROM settlements')?.['last'];
-      return { settlements: all(query, after, limit).map((row) => rowSchema.parse(row)), last: Number(last) };
+    settlements,
+    told: async (after, limit) => {
+      const page = settlements(after, limit);
+      await sql.sync();
+      return page;
     },
     putTunnel: (vm, tunnel) => void run('INSERT OR REPLACE INTO tunnels VALUES (?, ?)', vm, JSON.stringify(tunnel)),
     deleteTunnel: (vm) => run('DELETE FROM tunnels WHERE vm = ?', vm).changes > 0,

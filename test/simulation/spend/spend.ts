@@ -59,10 +59,10 @@ export async function simulateSpend(
     strike: dice.pick([0, 0.0005, 0.003]),
     syncFails: dice.pick([0, 0, 0.02]),
     full: dice.pick([0, 0, 0.01]),
-    slowDisk: dice.pick([0, 0.1]),
+    slowDisk: dice.pick([0, 0.1, 0.3]),
     jump: dice.pick([0, 0, 1]),
     /** Just after a call left. */
-    power: dice.pick([0, 0, 0.02]),
+    power: dice.pick([0, 0.02, 0.05]),
   };
   let jumpedMs = 0;
   let crashes = 0;
@@ -187,12 +187,8 @@ export async function simulateSpend(
       await clock.sleep(dice.between(500, dice.pick([5_000, 600_000])));
       const from = gateway;
       if (from === null) continue;
-      const isStored = from.ledger.sync().then(
-        () => true,
-        () => false,
-      );
-      if (!(await Promise.race([isStored, from.life.over])) || from.life.dead) continue;
-      books.told.push(...from.ledger.settlements(books.told.length, 50).settlements);
+      const page = await Promise.race([from.ledger.told(books.told.length, 50).catch(() => null), from.life.over]);
+      if (page && !from.life.dead) books.told.push(...page.settlements);
     }
   }
 
