@@ -3,7 +3,7 @@ import type { Sql } from '../../../src/gateway/ledger/sql.ts';
 import { replayCommand, simulateMany } from '../pool.ts';
 import { simulateSpend } from './spend.ts';
 
-const schedules = Number(process.env['SIM_SPEND_SEEDS'] ?? 300);
+const schedules = Number(process.env['SIM_SPEND_SEEDS'] ?? 150);
 
 describe('the books of the gateway', () => {
   it(`hold every limit and hide no call in ${schedules} schedules of calls, crashes and power cuts`, async () => {
