@@ -11,17 +11,24 @@ export const reportTask = z.object({
   phase: taskPhase,
   submittedAt: isoTime,
   endedAt: isoTime.nullable(),
-  /** Of implementers that counted as an attempt; those that did not; reviewers'. */
+  /** Of implementers that counted as an attempt; that ended and did not; reviewers'. */
   iterations: count,
   uncounted: count,
   reviews: count,
   rejections: count,
   /** In the time of the report; `seconds` is what agents worked. */
   spent,
-  /** What was allowed for the whole task. */
+  /** What is allowed for the whole task. */
   limit: z.object({ usd: figure, tokens: figure }),
-  /** How long it waited for a person, in the time of the report. */
+  /** What it was handed in with as its budget, null where nobody said; and what its implementers have used by now, whenever. */
+  predicted: z.object({ usd: figure, tokens: figure }),
+  used: z.object({ usd: z.number(), tokens: z.number() }),
+  /**
+   * How long it waited for a person, and how often one decided (approved, rejected, answered), in the time of the report. How long
+   * somebody read before deciding is not known to the fleet.
+   */
   personSeconds: count,
+  decisions: count,
 });
 
 export const reportView = z.object({
@@ -37,7 +44,11 @@ export const reportView = z.object({
     iterations: count,
     reviews: count,
     spent,
+    /** Of the tasks that said so, and what those have used; null when none did. */
+    predicted: z.object({ usd: figure, tokens: figure }),
+    used: z.object({ usd: figure, tokens: figure }),
     personSeconds: count,
+    decisions: count,
   }),
 });
 export type ReportTask = z.infer<typeof reportTask>;

@@ -143,9 +143,7 @@ function addRoutes(app: FastifyInstance, deps: ControlDeps): void {
   });
   app.get('/v1/settlements', async (request) => {
     const { after, limit } = pageSchema.parse(request.query);
-    // Who reads counts on it: what is told must not be lost.
-    await ledger.sync();
-    return ledger.settlements(after, limit);
+    return ledger.told(after, limit);
   });
   app.get('/v1/signals', async (request) => {
     return ledger.said(z.object({ iteration: name }).parse(request.query).iteration);

@@ -40,7 +40,7 @@ describe('a report', () => {
     worked('it-4', 62, 63, { role: 'reviewer' });
     worked('it-5', 99, null);
     const { tasks, totals } = reportView(deps, 50 * hour);
-    expect(tasks).toMatchObject([{ id: 'T1', iterations: 1, uncounted: 2, reviews: 1, limit: { usd: 4 } }]);
+    expect(tasks).toMatchObject([{ id: 'T1', iterations: 1, uncounted: 1, reviews: 1, limit: { usd: 4 } }]);
     expect(tasks[0]?.spent).toEqual({
       tokens: 4000,
       usd: 2,
@@ -48,6 +48,9 @@ describe('a report', () => {
       imputedUsd: 1,
       seconds: (10 + 1 + 1 + 1) * 3600,
     });
+    // What it was handed in with stands against all it ever took, but for its reviews.
+    expect(tasks).toMatchObject([{ predicted: { usd: 4, tokens: null }, used: { usd: 2, tokens: 4000 } }]);
+    expect(totals).toMatchObject({ predicted: { usd: 4, tokens: null }, used: { usd: 2, tokens: null } });
     expect(totals).toMatchObject({ tasks: 1, merged: 0, iterations: 1, reviews: 1, spent: tasks[0]?.spent });
   });
 
@@ -61,10 +64,25 @@ describe('a report', () => {
     later(0, () => store.moveTask('T1', 'implementing'));
     later(0, () => store.moveTask('T1', 'needs_input'));
     later(2, () => {});
+    const word = {
+      task: 'T1',
+      commit: 'c',
+      base: 'b',
+      evidence: 'e'.repeat(64),
+      notes: null,
+      channel: 'terminal',
+      by: 'ada',
+    };
+    const state = 'active' as const;
+    store.approvals.insert({ ...word, id: 1, state, decision: 'reject', at: 103 * hour, carriedFrom: null });
+    store.approvals.insert({ ...word, id: 2, state, decision: 'approve', at: 109 * hour, carriedFrom: null });
+    store.approvals.insert({ ...word, id: 3, state, decision: 'approve', at: 109 * hour, carriedFrom: 'c on a' });
+    store.events.add('task.answered', 'T1', 'ada answered.');
     const since = (hours: number) => reportView(deps, hours * hour);
     expect(since(50).tasks.map(({ id, personSeconds }) => [id, personSeconds])).toEqual([['T1', 5 * 3600]]);
     expect(since(102).tasks[0]?.personSeconds).toBe(3 * 3600);
-    expect(since(50).totals).toMatchObject({ waiting: 1, personSeconds: 5 * 3600 });
+    expect(since(50).totals).toMatchObject({ waiting: 1, personSeconds: 5 * 3600, decisions: 3 });
+    expect(since(105).tasks).toMatchObject([{ rejections: 0, decisions: 2 }]);
     expect(since(10).tasks.map(({ id, endedAt }) => [id, endedAt !== null])).toEqual([
       ['T1', false],
       ['T2', true],

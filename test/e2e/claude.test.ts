@@ -6,7 +6,7 @@ import type { TaskView } from '../../src/contract/task-view.ts';
 import { runInGuest } from '../fixtures/guest-shell.ts';
 import { type ModelApi, startModelApi } from '../fixtures/model-api.ts';
 import { flagged, lesson, makeProject, modelRules, submission } from '../support/claude-project.ts';
-import { findSecret, findSecretInVm } from '../support/find-secret.ts';
+import { apiKey, findSecrets, findSecretsInVm } from '../support/find-secret.ts';
 import { createFleetHome, exec, type FleetHome } from '../support/fleet-home.ts';
 import { until } from '../support/gateway-process.ts';
 
@@ -129,7 +129,7 @@ describe('Claude Code in VMs', () => {
     machineIds.push(await inGuest(mender.id, 'cat /etc/machine-id'));
     const daemon = await home.daemonPid();
     process.kill(daemon, 'SIGKILL');
-    expect(await findSecretInVm(home, mender.name, secret)).toEqual([]);
+    expect(await findSecretsInVm(home, mender.name, [await apiKey(home, secret)])).toEqual([]);
     say('no key in the memory and on the disk of the VM');
     await until('the CLI goes on', () => api.openAnswers() === 0, minutes);
     say('stream over without a daemon');
@@ -194,6 +194,6 @@ describe('Claude Code in VMs', () => {
     expect(new Set(api.requests.filter((r) => r.method === 'POST').map((r) => r.headers['x-api-key']))).toEqual(
       new Set([secret]),
     );
-    expect(await findSecret(home, secret)).toEqual([]);
+    expect(await findSecrets(home, [await apiKey(home, secret)])).toEqual([]);
   });
 });

@@ -1,5 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { readdir, readFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { EvidenceView } from '../../src/contract/evidence.ts';
@@ -7,19 +9,41 @@ import type { ReplayView } from '../../src/contract/replay.ts';
 import type { DiffView, TaskView } from '../../src/contract/task-view.ts';
 import { readBundle } from '../../src/evidence/read.ts';
 import type { ExecResult } from '../../src/lib/exec.ts';
-import { findSecret, findSecretInVm } from '../support/find-secret.ts';
+import { apiKey, findSecrets, findSecretsInVm, type Secret } from '../support/find-secret.ts';
 import { createFleetHome, exec, type FleetHome, fleetRows } from '../support/fleet-home.ts';
 import { until } from '../support/gateway-process.ts';
 
 /** The whole walk as a person sees it, in real VMs, with a credential in the environment that must stay where it belongs. */
-const secret = `planted${randomBytes(24).toString('hex')}`; // no shape that a log would hide
+const planted = () => `planted${randomBytes(24).toString('hex')}`; // no shape that a log would hide
+const [anthropicKey, openAiKey, webhookPath] = [planted(), planted(), planted()];
 const minutes = 60_000;
 let home: FleetHome;
+/** Takes pings; not the first one, so that a failure is told of too. */
+let pings = 0;
+const webhook = createServer((_req, res) => {
+  pings += 1;
+  res.writeHead(pings === 1 ? 500 : 204).end();
+});
 
 beforeAll(async () => {
-  home = await createFleetHome({ ANTHROPIC_API_KEY: secret });
+  await new Promise<void>((resolve) => webhook.listen(0, '127.0.0.1', resolve));
+  home = await createFleetHome({ ANTHROPIC_API_KEY: anthropicKey, OPENAI_API_KEY: openAiKey });
+  const url = `http://127.0.0.1:${(webhook.address() as AddressInfo).port}/${webhookPath}`;
+  await mkdir(home.paths.config, { recursive: true });
+  const notify = [{ kind: 'terminal' }, { kind: 'webhook', url }];
+  await writeFile(home.paths.fleetYaml, JSON.stringify({ version: 1, notify }));
 });
-afterAll(() => home?.close());
+afterAll(() => home?.close().finally(() => webhook.close()));
+
+/** What a user gives to the fleet and nobody else may see, and where it belongs. */
+async function secrets(): Promise<Secret[]> {
+  const hook = {
+    what: 'the webhook',
+    text: webhookPath,
+    allowed: /\/(config\/ralph-fleet\/fleet\.yaml|config\.json)$/,
+  };
+  return [await apiKey(home, anthropicKey), await apiKey(home, openAiKey), hook];
+}
 
 const task = () => home.json<TaskView>(['task', 'show', 'T1']);
 
@@ -38,7 +62,7 @@ describe('up --demo', () => {
     const windows = await tmux('list-windows', '-t', '=ralph-fleet:', '-F', '#{window_name}');
     expect(windows.split('\n').toSorted()).toEqual(['', 'fleet', 'implementer-1', 'reviewer-1']);
     await paneShows('=ralph-fleet:=implementer-1', /the agent starts|● run|I look at what is there/);
-    expect(await findSecretInVm(home, ralph.vm ?? '', secret)).toEqual([]);
+    expect(await findSecretsInVm(home, ralph.vm ?? '', await secrets())).toEqual([]);
   });
 
   it('comes to the ping', async () => {
@@ -130,8 +154,9 @@ describe('up --demo', () => {
     expect(await home.cli(['evidence', 'T1', '--export', file])).toMatchObject({ exitCode: 4 });
   });
 
-  it('keeps the credential out of everything', async () => {
-    expect(await findSecret(home, secret)).toEqual([]);
+  it('keeps the credentials out of everything', async () => {
+    expect(pings).toBeGreaterThan(0);
+    expect(await findSecrets(home, await secrets())).toEqual([]);
   });
 });
 

@@ -48,12 +48,13 @@ async function play(role: 'implementer' | 'reviewer', rules: ModelRule[], spoil?
   const marks = { prompt: nonce, tool: tool(role === 'reviewer' ? 'verdict' : 'done') };
   await gateway.client.putGrant('g1', grantFor(token, { role, marks }));
   const prompts = await loadPrompts('prompts');
-  const task = { id: 'T1', title: 'a task', description: 'd', checks: [], contextFiles: [], notes: [] };
+  const task = { id: 'T1', title: 'a task', description: 'd', contextFiles: [], notes: [], questions: [], base: null };
   const input = { task, checks: [], budgetLeft: '', nonce, mcpTool: claudeAdapter.mcpTool };
+  const history = { checkRuns: [], iterations: [] };
   const change = { base: 'b', commit: 'c', diff: '', evidence: [], protectedChanges: [] };
   const prompt =
     role === 'implementer'
-      ? prompts.implementer({ ...input, protectedFiles: [], iteration: 1, lessons: [] })
+      ? prompts.implementer({ ...input, protectedFiles: [], iteration: 1, history, lessons: [] })
       : prompts.reviewer({ ...input, change, earlierFindings: [], round: 1 });
   const onStart = (started: ChildProcess) => {
     agent = started;

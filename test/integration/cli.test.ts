@@ -23,14 +23,24 @@ const sent = (name: string) => daemon.calls.filter((call) => call.name === name)
 
 describe('report', () => {
   const spent = { tokens: 0, usd: 0, calls: 0, seconds: 0 };
-  const counts = { tasks: 0, merged: 0, waiting: 0, failed: 0, iterations: 0, reviews: 0, personSeconds: 0 };
+  const counts = {
+    tasks: 0,
+    merged: 0,
+    waiting: 0,
+    failed: 0,
+    iterations: 0,
+    reviews: 0,
+    personSeconds: 0,
+    decisions: 0,
+  };
+  const figures = { usd: null, tokens: null };
   const since = () =>
     Date.now() - Date.parse(daemon.calls.findLast((call) => call.name === 'report')?.query['since'] ?? '');
 
   it('asks for the time that was said: hours, days, weeks, or a date here', async () => {
     daemon.answers.report = ({ query }) => {
       const frame = { since: query['since'] ?? '', until: new Date().toISOString(), tasks: [] };
-      return { ...frame, totals: { ...counts, spent } };
+      return { ...frame, totals: { ...counts, spent, predicted: figures, used: figures } };
     };
     expect((await cli(daemon, ['report'])).out).toContain('0 tasks: 0 merged');
     expect(Math.round(since() / 3_600_000)).toBe(7 * 24);

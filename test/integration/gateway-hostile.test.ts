@@ -1,16 +1,14 @@
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { gzipSync } from 'node:zlib';
 import { request } from 'undici';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { gatewayNodeFlags } from '../../src/daemon/gateway-process.ts';
 import { beginMessage, sendEvent, sendJson, startProvider, textDelta } from '../fixtures/provider.ts';
-import { grantFor, until } from '../support/gateway-process.ts';
+import { startGatewayChild } from '../support/gateway-child.ts';
+import { until } from '../support/gateway-process.ts';
 import { type GatewayScene, openGatewayScene } from '../support/gateway-scene.ts';
 
 /** Providers that lie, hang, flood and break off; agents that try everything. The budgets hold, and the gateway lives. */
@@ -239,14 +237,9 @@ describe('an agent', () => {
 it('an answer of 1 GB passes through a gateway that stays small', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'rf-gb-'));
   const provider = await startProvider();
-  const child = spawn(process.execPath, [...gatewayNodeFlags, 'test/support/gateway-server.ts', folder, provider.url], {
-    stdio: ['pipe', 'pipe', 'inherit'],
-  });
+  const gateway = await startGatewayChild(folder, provider.url);
   try {
-    const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-    const url = String((await lines.next()).value);
-    child.stdin.write(`grant ${JSON.stringify({ id: 'g1', ...grantFor('t') })}\n`);
-    await lines.next();
+    await gateway.grant('t');
     const piece = textDelta('x'.repeat(1024 * 1024));
     provider.answer = async (res) => {
       await beginMessage(res, { input_tokens: 50 });
@@ -254,7 +247,7 @@ it('an answer of 1 GB passes through a gateway that stays small', async () => {
       for (const event of end({ output_tokens: 3999 })) await sendEvent(res, event);
       res.end();
     };
-    const { body } = await request(`${url}/v1/messages`, {
+    const { body } = await request(`${gateway.url}/v1/messages`, {
       method: 'POST',
       headers: { 'x-api-key': 't' },
       body: JSON.stringify(asked),
@@ -263,16 +256,17 @@ it('an answer of 1 GB passes through a gateway that stays small', async () => {
     let rssMiB = 0;
     for await (const chunk of body) {
       bytes += (chunk as Buffer).length;
-      const status = readFileSync(`/proc/${child.pid}/status`, 'utf8');
+      const status = readFileSync(`/proc/${gateway.child.pid}/status`, 'utf8');
       rssMiB = Math.max(rssMiB, Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) / 1024);
     }
     expect(bytes).toBeGreaterThan(1024 ** 3);
     expect(rssMiB).toBeLessThan(300);
-    child.stdin.write('levels task:T1\n');
-    const level = JSON.parse(String((await lines.next()).value));
-    expect(level).toMatchObject({ settled: { calls: 1, tokens: 50 + 4000 }, reserved: { calls: 0 } });
+    expect(await gateway.level('task:T1')).toMatchObject({
+      settled: { calls: 1, tokens: 50 + 4000 },
+      reserved: { calls: 0 },
+    });
   } finally {
-    child.kill();
+    await gateway.kill();
     await provider.close();
     rmSync(folder, { recursive: true, force: true });
   }

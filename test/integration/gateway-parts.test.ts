@@ -152,6 +152,7 @@ describe('the ledger', () => {
     rebooted.close();
     const again = open('boot-3');
     expect(again.settlements(3, 9).settlements).toEqual([]);
+    expect(again.levels(['task:T1'], 9)).toMatchObject([{ settled: { calls: 4 } }]);
     again.close();
   });
 

@@ -1,7 +1,11 @@
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 
+/** What is played: the control plane (`simulate.ts`), or the gateway's books (`spend/spend.ts`). */
+export type Play = 'fleet' | 'spend';
+
 export interface Share {
+  play: Play;
   from: number;
   /** Not included. */
   to: number;
@@ -16,10 +20,21 @@ export interface Tally {
   failed: { seed: number; violations: string[] } | null;
 }
 
+export interface Range {
+  from: number;
+  count: number;
+  threads: number;
+}
+
 /** Plays the seeds `from` to `from + count - 1` on several threads; the lowest failing seed of those played is told. */
-export async function simulateMany(from: number, count: number, threads: number): Promise<Tally> {
-  const shares = Array.from({ length: threads }, (_, at) => ({ from: from + at, to: from + count, stride: threads }));
-  const tallies = await Promise.all(shares.map(play));
+export async function simulateMany(play: Play, { from, count, threads }: Range): Promise<Tally> {
+  const shares = Array.from({ length: threads }, (_, at) => ({
+    play,
+    from: from + at,
+    to: from + count,
+    stride: threads,
+  }));
+  const tallies = await Promise.all(shares.map(playShare));
   const failed = tallies.flatMap((tally) => tally.failed ?? []).sort((a, b) => a.seed - b.seed);
   const sum = (of: (tally: Tally) => number) => tallies.reduce((all, tally) => all + of(tally), 0);
   return {
@@ -30,7 +45,7 @@ export async function simulateMany(from: number, count: number, threads: number)
   };
 }
 
-async function play(share: Share): Promise<Tally> {
+async function playShare(share: Share): Promise<Tally> {
   const execArgv = ['--disable-warning=ExperimentalWarning'];
   const worker = new Worker(new URL('./worker.ts', import.meta.url), { workerData: share, execArgv });
   const [tally] = (await once(worker, 'message')) as [Tally];
@@ -38,6 +53,6 @@ async function play(share: Share): Promise<Tally> {
   return tally;
 }
 
-export function replayCommand(seed: number): string {
-  return `npm run sim -- --seed ${seed} --trace`;
+export function replayCommand(play: Play, seed: number): string {
+  return `npm run sim -- ${play === 'fleet' ? '' : `--play ${play} `}--seed ${seed} --trace`;
 }

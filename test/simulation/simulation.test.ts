@@ -9,8 +9,9 @@ const schedules = Number(process.env['SIM_SEEDS'] ?? 2000);
 
 describe('the control plane', () => {
   it(`keeps its promises in ${schedules} schedules of faults, crashes and people`, async () => {
-    const { schedules: played, failed } = await simulateMany(1, schedules, 2);
-    const told = failed === null ? '' : `${failed.violations.slice(0, 5).join('\n')}\n${replayCommand(failed.seed)}`;
+    const { schedules: played, failed } = await simulateMany('fleet', { from: 1, count: schedules, threads: 2 });
+    const told =
+      failed === null ? '' : `${failed.violations.slice(0, 5).join('\n')}\n${replayCommand('fleet', failed.seed)}`;
     expect(told).toBe('');
     expect(played).toBe(schedules);
   });

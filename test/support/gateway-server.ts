@@ -11,17 +11,21 @@ import { createRegistryMirror } from '../../src/gateway/registry-mirror.ts';
 import { createSystemClock } from '../../src/lib/clock.ts';
 import { createSilentLog } from '../../src/lib/log.ts';
 import { createSystemRandom } from '../../src/lib/random.ts';
+import { withCrashPoint } from './crash-points.ts';
 import { credentialOf } from './credential-of.ts';
 
 /**
  * The gateway's proxy, meter and books in a process of their own, behind a TCP port in place of the tunnels: what they add to a
- * call, without the ssh that brings it. argv: folder, upstream. Prints its URL; line by line on stdin it is told `levels NODE`,
- * `budget JSON` or `grant ID HASH`, and answers each with one line of JSON.
+ * call, without the ssh that brings it. argv: folder, upstream, and where it is to crash (`crash-points.ts`), from when it is told
+ * so. Prints its URL; line by line on stdin it is told `levels NODE`, `budget JSON`, `grant JSON`, `settlements SEQ` or `crash now`,
+ * and answers each with one line of JSON.
  */
-const [folder = '', upstream = ''] = process.argv.slice(2);
+const [folder = '', upstream = '', crashPoint] = process.argv.slice(2);
 const clock = createSystemClock();
 const log = createSilentLog();
-const ledger = openLedger(join(folder, 'gas.db'), { now: clock.now, timeZone: 'UTC', bootId: 'bench' });
+const books = openLedger(join(folder, 'gas.db'), { now: clock.now, timeZone: 'UTC', bootId: 'bench' });
+let crashes = false;
+const ledger = crashPoint === undefined ? books : withCrashPoint(books, (point) => crashes && point === crashPoint);
 const gate = createGate({ ledger, clock });
 const key = credentialOf('not-a-real-key', { clock, log });
 const limits = createLimits({ rows: ledger.limits, clock, log, random: createSystemRandom() });
@@ -44,6 +48,11 @@ const server = createServer((socket) => {
 function tell(line: string): unknown {
   const [word, rest = ''] = [line.slice(0, line.indexOf(' ')), line.slice(line.indexOf(' ') + 1)];
   if (word === 'levels') return ledger.levels([rest], clock.now())[0];
+  if (word === 'settlements') return ledger.settlements(Number(rest), 10_000).settlements;
+  if (word === 'crash') {
+    crashes = true;
+    return true;
+  }
   if (word === 'budget') {
     ledger.putBudgets([JSON.parse(rest)]);
     gate.changed();

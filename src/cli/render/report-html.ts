@@ -2,93 +2,116 @@ import type { ReportTask, ReportView } from '../../contract/report.ts';
 import { clean } from './cell.ts';
 import { age, usd } from './figures.ts';
 import type { Look } from './look.ts';
-import { cells, day, totals } from './report.ts';
+import { cells, columns, day, firstNumber, totals } from './report.ts';
+import { reportStyle } from './report-style.ts';
 
-const head = [
-  'task',
-  'project',
-  'outcome',
-  'iterations',
-  'reviews',
-  'tokens',
-  'USD',
-  'of its budget',
-  'worked',
-  'waited for you',
-];
-const firstNumber = 3;
-
-/** The report as one page: no script, nothing from anywhere else. */
+/** The report as one page: no script, nothing from anywhere else, light or dark as its reader likes it. */
 export function reportHtml(view: ReportView, look: Look): string[] {
   const title = `Fleet report, ${day(view.since, look)} to ${day(view.until, look)}`;
-  const row = (values: readonly string[], tag: 'th' | 'td') =>
-    `<tr>${values.map((value, i) => `<${tag}${i < firstNumber ? '' : ' class="n"'}>${html(value)}</${tag}>`).join('')}</tr>`;
   return [
     '<!doctype html>',
     `<html lang="en"><head><meta charset="utf-8"><title>${html(title)}</title>`,
     '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; style-src \'unsafe-inline\'">',
-    `<style>${style}</style></head><body>`,
+    '<meta name="viewport" content="width=device-width, initial-scale=1">',
+    `<style>${reportStyle}</style></head><body>`,
     `<h1>${html(title)}</h1>`,
-    `<p>${html(totals(view))}.</p>`,
-    '<table>',
-    row(head, 'th'),
-    ...view.tasks.map((task) => row(cells(task), 'td')),
-    '</table>',
-    ...plot('What each task cost, and what it was allowed (USD)', view.tasks, {
-      value: (task) => task.spent.usd,
-      limit: (task) => task.limit.usd,
+    ...tiles(view),
+    `<p class="all">${html(totals(view))}.</p>`,
+    ...table(view.tasks),
+    ...plot('What each task cost (USD), and what was predicted', view.tasks, {
+      value: (task) => task.used.usd,
+      against: (task) => task.predicted.usd,
       say: (value) => `$${usd(value)}`,
+      over: true,
+      legend: 'The bar is what its implementers have used, the mark what it was handed in with.',
     }),
     ...plot('How long agents worked on it, and how long it waited for you', view.tasks, {
       value: (task) => task.spent.seconds,
-      limit: (task) => task.personSeconds,
+      against: (task) => (task.personSeconds > 0 ? task.personSeconds : null),
       say: (value) => age(value * 1000),
+      over: false,
+      legend: 'The bar is work, the mark is how long it waited.',
     }),
     '</body></html>',
   ];
 }
 
-const style =
-  'body{font:15px/1.5 system-ui,sans-serif;margin:2em auto;max-width:72em;padding:0 1em;color:#222;background:#fff}' +
-  'table{border-collapse:collapse}th,td{padding:.2em .6em;border-bottom:1px solid #ddd;text-align:left}.n{text-align:right}' +
-  'svg{display:block;max-width:100%}';
+/** What a reader in a hurry wants to know. */
+function tiles({ totals: all }: ReportView): string[] {
+  const { predicted, used } = all;
+  const of = predicted.usd === null ? '' : `$${usd(used.usd ?? 0)} of $${usd(predicted.usd)} predicted`;
+  const tile = (value: string, name: string, more = '') =>
+    `<div class="tile"><b>${html(value)}</b><span>${html(name)}</span><small>${html(more)}</small></div>`;
+  return [
+    '<div class="tiles">',
+    tile(
+      `${all.merged} of ${all.tasks}`,
+      all.tasks === 1 ? 'task merged' : 'tasks merged',
+      all.failed > 0 ? `${all.failed} failed` : '',
+    ),
+    tile(`$${usd(all.spent.usd)}`, 'spent', of),
+    tile(age(all.spent.seconds * 1000), 'agents worked', `${all.iterations} iterations, ${all.reviews} reviews`),
+    tile(
+      age(all.personSeconds * 1000),
+      'waited for you',
+      all.waiting > 0 ? `${all.waiting} waiting now` : `${all.decisions} decisions`,
+    ),
+    '</div>',
+  ];
+}
+
+function table(tasks: readonly ReportTask[]): string[] {
+  if (tasks.length === 0) return ['<p>No task was open in this time.</p>'];
+  const cell = (tag: 'th' | 'td', value: string, at: number) =>
+    `<${tag}${at < firstNumber ? '' : ' class="n"'}>${html(value)}</${tag}>`;
+  const row = (tag: 'th' | 'td', values: readonly string[]) => values.map((value, at) => cell(tag, value, at)).join('');
+  return [
+    '<div class="wide"><table>',
+    `<thead><tr>${row('th', columns)}</tr></thead><tbody>`,
+    ...tasks.map((task) => `<tr class="${task.phase}">${row('td', cells(task))}</tr>`),
+    '</tbody></table></div>',
+  ];
+}
 
 interface Bars {
   value: (task: ReportTask) => number;
-  /** Drawn as an outline; null = none. */
-  limit: (task: ReportTask) => number | null;
+  /** Drawn as a mark; null = none. */
+  against: (task: ReportTask) => number | null;
   say: (value: number) => string;
+  /** A bar beyond its mark stands out. */
+  over: boolean;
+  legend: string;
 }
 
-const rowHeight = 22;
-const labels = 260;
-const bars = 420;
+/** More than these say nothing to an eye; the table has them all. */
+const mostBars = 40;
 
-/** Horizontal bars: filled what was, outlined what stands against it. */
-function plot(title: string, tasks: readonly ReportTask[], { value, limit, say }: Bars): string[] {
-  const most = Math.max(...tasks.flatMap((task) => [value(task), limit(task) ?? 0]), 0);
+/** Horizontal bars, the longest first. */
+function plot(title: string, tasks: readonly ReportTask[], { value, against, say, over, legend }: Bars): string[] {
+  const reach = (task: ReportTask) => Math.max(value(task), against(task) ?? 0);
+  const shown = tasks.filter((task) => reach(task) > 0).toSorted((a, b) => reach(b) - reach(a));
+  const most = Math.max(...shown.map(reach), 0);
   if (most <= 0) return [];
-  const wide = (amount: number) => ((amount / most) * bars).toFixed(1);
-  const lines = tasks.flatMap((task, i) => {
-    const y = i * rowHeight;
-    const against = limit(task);
+  const wide = (amount: number) => `${((amount / most) * 100).toFixed(1)}%`;
+  const lines = shown.slice(0, mostBars).map((task) => {
+    const mark = against(task);
     const label = `${task.id} ${clean(task.title)}`;
-    const figures = against === null ? say(value(task)) : `${say(value(task))} / ${say(against)}`;
+    const figures = mark === null ? say(value(task)) : `${say(value(task))} / ${say(mark)}`;
+    const isOver = over && mark !== null && value(task) > mark;
     return [
-      `<text x="0" y="${y + 15}">${html(label.length > 36 ? `${label.slice(0, 35)}…` : label)}</text>`,
-      `<rect x="${labels}" y="${y + 4}" width="${wide(value(task))}" height="14" fill="#4a7ab5"/>`,
-      ...(against === null
-        ? []
-        : [`<rect x="${labels}" y="${y + 4}" width="${wide(against)}" height="14" fill="none" stroke="#888"/>`]),
-      `<text x="${labels + bars + 8}" y="${y + 15}">${html(figures)}</text>`,
-    ];
+      `<div class="bar"><span class="label" title="${html(label)}">${html(label)}</span><span class="track">`,
+      `<i class="${isOver ? 'over' : 'fill'}" style="width:${wide(value(task))}"></i>`,
+      mark === null ? '' : `<i class="mark" style="left:${wide(mark)}"></i>`,
+      `</span><span class="figure">${html(figures)}</span></div>`,
+    ].join('');
   });
-  const size = `width="${labels + bars + 160}" height="${tasks.length * rowHeight + 4}"`;
+  const left = shown.length - lines.length;
   return [
     `<h2>${html(title)}</h2>`,
-    `<svg xmlns="http://www.w3.org/2000/svg" ${size} font-size="13" role="img" aria-label="${html(title)}">`,
+    `<p class="legend">${html(legend)}${left > 0 ? html(` The ${mostBars} largest; ${left} more stand in the table.`) : ''}</p>`,
+    '<div class="plot">',
     ...lines,
-    '</svg>',
+    '</div>',
   ];
 }
 

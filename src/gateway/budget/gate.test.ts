@@ -27,7 +27,13 @@ function need(tokens: number, more: Partial<Need> = {}): Need {
 
 function setup(start = midnight - 2 * hour) {
   const clock = createVirtualClock(start);
-  const ledger = createLedger(openSql(':memory:'), { now: clock.now, timeZone: 'UTC', bootId: 'b' });
+  const sql = openSql(':memory:');
+  const disk = { isFull: false };
+  const transaction: typeof sql.transaction = (work) => {
+    if (disk.isFull) throw new Error('the disk is full');
+    return sql.transaction(work);
+  };
+  const ledger = createLedger({ ...sql, transaction }, { now: clock.now, timeZone: 'UTC', bootId: 'b' });
   const gate = createGate({ ledger, clock });
   const enter = (
     task: string,
@@ -61,7 +67,7 @@ function setup(start = midnight - 2 * hour) {
     gate.changed();
     await settled();
   };
-  return { clock, ledger, gate, enter, settle, settled, limit };
+  return { clock, ledger, gate, disk, enter, settle, settled, limit };
 }
 
 const level = (ledger: Ledger, node: string, now = midnight - 2 * hour) => ledger.levels([node], now)[0];
@@ -170,6 +176,27 @@ describe('a call', () => {
     while (held.entry === null && (await clock.step()));
     expect(held.entry).toMatchObject({ kind: 'too long', shortfall: { node: 'fleet' } });
     expect([clock.now() - start, gate.heldAt('fleet')]).toEqual([300_000, 0]);
+  });
+
+  it('ends with the error of books that cannot be written, and those behind it find them mended', async () => {
+    const { enter, settled, limit, clock, gate, disk } = setup();
+    await limit('fleet', 1000);
+    enter('T1', 600);
+    await settled();
+    const [first, second] = [enter('T2', 900), enter('T3', 300)];
+    await settled();
+    disk.isFull = true;
+    expect(() => gate.changed()).not.toThrow();
+    await settled();
+    expect([first.error, second.error]).toMatchObject([
+      { message: 'the disk is full' },
+      { message: 'the disk is full' },
+    ]);
+    disk.isFull = false;
+    const third = enter('T2', 900);
+    await settled();
+    await limit('fleet', 2000);
+    expect([third.entry?.kind, gate.heldAt('fleet'), clock.step()]).toEqual(['go', 0, null]);
   });
 
   it('keeps to dollars and calls alike, and is lowered rather than refused', async () => {

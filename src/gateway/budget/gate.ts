@@ -87,23 +87,29 @@ export function createGate({ ledger, clock }: { ledger: Ledger; clock: Clock }):
     const over = new AbortController();
     return new Promise<Entry>((resolve, reject) => {
       let last = shortfall;
-      const end = (entry: Entry) => {
+      const end = (tell: () => void) => {
         over.abort();
         signal.removeEventListener('abort', leave);
-        resolve(entry);
+        tell();
       };
       const one: Waiting = {
         chain,
         at: shortfall.node,
         retry: () => {
-          const entry = reserve(call, since);
-          if (entry.kind !== 'hold') {
-            end(entry);
+          try {
+            const entry = reserve(call, since);
+            if (entry.kind !== 'hold') {
+              end(() => resolve(entry));
+              return true;
+            }
+            last = entry.shortfall;
+            one.at = last.node;
+            return false;
+          } catch (error) {
+            // The books cannot be written: that is this call's trouble, not that of who settled just now, or waits behind it.
+            end(() => reject(error));
             return true;
           }
-          last = entry.shortfall;
-          one.at = last.node;
-          return false;
         },
       };
       const remove = () => {
@@ -121,7 +127,7 @@ export function createGate({ ledger, clock }: { ledger: Ledger; clock: Clock }):
       void tick(over.signal, since + longestHoldMs, () => last.until).then((isLate) => {
         if (!isLate) return;
         remove();
-        end({ kind: 'too long', shortfall: last });
+        end(() => resolve({ kind: 'too long', shortfall: last }));
         look();
       });
     });

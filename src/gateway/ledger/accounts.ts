@@ -10,6 +10,8 @@ import type { Sql } from './sql.ts';
  */
 export interface Accounts {
   put(budgets: readonly NodeBudget[]): void;
+  /** The books' time: it does not go back behind the beginning of a run, so that what is begun in a run counts there. */
+  time(now: number): number;
   levels(nodes: readonly string[], now: number): Level[];
   /** Adds a call to its levels and returns which of them passed their `warnAt` with it. In the caller's transaction. */
   add(nodes: readonly string[], spent: Amounts, opened: number, now: number): Settlement['warnings'];
@@ -23,6 +25,15 @@ const sums = 'coalesce(sum(input + cache_write + output), 0) AS tokens, coalesce
 export function createAccounts({ run, get, all }: Sql, timeZone: string): Accounts {
   /** Only this process writes them. */
   const budgets = new Map<string, NodeBudget>();
+  /** Days and months, asked for several times a call, take the calendar a while. */
+  const lastPeriods = new Map<BudgetPeriod, Period>();
+  let latestRun = readLatestRun();
+
+  function readLatestRun(): number {
+    return Number(get("SELECT coalesce(max(run_since), 0) AS latest FROM budgets WHERE per = 'run'")?.['latest']);
+  }
+
+  const time = (now: number) => Math.max(now, latestRun);
 
   function budgetOf(node: string): NodeBudget {
     const known = budgets.get(node);
@@ -42,7 +53,11 @@ export function createAccounts({ run, get, all }: Sql, timeZone: string): Accoun
   }
 
   function periodOf({ per, runSince }: { per: BudgetPeriod; runSince: number }, at: number): Period {
-    return periodAt(per, at, { timeZone, runSince });
+    const known = lastPeriods.get(per);
+    if (known !== undefined && known.end !== null && at >= known.start && at < known.end) return known;
+    const period = periodAt(per, at, { timeZone, runSince });
+    lastPeriods.set(per, period);
+    return period;
   }
 
   /** What was settled in a period; summed once, then carried on. */
@@ -84,11 +99,13 @@ export function createAccounts({ run, get, all }: Sql, timeZone: string): Accoun
         run('DELETE FROM periods WHERE node = ?', node);
         budgets.delete(node);
       }
+      latestRun = readLatestRun();
     },
+    time,
     levels: (nodes, now) =>
       nodes.map((node) => {
         const { tokens, usd, calls, ...budget } = budgetOf(node);
-        const period = periodOf(budget, now);
+        const period = periodOf(budget, time(now));
         const { warned: _, ...settled } = settledIn(node, period);
         return {
           node,
@@ -105,6 +122,7 @@ export function createAccounts({ run, get, all }: Sql, timeZone: string): Accoun
       nodes.flatMap((node) => {
         const budget = budgetOf(node);
         const period = periodOf(budget, opened);
+        if (opened < period.start) return []; // begun before the present run
         const before = settledIn(node, period);
         run(
           'UPDATE periods SET tokens = tokens + ?, usd = usd + ?, calls = calls + ? WHERE node = ? AND start = ?',
@@ -116,7 +134,7 @@ export function createAccounts({ run, get, all }: Sql, timeZone: string): Accoun
         run('UPDATE periods SET warned = 1 WHERE node = ? AND start = ?', node, period.start);
         return [warning];
       }),
-    spentBy: (node, now) => spentBy(node, periodOf(budgetOf(node), now)),
+    spentBy: (node, now) => spentBy(node, periodOf(budgetOf(node), time(now))),
   };
 
   function isKnown(node: string): boolean {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { type Amounts, budgetUnits } from '../../domain/budget.ts';
 import type { Sql } from './sql.ts';
 import { type Who, whoSchema } from './who.ts';
 
@@ -9,61 +10,92 @@ import { type Who, whoSchema } from './who.ts';
  */
 export interface Advances {
   /** After the reservation was committed: resolves when the call may leave. */
-  take(who: Who, worst: { tokens: number; usd: number }): Promise<void>;
+  take(who: Who, worst: Amounts): Promise<void>;
   end(grant: string): void;
-  /** What the host's last moment may have swallowed; to be counted once. */
-  recover(): { who: Who; tokens: number; usd: number }[];
+  /** What the host's last moment may have swallowed; to be counted once, in the caller's transaction. */
+  recover(): { who: Who; lost: Amounts }[];
 }
 
 interface Advance {
-  tokens: number;
-  usd: number;
+  /** As it is written. */
+  amounts: Amounts;
+  /** Until when what is written is not known to be on the disk; null when it is. */
+  onItsWay: Promise<void> | null;
   /** Of its calls, what is not known to be on the disk. */
-  pending: { tokens: number; usd: number };
+  pending: Amounts;
 }
 
-const rowSchema = whoSchema.extend({ tokens: z.number(), usd: z.number() });
+const none: Amounts = { tokens: 0, usd: 0, calls: 0 };
+const rowSchema = whoSchema.extend({ tokens: z.number(), usd: z.number(), calls: z.number() });
 
 export function createAdvances(sql: Sql, bootId: string): Advances {
   const advances = new Map<string, Advance>();
 
-  function extend(who: Who, advance: Advance): void {
-    advance.tokens = Math.ceil(2 * advance.pending.tokens);
-    advance.usd = 2 * advance.pending.usd;
+  function write(who: Who, { tokens, usd, calls }: Amounts): void {
     sql.run(
-      'INSERT OR REPLACE INTO advances VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)',
-      ...[who.grant, who.project, who.task, who.ralph, who.iteration, who.role, advance.tokens, advance.usd, bootId],
+      `INSERT OR REPLACE INTO advances (grant_id, project, task, ralph, iteration, role, tokens, usd, calls, boot)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      ...[who.grant, who.project, who.task, who.ralph, who.iteration, who.role, tokens, usd, calls, bootId],
     );
   }
 
+  /** Who comes while it is on its way to the disk waits for it too. */
+  function extend(who: Who, advance: Advance, { tokens, usd, calls }: Amounts): Promise<void> {
+    const amounts = { tokens: Math.ceil(2 * tokens), usd: 2 * usd, calls: 2 * calls };
+    write(who, amounts);
+    const onItsWay = sql.sync();
+    Object.assign(advance, { amounts, onItsWay });
+    onItsWay.then(
+      () => {
+        if (advance.onItsWay === onItsWay) advance.onItsWay = null;
+      },
+      () => {
+        // Nobody knows what is on the disk: the next one writes it again.
+        if (advance.onItsWay === onItsWay) Object.assign(advance, { amounts: none, onItsWay: null });
+      },
+    );
+    return onItsWay;
+  }
+
   return {
-    take: async (who, { tokens, usd }) => {
-      const advance = advances.get(who.grant) ?? { tokens: 0, usd: 0, pending: { tokens: 0, usd: 0 } };
+    take: async (who, worst) => {
+      const advance = advances.get(who.grant) ?? { amounts: none, onItsWay: null, pending: none };
       advances.set(who.grant, advance);
-      const { pending } = advance;
-      pending.tokens += tokens;
-      pending.usd += usd;
-      const isWithin = pending.tokens <= advance.tokens && pending.usd <= advance.usd;
-      if (!isWithin) extend(who, advance);
-      const onDisk = sql.sync().then(() => {
-        pending.tokens -= tokens;
-        pending.usd -= usd;
-      });
-      if (!isWithin) await onDisk;
-      else onDisk.catch(() => {}); // it stays pending, so that the next one waits for the disk and meets the error
+      const pending = sum(advance.pending, worst, 1);
+      const onDisk = isWithin(pending, advance.amounts) ? sql.sync() : extend(who, advance, pending);
+      advance.pending = pending;
+      onDisk.then(
+        () => {
+          advance.pending = sum(advance.pending, worst, -1);
+        },
+        () => {}, // it stays pending, so that one after it waits for the disk and meets the error
+      );
+      await advance.onItsWay;
     },
     end: (grant) => {
       advances.delete(grant);
       sql.run('DELETE FROM advances WHERE grant_id = ?', grant);
     },
     recover: () => {
-      const columns = 'grant_id AS "grant", project, task, ralph, iteration, role, tokens, usd';
+      const columns = 'grant_id AS "grant", project, task, ralph, iteration, role, tokens, usd, calls';
       const rows = sql.all(`SELECT ${columns} FROM advances WHERE boot <> ? ORDER BY grant_id`, bootId);
       sql.run('DELETE FROM advances');
       return rows.map((row) => {
-        const { tokens, usd, ...who } = rowSchema.parse(row);
-        return { who, tokens, usd };
+        const { tokens, usd, calls, ...who } = rowSchema.parse(row);
+        return { who, lost: { tokens, usd, calls } };
       });
     },
+  };
+}
+
+function isWithin(pending: Amounts, amounts: Amounts): boolean {
+  return budgetUnits.every((unit) => pending[unit] <= amounts[unit]);
+}
+
+function sum(one: Amounts, other: Amounts, times: 1 | -1): Amounts {
+  return {
+    tokens: one.tokens + times * other.tokens,
+    usd: one.usd + times * other.usd,
+    calls: one.calls + times * other.calls,
   };
 }

@@ -47,7 +47,9 @@ export interface Ledger extends SaidBook {
   /** For what never reached the upstream. */
   settleRefusal(who: Who, end: End, shortfall: Settlement['shortfall']): Settlement;
   settlements(after: number, limit: number): Settlements;
-  /** Resolves when all that is in the books now is on the disk. */
+  /** The same, once it is on the disk: who is told counts on it. */
+  told(after: number, limit: number): Promise<Settlements>;
+  /** Resolves once all that was written before is on the disk. */
   sync(): Promise<void>;
   putTunnel(vm: string, tunnel: Tunnel): void;
   deleteTunnel(vm: string): boolean;
@@ -206,14 +208,24 @@ export function createLedger(sql: Sql, { now, timeZone, bootId }: Frame): Ledger
     });
   }
 
+  function settlements(after: number, limit: number): Settlements {
+    const query = `SELECT seq, at, ${whoColumns}, ${amountColumns}, status, refused, retry_at AS retryAt, more
+      FROM settlements WHERE seq > ? ORDER BY seq LIMIT ?`;
+    const last = get('SELECT coalesce(max(seq), 0) AS last FROM settlements')?.['last'];
+    return { settlements: all(query, after, limit).map((row) => rowSchema.parse(row)), last: Number(last) };
+  }
+
   for (const { id } of all('SELECT id FROM reservations ORDER BY id')) {
     settle(Number(id), { at: now(), status: 0, refused: 'upstream', retryAt: null }, null);
   }
-  for (const { who, tokens, usd } of advances.recover()) {
-    const end = { at: now(), status: 0, refused: 'upstream', retryAt: null } as const;
-    const lost: Counted = { ...nothing(''), inputTokens: tokens, usd, counted: 'worst', flags: ['power-cut'] };
-    sql.transaction(() => append(who, lost, end, { opened: end.at, calls: 0, tells: {} }));
-  }
+  sql.transaction(() => {
+    for (const { who, lost } of advances.recover()) {
+      const end = { at: now(), status: 0, refused: 'upstream', retryAt: null } as const;
+      const { tokens: inputTokens, usd, calls } = lost;
+      const counted: Counted = { ...nothing(''), inputTokens, usd, counted: 'worst', flags: ['power-cut'] };
+      append(who, counted, end, { opened: accounts.time(end.at), calls, tells: {} });
+    }
+  });
 
   return {
     ...said,
@@ -248,7 +260,8 @@ export function createLedger(sql: Sql, { now, timeZone, bootId }: Frame): Ledger
         const { lastInsertRowid } = run(
           `INSERT INTO reservations (at, grant_id, project, task, ralph, iteration, role, model, price_known, input, output, usd,
              lowered_from, held_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-          ...[at, ...whoValues(who), model, priceKnown ? 1 : 0, need.inputTokens, outputTokens, worst.usd],
+          ...[accounts.time(at), ...whoValues(who), model, priceKnown ? 1 : 0],
+          ...[need.inputTokens, outputTokens, worst.usd],
           ...[outputTokens < need.outputTokens ? need.outputTokens : null, heldMs],
         );
         return { ...verdict, id: lastInsertRowid };
@@ -260,14 +273,14 @@ export function createLedger(sql: Sql, { now, timeZone, bootId }: Frame): Ledger
       checkpoint();
       return settlement;
     },
-    sync: sql.sync,
     settleRefusal: (who, end, shortfall) =>
       sql.transaction(() => append(who, nothing(''), end, { opened: end.at, calls: 0, tells: { shortfall } })),
-    settlements: (after, limit) => {
-      const query = `SELECT seq, at, ${whoColumns}, ${amountColumns}, status, refused, retry_at AS retryAt, more
-        FROM settlements WHERE seq > ? ORDER BY seq LIMIT ?`;
-      const last = get('SELECT coalesce(max(seq), 0) AS last FROM settlements')?.['last'];
-      return { settlements: all(query, after, limit).map((row) => rowSchema.parse(row)), last: Number(last) };
+    settlements,
+    sync: sql.sync,
+    told: async (after, limit) => {
+      const page = settlements(after, limit);
+      await sql.sync();
+      return page;
     },
     putTunnel: (vm, tunnel) => void run('INSERT OR REPLACE INTO tunnels VALUES (?, ?)', vm, JSON.stringify(tunnel)),
     deleteTunnel: (vm) => run('DELETE FROM tunnels WHERE vm = ?', vm).changes > 0,

@@ -70,6 +70,7 @@ const migrations: readonly string[] = [
    CREATE INDEX said_iteration ON said(iteration);
    CREATE TABLE arrived (
      iteration TEXT PRIMARY KEY, at INTEGER NOT NULL, prompt INTEGER, tools INTEGER, refused INTEGER NOT NULL DEFAULT 0) STRICT;`,
+  'ALTER TABLE advances ADD COLUMN calls INTEGER NOT NULL DEFAULT 0;',
 ];
 
 export function migrate(db: DatabaseSync, path: string): void {
