@@ -13,18 +13,23 @@ const wide =
 
 /** One line, safe to print, every character one column wide. */
 export function clean(text: string): string {
-  const cut = text.length > 4000 ? text.slice(0, 4000) : text;
-  if (plain.test(cut)) return cut;
-  const printable = cut
-    .replace(escapes, '')
-    .replace(/[\t\n\r]+/g, ' ')
-    .replace(controls, '')
-    .replace(invisible, '');
+  const printable = oneLine(text);
   if (plain.test(printable)) return printable;
   const graphemes = new Intl.Segmenter('en', { granularity: 'grapheme' }).segment(printable.normalize('NFC'));
   let out = '';
   for (const { segment } of graphemes) out += oneWide.test(segment) && !wide.test(segment) ? segment : '·';
   return out;
+}
+
+/** One line, safe to print, of any width: for what is no table of a terminal. */
+export function oneLine(text: string): string {
+  const cut = text.length > 4000 ? text.slice(0, 4000) : text;
+  if (plain.test(cut)) return cut;
+  return cut
+    .replace(escapes, '')
+    .replace(/[\t\n\r]+/g, ' ')
+    .replace(controls, '')
+    .replace(invisible, '');
 }
 
 /** Exactly `width` columns: cut with `…`, or filled with spaces on the right (left for numbers). */

@@ -1,5 +1,5 @@
 import type { ReportTask, ReportView } from '../../contract/report.ts';
-import { clean } from './cell.ts';
+import { oneLine } from './cell.ts';
 import { age, usd } from './figures.ts';
 import type { Look } from './look.ts';
 import { cells, columns, day, firstNumber, totals } from './report.ts';
@@ -17,7 +17,6 @@ export function reportHtml(view: ReportView, look: Look): string[] {
     `<h1>${html(title)}</h1>`,
     ...tiles(view),
     `<p class="all">${html(totals(view))}.</p>`,
-    ...table(view.tasks),
     ...plot('What each task cost (USD), and what was predicted', view.tasks, {
       value: (task) => task.used.usd,
       against: (task) => task.predicted.usd,
@@ -32,6 +31,7 @@ export function reportHtml(view: ReportView, look: Look): string[] {
       over: false,
       legend: 'The bar is work, the mark is how long it waited.',
     }),
+    ...table(view.tasks),
     '</body></html>',
   ];
 }
@@ -63,14 +63,20 @@ function tiles({ totals: all }: ReportView): string[] {
 function table(tasks: readonly ReportTask[]): string[] {
   if (tasks.length === 0) return ['<p>No task was open in this time.</p>'];
   const cell = (tag: 'th' | 'td', value: string, at: number) =>
-    `<${tag}${at < firstNumber ? '' : ' class="n"'}>${html(value)}</${tag}>`;
+    `<${tag}${at < firstNumber ? '' : ' class="n"'}>${at === 0 ? title(value) : html(value)}</${tag}>`;
   const row = (tag: 'th' | 'td', values: readonly string[]) => values.map((value, at) => cell(tag, value, at)).join('');
   return [
+    '<h2>All tasks</h2>',
     '<div class="wide"><table>',
     `<thead><tr>${row('th', columns)}</tr></thead><tbody>`,
     ...tasks.map((task) => `<tr class="${task.phase}">${row('td', cells(task))}</tr>`),
     '</tbody></table></div>',
   ];
+}
+
+/** A long one is cut off on the screen, and whole under the pointer. */
+function title(text: string): string {
+  return `<span class="title" title="${html(text)}">${html(text)}</span>`;
 }
 
 interface Bars {
@@ -84,7 +90,7 @@ interface Bars {
 }
 
 /** More than these say nothing to an eye; the table has them all. */
-const mostBars = 40;
+const mostBars = 20;
 
 /** Horizontal bars, the longest first. */
 function plot(title: string, tasks: readonly ReportTask[], { value, against, say, over, legend }: Bars): string[] {
@@ -95,7 +101,7 @@ function plot(title: string, tasks: readonly ReportTask[], { value, against, say
   const wide = (amount: number) => `${((amount / most) * 100).toFixed(1)}%`;
   const lines = shown.slice(0, mostBars).map((task) => {
     const mark = against(task);
-    const label = `${task.id} ${clean(task.title)}`;
+    const label = `${task.id} ${oneLine(task.title)}`;
     const figures = mark === null ? say(value(task)) : `${say(value(task))} / ${say(mark)}`;
     const isOver = over && mark !== null && value(task) > mark;
     return [

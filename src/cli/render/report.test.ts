@@ -34,7 +34,7 @@ describe('the report', () => {
 
       1 task: 1 merged, 0 failed, 0 waiting for you now; 3 iterations and 2 reviews; 412 k tokens, $1.84 in 40 calls; $1.90 used of $2.00 predicted; agents worked 1 h 10 m, tasks waited 10 m for you, who decided 2 times.
 
-      | task | project | outcome | iterations | reviews | tokens | USD | of what was predicted | of its budget | worked | waited for you | your decisions |
+      | task | project | outcome | iterations | reviews | tokens | USD | used of predicted | of its budget | worked | waited for you | your decisions |
       |---|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|
       | T1 parse invoices | shop-api | merged, rejected 1× | 3 (+1 not counted) | 2 | 412 k | 1.84 | 1.90 of 2.00 | 46 % | 1 h 10 m | 10 m | 2 |"
     `);
@@ -58,9 +58,9 @@ describe('the report', () => {
     const [, cost = ''] = reportHtml(viewOf(...many), look)
       .join('\n')
       .split('<div class="plot">');
-    expect(cost.match(/T\d+(?= parse invoices<\/span>)/g)).toEqual(Array.from({ length: 40 }, (_, n) => `T${199 - n}`));
+    expect(cost.match(/T\d+(?= parse invoices<\/span>)/g)).toEqual(Array.from({ length: 20 }, (_, n) => `T${199 - n}`));
     const page = reportHtml(viewOf(...many), look).join('\n');
-    expect(page).toContain('The 40 largest; 160 more stand in the table.');
+    expect(page).toContain('The 20 largest; 180 more stand in the table.');
     expect(page.match(/<tr class="merged">/g)).toHaveLength(200);
   });
 
@@ -80,6 +80,9 @@ describe('the report', () => {
       }),
       { numRuns: 200 },
     );
+    const wide = { ...task, title: '\u001b[31m年度\n報告 🐳' };
+    expect(reportMarkdown(viewOf(wide), look)[6]).toContain('T1 年度 報告 🐳');
+    expect(reportHtml(viewOf(wide), look).join('\n')).toContain('>T1 年度 報告 🐳<');
     expect(reportMarkdown(viewOf({ ...task, title: 'a|b <img src=x> [c](d) `e`' }), look)[6]).toContain(
       'T1 a\\|b \\<img src=x\\> \\[c\\](d) \\`e\\`',
     );

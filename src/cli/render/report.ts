@@ -1,11 +1,11 @@
 import type { ReportTask, ReportView } from '../../contract/report.ts';
-import { clean } from './cell.ts';
+import { oneLine } from './cell.ts';
 import { age, imputed, plural, tokens, usd } from './figures.ts';
 import type { Look } from './look.ts';
 
 /** Of the table, in its order; from the fourth on they are numbers. */
 export const columns = [
-  ...['task', 'project', 'outcome', 'iterations', 'reviews', 'tokens', 'USD', 'of what was predicted', 'of its budget'],
+  ...['task', 'project', 'outcome', 'iterations', 'reviews', 'tokens', 'USD', 'used of predicted', 'of its budget'],
   ...['worked', 'waited for you', 'your decisions'],
 ];
 export const firstNumber = 3;
@@ -50,8 +50,8 @@ export function cells(task: ReportTask): string[] {
   const uncounted = task.uncounted > 0 ? ` (+${task.uncounted} not counted)` : '';
   const rejected = task.rejections > 0 ? `, rejected ${task.rejections}×` : '';
   return [
-    `${task.id} ${clean(task.title)}`,
-    clean(task.project),
+    `${task.id} ${oneLine(task.title)}`,
+    oneLine(task.project),
     `${task.phase.replaceAll('_', ' ')}${rejected}`,
     `${task.iterations}${uncounted}`,
     String(task.reviews),
@@ -60,7 +60,7 @@ export function cells(task: ReportTask): string[] {
     ofPredicted(task),
     share(task),
     age(task.spent.seconds * 1000),
-    age(task.personSeconds * 1000),
+    task.personSeconds === 0 ? '–' : age(task.personSeconds * 1000),
     String(task.decisions),
   ];
 }
