@@ -12,7 +12,7 @@ const tailLines = 12;
 export function howItWent(task: Task, history: CheckHistory): string[] {
   if (!endings.includes(task.phase)) return [];
   const iterations = history.iterations
-    .filter((it) => it.role === 'implementer' && it.outcome !== null)
+    .filter((it) => it.role === 'implementer' && it.phase === 'ended')
     .toSorted((a, b) => a.n - b.n);
   return [
     ...triedLines(iterations),

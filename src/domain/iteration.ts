@@ -37,6 +37,7 @@ export interface Iteration {
   /** 32 hexadecimal digits; a signal without it is refused. */
   nonce: string;
   phase: IterationPhase;
+  /** How it ended, and why; before that only of one that is being stopped for its silence. */
   outcome: IterationOutcome | null;
   reason: string | null;
   summary: string | null;

@@ -7,9 +7,8 @@ export const mostCrashes = 3;
 
 /** The implementer's iterations that counted since a person last let the task start anew, the newest last. */
 export function stretch(task: Task, iterations: readonly Iteration[]): Iteration[] {
-  const counted = iterations.filter(
-    (it) => it.task === task.id && it.role === 'implementer' && it.outcome !== null && countsAsAttempt(it.outcome),
-  );
+  const ended = iterations.filter((it) => it.task === task.id && it.role === 'implementer' && it.phase === 'ended');
+  const counted = ended.filter(({ outcome }) => outcome !== null && countsAsAttempt(outcome));
   return counted.toSorted((a, b) => a.n - b.n).slice(Math.max(0, counted.length - task.iterations));
 }
 

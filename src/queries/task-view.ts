@@ -64,9 +64,13 @@ export function eventView(event: FleetEvent) {
 }
 
 function iterationView(iteration: Iteration): TaskView['iterations'][number] {
+  // What it is being stopped for stands in its row before it has ended.
+  const isEnded = iteration.phase === 'ended';
   return {
     ...iteration,
     arrived: arrivedView(iteration.arrived),
+    outcome: isEnded ? iteration.outcome : null,
+    reason: isEnded ? iteration.reason : null,
     startedAt: toIso(iteration.startedAt),
     endedAt: iteration.endedAt === null ? null : toIso(iteration.endedAt),
   };
