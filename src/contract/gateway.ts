@@ -3,10 +3,12 @@ import { budgetPeriods, budgetUnits } from '../domain/budget.ts';
 import { registryKinds } from '../domain/registry.ts';
 
 /**
- * What daemon and gateway say to each other over the gateway's unix socket (HTTP, JSON), version 2. The daemon grants; the
+ * What daemon and gateway say to each other over the gateway's unix socket (HTTP, JSON), version 3. The daemon grants; the
  * gateway meters and reports. The gateway goes on without the daemon: grants it has stay valid until they end or expire.
  *
  *   GET    /v1/health                  -> healthSchema
+ *   POST   /v1/hand-over               answers when books, lock and sockets are free for the next gateway; what is open goes on
+ *                                      (docs/decisions/0015; of any version: only `version` and `pid` of the health are counted on)
  *   PUT    /v1/tunnels/:vm             tunnelSchema: keep a reverse tunnel into this VM (idempotent; reconnects by itself)
  *   DELETE /v1/tunnels/:vm
  *   GET    /v1/tunnels                 -> {tunnels: [{vm, state: connected | connecting | failed, since, error}]}
@@ -21,15 +23,19 @@ import { registryKinds } from '../domain/registry.ts';
  *   GET    /v1/spent?node=N            -> spentSchema: of what a level's present period is made
  *   GET    /v1/settlements?after=SEQ&limit=N  -> {settlements: settlementSchema[], last: SEQ}   (append only, gap-free)
  */
-export const gatewayVersion = 2;
+export const gatewayVersion = 3;
 
 export const healthSchema = z.object({
   version: z.literal(gatewayVersion),
   pid: z.number().int(),
+  /** Version of the program. */
+  program: z.string(),
   since: z.number(),
   openStreams: z.number().int(),
   /** Whether a credential for the upstream is there; never the credential. */
   credential: z.enum(['present', 'missing']),
+  /** Gateways before this one that still carry what they had begun. */
+  leaving: z.array(z.object({ pid: z.number().int(), openCalls: z.number().int(), vms: z.number().int() })),
 });
 
 export const tunnelSchema = z.object({

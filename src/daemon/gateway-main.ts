@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { createCredential } from '../gateway/credentials.ts';
 import { defaultGuestSocket, defaultUpstream, startGateway } from '../gateway/start.ts';
@@ -6,11 +7,14 @@ import { createSystemClock } from '../lib/clock.ts';
 import { formatError, isFleetError } from '../lib/errors.ts';
 import { createLog, standardOutput } from '../lib/log.ts';
 import { resolvePaths } from '../lib/paths.ts';
+import { resourcePath } from '../lib/resources.ts';
+import { createCrashStep } from './crash-point.ts';
 import { makeFolders } from './folders.ts';
 
 /**
  * The gateway process. Its credentials come from ANTHROPIC_API_KEY and OPENAI_API_KEY, or from the files that
  * ANTHROPIC_API_KEY_FILE and OPENAI_API_KEY_FILE name; they are never arguments. SIGTERM or SIGINT: open streams may end by themselves until the deadline; a second one ends them.
+ * `--take-over`: the gateway that runs hands its place to this one, and ends when what it had begun is over.
  */
 const drainMs = 60_000;
 const alreadyRunningExit = 4;
@@ -22,6 +26,7 @@ async function main(): Promise<void> {
       upstream: { type: 'string' },
       'openai-upstream': { type: 'string' },
       'guest-socket': { type: 'string' },
+      'take-over': { type: 'boolean', default: false },
     },
   });
   const { env } = process;
@@ -49,7 +54,11 @@ async function main(): Promise<void> {
       guestSocket: values['guest-socket'] ?? defaultGuestSocket,
       timeZone: Intl.DateTimeFormat().resolvedOptions().timeZone,
       bootId: readBootId(),
+      program: String(JSON.parse(readFileSync(resourcePath('package.json'), 'utf8')).version),
+      takeOver: values['take-over'],
+      atStep: createCrashStep(env['RALPH_FLEET_GATEWAY_CRASH']),
     });
+    void gateway.left.then(() => process.exit(0));
     let closing = false;
     const stop = (signal: string) => {
       log.info({ signal }, 'gateway stops');

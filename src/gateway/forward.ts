@@ -2,13 +2,14 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { type Dispatcher, request } from 'undici';
+import type { Settlement } from '../contract/gateway.ts';
 import type { Clock } from '../lib/clock.ts';
 import { isAbort } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
 import type { Api } from './apis.ts';
 import type { Gate } from './budget/gate.ts';
 import { type Headers, requestHeaders, responseHeaders, retryAtOf } from './headers.ts';
-import type { Ledger, OpenGrant } from './ledger/ledger.ts';
+import type { Counted, End, OpenGrant } from './ledger/ledger.ts';
 import { countCall, type Reserved } from './meter/counted.ts';
 import { createMeter, type Meter } from './meter/meter.ts';
 import type { Prices } from './meter/prices.ts';
@@ -20,7 +21,8 @@ export interface Upstream {
 }
 
 export interface ForwardDeps {
-  ledger: Ledger;
+  /** In this gateway's books, or in those of the one that took its place. */
+  settle: (reservation: number, end: End, counted: Counted) => Settlement | null | Promise<null>;
   gate: Gate;
   upstream: Upstream;
   clock: Clock;
@@ -104,6 +106,7 @@ async function* metered(body: AsyncIterable<Buffer>, book: Book, signal: AbortSi
   try {
     for await (const chunk of body) {
       const isLast = book.push(chunk);
+      if (isLast) await book.settled();
       if (kept !== null) yield kept;
       kept = null;
       if (isLast || book.streams()) yield chunk;
@@ -114,6 +117,7 @@ async function* metered(body: AsyncIterable<Buffer>, book: Book, signal: AbortSi
     throw error;
   }
   book.ended();
+  await book.settled();
   if (kept !== null) yield kept;
 }
 
@@ -126,26 +130,30 @@ interface Book {
   ended(): void;
   broken(): void;
   settle(): void;
+  /** Resolves when the settlement is in the books. */
+  settled(): Promise<void>;
 }
 
 /** What is known of one call, and its way into the ledger. */
-function openBook({ ledger, gate, clock, log }: ForwardDeps, { api, metered: call }: Call): Book {
+function openBook({ settle: enter, gate, clock, log }: ForwardDeps, { api, metered: call }: Call): Book {
   let meter: Meter | null = null;
   const end = { status: 0, retryAt: null as number | null, isBroken: false, isSent: false };
   let isStream = false;
   let isSettled = call === null;
+  let onItsWay: Promise<null> | null = null;
 
   function settle(): void {
     if (isSettled || call === null) return;
     const counted = countCall(call.reserved, { ...end, seen: meter?.seen() ?? null }, call.prices);
     const status = end.isBroken ? 0 : end.status;
     const refused = end.isBroken || status === 0 || status >= 400 ? 'upstream' : null;
-    const settlement = ledger.settle(
-      call.reservation,
-      { at: clock.now(), status, refused, retryAt: end.retryAt },
-      counted,
-    );
+    const entered = enter(call.reservation, { at: clock.now(), status, refused, retryAt: end.retryAt }, counted);
     isSettled = true; // not before: what a full disk refused is tried once more at the call's end, and at the next start
+    if (entered instanceof Promise) onItsWay = entered;
+    else told(entered);
+  }
+
+  function told(settlement: Settlement | null): void {
     gate.changed();
     if (settlement === null) return;
     const { model, flags } = settlement;
@@ -179,5 +187,6 @@ function openBook({ ledger, gate, clock, log }: ForwardDeps, { api, metered: cal
       meter?.end();
     },
     settle,
+    settled: async () => void (await onItsWay),
   };
 }

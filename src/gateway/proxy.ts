@@ -9,7 +9,7 @@ import { readRequest, withOutputLimit } from './budget/request.ts';
 import { worstCase } from './budget/worst-case.ts';
 import type { Credential } from './credentials.ts';
 import { type Call, type ForwardDeps, forward } from './forward.ts';
-import { nothing, type OpenGrant } from './ledger/ledger.ts';
+import { type Ledger, nothing, type OpenGrant } from './ledger/ledger.ts';
 import type { Who } from './ledger/who.ts';
 import type { PriceList } from './meter/price-file.ts';
 import { answerRefusal } from './refusal.ts';
@@ -22,15 +22,21 @@ import type { RegistryMirror } from './registry-mirror.ts';
  */
 export interface ModelProxy {
   /** Serves HTTP on a stream that came out of this VM's tunnel. */
-  accept(vm: string, stream: Duplex): void;
+  accept(vm: string, stream: Duplex, lasts?: 'one request'): void;
   openStreams(): number;
   /** Ends the open calls of a grant, or all. */
   endCalls(grant?: string): void;
+  /** From now on requests that have not gone up yet, and new ones, are the next gateway's. */
+  leave(next: PassOn): void;
   /** Refuses new requests from now on; resolves when the open ones are over, or were ended at the deadline. */
   drain(deadlineMs: number): Promise<void>;
 }
 
+/** `bytes`: its body, when it was read already. */
+export type PassOn = (vm: string, req: IncomingMessage, res: ServerResponse, bytes: Buffer | null) => Promise<void>;
+
 export interface ProxyDeps extends ForwardDeps {
+  ledger: Ledger;
   credentials: Readonly<Record<Api['provider'], Credential>>;
   prices: PriceList;
   mirror: RegistryMirror;
@@ -55,23 +61,31 @@ const flushMs = 2_000;
 export function createProxy(deps: ProxyDeps): ModelProxy {
   const { gate, clock, log } = deps;
   const vmOf = new Map<Duplex, string>();
+  const forOne = new WeakSet<Duplex>();
   const openCalls = new Set<OpenCall>();
   const noteRefusal = createRefusalBook(deps);
   const refusedBefore = new Set<string>();
   const bodies = createBodies();
   let isDraining = false;
+  let next: PassOn | null = null;
   let isWatching = false;
   let onIdle: (() => void) | null = null;
   const server = createServer({ maxHeaderSize: 32 * 1024, requestTimeout: 0 }, (req, res) => {
-    void handle(req, res).catch((error: unknown) => {
+    const place: Place = { bytes: null, isUp: false };
+    if (forOne.has(req.socket)) res.shouldKeepAlive = false;
+    void handle(req, res, place).catch((error: unknown) => {
+      const vm = vmOf.get(req.socket);
+      // The books went to the next gateway while this one was about to look into them.
+      if (next !== null && vm !== undefined && !place.isUp && !res.headersSent) return next(vm, req, res, place.bytes);
       log.error({ err: String(error) }, 'request failed');
       res.destroy();
     });
   });
   server.on('clientError', (_error, stream) => stream.destroy());
 
-  async function handle(req: IncomingMessage, res: ServerResponse): Promise<void> {
+  async function handle(req: IncomingMessage, res: ServerResponse, place: Place): Promise<void> {
     const vm = vmOf.get(req.socket);
+    if (vm !== undefined && next !== null) return next(vm, req, res, null);
     if (vm !== undefined && (await deps.mirror.serve(vm, req, res))) return;
     const [path = '', query = ''] = (req.url ?? '').split('?', 2);
     const asked = `${req.method} ${path}`;
@@ -91,7 +105,7 @@ export function createProxy(deps: ProxyDeps): ModelProxy {
     if (key === null) return refuse(vm, res, api, noCredential(api, who));
     if (res.closed) return; // gone while the credential was read
     const full = query === '' ? path : `${path}?${query}`;
-    await follow({ vm, grant: admission.grant, api, key, path: full, isMetered: !isCount }, req, res);
+    await follow({ vm, grant: admission.grant, api, key, path: full, isMetered: !isCount, place }, req, res);
   }
 
   /** From here on the call is open: it ends with its client, its grant, or the gateway. */
@@ -114,9 +128,11 @@ export function createProxy(deps: ProxyDeps): ModelProxy {
         open.bodyBy = Number.POSITIVE_INFINITY;
       });
       if ('kind' in call) return refuse(asked.vm, res, asked.api, call);
+      asked.place.isUp = true;
       await forward(deps, { ...call, signal }, req, res);
     } catch (error) {
       if (isAbort(error) || signal.aborted) return void res.destroy();
+      if (next !== null && !asked.place.isUp) throw error;
       log.warn({ grant: asked.grant.id, err: describe(error) }, 'upstream did not answer');
       answerRefusal(res, asked.api, 'unreachable', 'The gateway could not reach the model API.');
     } finally {
@@ -138,7 +154,7 @@ export function createProxy(deps: ProxyDeps): ModelProxy {
 
   /** What the call can cost at worst is known and stored before it leaves; or why it does not. */
   async function prepare(
-    { vm, grant, api, key, path, isMetered }: Asked,
+    { vm, grant, api, key, path, isMetered, place }: Asked,
     req: IncomingMessage,
     signal: AbortSignal,
     onBody: () => void,
@@ -157,6 +173,7 @@ export function createProxy(deps: ProxyDeps): ModelProxy {
     });
     if ('kind' in body) return body;
     onBody();
+    place.bytes = body.bytes;
     const read = readRequest(api, body.bytes);
     const release = body.release;
     if (!read.ok) {
@@ -176,7 +193,7 @@ export function createProxy(deps: ProxyDeps): ModelProxy {
     await entry.stored.catch((error: unknown) => {
       release();
       const end = { at: clock.now(), status: 0, refused: 'upstream', retryAt: null } as const;
-      deps.ledger.settle(entry.id, end, nothing(facts.model));
+      void deps.settle(entry.id, end, nothing(facts.model));
       throw error;
     });
     const { outputTokens } = entry;
@@ -202,8 +219,9 @@ export function createProxy(deps: ProxyDeps): ModelProxy {
   }
 
   return {
-    accept: (vm, stream) => {
+    accept: (vm, stream, lasts) => {
       vmOf.set(stream, vm);
+      if (lasts === 'one request') forOne.add(stream);
       stream.once('close', () => vmOf.delete(stream));
       server.emit('connection', stream);
     },
@@ -211,6 +229,9 @@ export function createProxy(deps: ProxyDeps): ModelProxy {
     endCalls: (grant) => {
       if (grant !== undefined) refusedBefore.delete(grant);
       for (const call of openCalls) if (grant === undefined || call.grant === grant) call.abort.abort();
+    },
+    leave: (to) => {
+      next = to;
     },
     drain: async (deadlineMs) => {
       isDraining = true;
@@ -237,6 +258,14 @@ interface Asked {
   key: string;
   path: string;
   isMetered: boolean;
+  place: Place;
+}
+
+/** How far a request has come. */
+interface Place {
+  bytes: Buffer | null;
+  /** It is forwarded, or what it is to be answered is known. */
+  isUp: boolean;
 }
 
 function plain(kind: Refusal['kind'], who: Who, message: string, refused: Refusal['refused'] = null): Refusal {

@@ -12,7 +12,8 @@ import { FleetError } from '../lib/errors.ts';
  * key must be exactly the pinned one.
  */
 export interface TunnelConnection {
-  stopAccepting(): void;
+  /** Resolves when no new connection can come any more. */
+  stopAccepting(): Promise<void>;
   /** Resolves when the connection is over, with why. */
   ended: Promise<string>;
 }
@@ -89,12 +90,15 @@ export async function connectTunnel(deps: ConnectDeps, tunnel: Tunnel, signal: A
   }
   return {
     ended,
-    stopAccepting: () => {
-      try {
-        client.openssh_unforwardInStreamLocal(deps.guestSocket, () => {});
-      } catch {
-        // the connection has just ended, and with it the forwarding
-      }
+    stopAccepting: async () => {
+      const isAnswered = new Promise<void>((resolve) => {
+        try {
+          client.openssh_unforwardInStreamLocal(deps.guestSocket, () => resolve());
+        } catch {
+          resolve(); // the connection has just ended, and with it the forwarding
+        }
+      });
+      await Promise.race([isAnswered, ended]);
     },
   };
 }

@@ -22,7 +22,7 @@ const ledger = openLedger(join(folder, 'gas.db'), { now: clock.now, timeZone: 'U
 const gate = createGate({ ledger, clock });
 const key = createCredential({ from: 'env', value: 'not-a-real-key' }, () => log);
 const proxy = createProxy({
-  ...{ ledger, gate, clock, log },
+  ...{ ledger, gate, clock, log, settle: ledger.settle },
   credentials: { anthropic: key, openai: key },
   prices: createPriceList({ builtIn: 'prices/prices.json', own: join(folder, 'prices.json'), clock, log }),
   mirror: createRegistryMirror({ clock, log }),

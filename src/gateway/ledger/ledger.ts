@@ -40,6 +40,10 @@ export interface Ledger {
   spentBy(node: string, now: number): SpentBy;
   /** Stores the worst case of a call if it may go. */
   reserve(call: Reserving): Reserved;
+  /** Reservations that are not settled. */
+  open(): number[];
+  /** Settles these, where they are still open, at their worst case; how many that were. */
+  giveUp(reservations: readonly number[]): number;
   /** Null when the call was settled before. */
   settle(reservation: number, end: End, counted: Counted): Settlement | null;
   /** For what never reached the upstream. */
@@ -114,6 +118,8 @@ interface Frame {
   timeZone: string;
   /** Another one than before: the host went down meanwhile. */
   bootId: string;
+  /** Reservations that another living process will end. */
+  elsewhere?: readonly number[];
 }
 
 export function openLedger(path: string, frame: Frame): Ledger {
@@ -121,7 +127,7 @@ export function openLedger(path: string, frame: Frame): Ledger {
 }
 
 /** On a database that may have been left by another: what it left open is settled first. */
-export function createLedger(sql: Sql, { now, timeZone, bootId }: Frame): Ledger {
+export function createLedger(sql: Sql, { now, timeZone, bootId, elsewhere = [] }: Frame): Ledger {
   const { run, get, all } = sql;
   const accounts = createAccounts(sql, timeZone);
   const advances = createAdvances(sql, bootId);
@@ -188,9 +194,12 @@ export function createLedger(sql: Sql, { now, timeZone, bootId }: Frame): Ledger
     });
   }
 
-  for (const { id } of all('SELECT id FROM reservations ORDER BY id')) {
-    settle(Number(id), { at: now(), status: 0, refused: 'upstream', retryAt: null }, null);
-  }
+  const open = () => all('SELECT id FROM reservations ORDER BY id').map(({ id }) => Number(id));
+  const giveUp = (ids: readonly number[]) =>
+    ids.filter((id) => settle(id, { at: now(), status: 0, refused: 'upstream', retryAt: null }, null) !== null).length;
+
+  const others = new Set(elsewhere);
+  giveUp(open().filter((id) => !others.has(id)));
   for (const { who, tokens, usd } of advances.recover()) {
     const end = { at: now(), status: 0, refused: 'upstream', retryAt: null } as const;
     const lost: Counted = { ...nothing(''), inputTokens: tokens, usd, counted: 'worst', flags: ['power-cut'] };
@@ -236,6 +245,8 @@ export function createLedger(sql: Sql, { now, timeZone, bootId }: Frame): Ledger
       });
       return 'id' in reserved ? { ...reserved, stored: advances.take(who, reserved.worst) } : reserved;
     },
+    open,
+    giveUp,
     settle: (reservation, end, counted) => {
       const settlement = settle(reservation, end, counted);
       checkpoint();
