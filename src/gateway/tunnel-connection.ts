@@ -67,7 +67,7 @@ export async function connectTunnel(deps: ConnectDeps, tunnel: Tunnel, signal: A
   let streams = 0;
   client.on('unix connection', (_info, accept, reject) => {
     if (streams >= maxStreams) return reject();
-    const stream: Duplex = accept();
+    const stream = dropUnread(accept());
     streams += 1;
     stream.once('close', () => {
       streams -= 1;
@@ -101,6 +101,16 @@ export async function connectTunnel(deps: ConnectDeps, tunnel: Tunnel, signal: A
       await Promise.race([isAnswered, ended]);
     },
   };
+}
+
+/** A channel tells of its end only once all that came was read: what nobody wants any more is read and dropped. */
+function dropUnread(stream: Duplex): Duplex {
+  const destroy = stream.destroy.bind(stream);
+  stream.destroy = (error) => {
+    destroy(error);
+    return stream.resume();
+  };
+  return stream;
 }
 
 function openSocket({ endpoint }: Tunnel): Socket {

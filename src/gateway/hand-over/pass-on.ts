@@ -24,6 +24,7 @@ export async function passOn(
       headers: endToEnd(req.headers, bytes),
       signal: gone.signal,
     });
+    up.once('socket', () => socket.resume()); // it was paused until somebody listens
     const answered = new Promise<IncomingMessage>((resolve, reject) => {
       up.once('response', resolve);
       up.once('error', reject);
