@@ -9,7 +9,7 @@ import type { Health, Settlement } from '../../src/contract/gateway.ts';
 import { createGatewayClient, type GatewayClient } from '../../src/gateway/client.ts';
 import { type Provider, startProvider } from '../fixtures/provider.ts';
 import { type FakeGuest, startFakeGuest } from '../support/fake-guest.ts';
-import { grantFor, startGatewayProcess, stateEnvironment, statePaths, until } from '../support/gateway-process.ts';
+import { type GatewayProcess, grantFor, startGatewayProcess, stateEnvironment, statePaths, until } from '../support/gateway-process.ts';
 import { openStreams, usageOf, wordsOf } from '../support/numbered-streams.ts';
 
 /** Real gateway processes, one after the other, behind a real tunnel that takes one connection at a time, and the guest's real relay. */
@@ -35,6 +35,11 @@ afterEach(async () => {
   await provider.close();
   rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
 });
+
+/** To be ended with the test. */
+function note(pid: number | undefined): void {
+  if (pid !== undefined && pid > 0) pids.add(pid);
+}
 
 function kill(pid: number): void {
   try {
@@ -113,11 +118,11 @@ describe('fifty open streams', () => {
     const child = spawn(process.execPath, argv, { env, stdio: ['pipe', 'pipe', 'inherit'] });
     const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
     const gatewayPid = Number((await lines.next()).value);
-    for (const pid of [child.pid ?? 0, gatewayPid]) pids.add(pid);
+    for (const pid of [child.pid, gatewayPid]) note(pid);
     const upgrade = async () => {
       child.stdin.write('upgrade\n');
       const health: Health = JSON.parse(String((await lines.next()).value));
-      pids.add(health.pid);
+      note(health.pid);
       return health;
     };
     return { child, gatewayPid, upgrade };
@@ -180,11 +185,14 @@ describe('fifty open streams', () => {
 });
 
 describe('a hand-over cut off by kill -9', () => {
-  const start = (more: { env?: Record<string, string>; takeOver?: boolean } = {}) =>
-    startGatewayProcess(folder, {
+  async function start(more: { env?: Record<string, string>; takeOver?: boolean } = {}): Promise<GatewayProcess> {
+    const started = await startGatewayProcess(folder, {
       ...{ upstream: provider.url, guestSocket: guest.guestSocket, takeOver: more.takeOver ?? false },
       env: { ANTHROPIC_API_KEY: 'sk-ant-not-a-key', ...more.env },
     });
+    note(started.child.pid);
+    return started;
+  }
   const crashAt = (step: string) => ({ env: { RALPH_FLEET_GATEWAY_CRASH: step } });
   const count = 4;
 
@@ -203,15 +211,13 @@ describe('a hand-over cut off by kill -9', () => {
   ])('%s: comes back by itself, loses nothing and counts nothing twice', async (step) => {
     const isOld = step.startsWith('leaving');
     const old = await start(isOld ? crashAt(step) : {});
-    pids.add(old.child.pid ?? 0);
     const streams = await openFor(count);
     const next = await start({ ...(isOld ? {} : crashAt(step)), takeOver: true }).catch(() => null);
-    pids.add(next?.child.pid ?? 0);
     if (step === 'next:settled' || step === 'leaving:released') streams.finish();
     const killed = isOld ? old.child : next?.child;
     if (killed !== undefined) await until('it was killed', () => killed.signalCode === 'SIGKILL');
     // What the daemon does when nobody answers it.
-    if ((await client.look()) === null) pids.add((await start()).child.pid ?? 0);
+    if ((await client.look()) === null) await start();
     expect(await quick()).toBe('ok');
     streams.finish();
     const texts = await streams.texts;
