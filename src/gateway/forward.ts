@@ -1,13 +1,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
-import { type Dispatcher, request } from 'undici';
+import type { Dispatcher } from 'undici';
 import type { Settlement } from '../contract/gateway.ts';
 import type { Clock } from '../lib/clock.ts';
 import { isAbort } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
 import type { Api } from './apis.ts';
 import type { Gate } from './budget/gate.ts';
+import { exchange } from './exchange.ts';
 import { type Headers, requestHeaders, responseHeaders, retryAtOf } from './headers.ts';
 import type { Counted, End, OpenGrant } from './ledger/ledger.ts';
 import { countCall, type Reserved } from './meter/counted.ts';
@@ -49,26 +49,30 @@ export interface Call {
  */
 export async function forward(deps: ForwardDeps, call: Call, req: IncomingMessage, res: ServerResponse): Promise<void> {
   const book = openBook(deps, call);
+  const { dispatcher, urls } = deps.upstream;
   try {
-    const answer = await request(`${deps.upstream.urls[call.api.provider]}${call.path}`, {
-      method: 'POST',
-      headers: upHeaders(req, call),
-      body: Readable.from(upBody(req, call, book)),
-      dispatcher: deps.upstream.dispatcher,
-      signal: call.signal,
-    });
-    call.metered?.release();
-    const down = downHeaders(answer.statusCode, answer.headers);
-    const retryAt = retryAtOf(answer.statusCode, answer.headers, deps.clock.now());
-    book.answered(answer.statusCode, retryAt, down['content-type'] ?? '');
-    res.writeHead(answer.statusCode, down);
-    res.flushHeaders();
-    await pipeline(metered(answer.body, book, call.signal), res);
+    await exchange(
+      {
+        url: `${urls[call.api.provider]}${call.path}`,
+        headers: upHeaders(req, call),
+        body: call.metered?.bytes ?? passing(req),
+        sent: book.sent,
+        answered: (status, headers) => {
+          call.metered?.release();
+          const down = downHeaders(status, headers);
+          book.answered(status, retryAtOf(status, headers, deps.clock.now()), down['content-type'] ?? '');
+          return down;
+        },
+        pass: book.push,
+        ended: book.ended,
+        waits: book.waits,
+      },
+      { dispatcher, signal: call.signal },
+      res,
+    );
   } catch (error) {
-    if (!res.headersSent && !call.signal.aborted) {
-      book.broken();
-      throw error;
-    }
+    if (!call.signal.aborted) book.broken();
+    if (!res.headersSent && !call.signal.aborted) throw error;
     if (!isAbort(error)) deps.log.warn({ grant: call.grant.id, err: String(error) }, 'call broke off');
     res.destroy();
   } finally {
@@ -89,49 +93,24 @@ function downHeaders(status: number, from: IncomingMessage['headers']): Headers 
   return status === 401 || status === 403 ? { ...headers, 'x-should-retry': 'false' } : headers;
 }
 
-/** What is taken from here may have left the host. */
-async function* upBody(req: IncomingMessage, { metered: it }: Call, book: Book): AsyncGenerator<Buffer> {
-  if (it === null) {
-    // The request outlives a refused upload: its connection must still carry the answer.
-    yield* req.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>;
-    return;
-  }
-  book.sent();
-  yield it.bytes;
-}
-
-/** Keeps one piece back, so that the call is settled before the client can know that the answer is complete. */
-async function* metered(body: AsyncIterable<Buffer>, book: Book, signal: AbortSignal): AsyncGenerator<Buffer> {
-  let kept: Buffer | null = null;
-  try {
-    for await (const chunk of body) {
-      const isLast = book.push(chunk);
-      if (isLast) await book.settled();
-      if (kept !== null) yield kept;
-      kept = null;
-      if (isLast || book.streams()) yield chunk;
-      else kept = chunk;
-    }
-  } catch (error) {
-    if (!signal.aborted) book.broken();
-    throw error;
-  }
-  book.ended();
-  await book.settled();
-  if (kept !== null) yield kept;
+/** The request outlives a refused upload: its connection must still carry the answer. */
+function passing(req: IncomingMessage): Readable {
+  return Readable.from(req.iterator({ destroyOnReturn: false }), { objectMode: false });
 }
 
 interface Book {
   sent(): void;
   answered(status: number, retryAt: number | null, contentType: string): void;
-  /** True when this piece ends the answer; the call is then settled. */
-  push(chunk: Uint8Array): boolean;
-  streams(): boolean;
-  ended(): void;
+  /**
+   * What may go down now. The call is settled before the client can know that the answer is complete: with the last piece of a
+   * stream, or with the end; so one piece of any other answer is kept back.
+   */
+  push(chunk: Buffer): Buffer | null;
+  ended(): Buffer | null;
   broken(): void;
   settle(): void;
-  /** Resolves when the settlement is in the books. */
-  settled(): Promise<void>;
+  /** Until the settlement is in the books, where those are another gateway's. */
+  waits(): Promise<null> | null;
 }
 
 /** What is known of one call, and its way into the ledger. */
@@ -141,6 +120,7 @@ function openBook({ settle: enter, gate, clock, log }: ForwardDeps, { api, meter
   let isStream = false;
   let isSettled = call === null;
   let onItsWay: Promise<null> | null = null;
+  let kept: Buffer | null = null;
 
   function settle(): void {
     if (isSettled || call === null) return;
@@ -149,8 +129,11 @@ function openBook({ settle: enter, gate, clock, log }: ForwardDeps, { api, meter
     const refused = end.isBroken || status === 0 || status >= 400 ? 'upstream' : null;
     const entered = enter(call.reservation, { at: clock.now(), status, refused, retryAt: end.retryAt }, counted);
     isSettled = true; // not before: what a full disk refused is tried once more at the call's end, and at the next start
-    if (entered instanceof Promise) onItsWay = entered;
-    else told(entered);
+    if (entered instanceof Promise) {
+      onItsWay = entered.finally(() => {
+        onItsWay = null;
+      });
+    } else told(entered);
   }
 
   function told(settlement: Settlement | null): void {
@@ -173,20 +156,24 @@ function openBook({ settle: enter, gate, clock, log }: ForwardDeps, { api, meter
     },
     push: (chunk) => {
       meter?.push(chunk);
-      const isFinal = isStream && (meter?.seen().isFinal ?? false);
-      if (isFinal) settle();
-      return isFinal;
+      if (isStream) {
+        if (!isSettled && meter?.seen().isFinal) settle();
+        return chunk;
+      }
+      const piece = kept;
+      kept = chunk;
+      return piece;
     },
-    streams: () => isStream,
     ended: () => {
       meter?.end();
       settle();
+      return kept;
     },
     broken: () => {
       end.isBroken = true;
       meter?.end();
     },
     settle,
-    settled: async () => void (await onItsWay),
+    waits: () => onItsWay,
   };
 }

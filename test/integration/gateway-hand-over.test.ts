@@ -9,7 +9,14 @@ import type { Health, Settlement } from '../../src/contract/gateway.ts';
 import { createGatewayClient, type GatewayClient } from '../../src/gateway/client.ts';
 import { type Provider, startProvider } from '../fixtures/provider.ts';
 import { type FakeGuest, startFakeGuest } from '../support/fake-guest.ts';
-import { type GatewayProcess, grantFor, startGatewayProcess, stateEnvironment, statePaths, until } from '../support/gateway-process.ts';
+import {
+  type GatewayProcess,
+  grantFor,
+  startGatewayProcess,
+  stateEnvironment,
+  statePaths,
+  until,
+} from '../support/gateway-process.ts';
 import { openStreams, usageOf, wordsOf } from '../support/numbered-streams.ts';
 
 /** Real gateway processes, one after the other, behind a real tunnel that takes one connection at a time, and the guest's real relay. */

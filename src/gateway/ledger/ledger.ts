@@ -84,6 +84,8 @@ export type Counted = Pick<
 /** Commits after which the log is moved into the database: when nothing is open, and at the latest. */
 const fewCommits = 200;
 const manyCommits = 4000;
+/** Calls that one gateway may carry in its life. */
+const perStart = 2 ** 32;
 
 const whoColumns = 'grant_id AS "grant", project, task, ralph, iteration, role';
 const amountColumns =
@@ -132,6 +134,7 @@ export function createLedger(sql: Sql, { now, timeZone, bootId, elsewhere = [] }
   const accounts = createAccounts(sql, timeZone);
   const advances = createAdvances(sql, bootId);
   let sinceCheckpoint = 0;
+  let lastId = Number(get('UPDATE starts SET n = n + 1 RETURNING n')?.['n']) * perStart;
 
   function append(
     who: Who,
@@ -235,13 +238,14 @@ export function createLedger(sql: Sql, { now, timeZone, bootId, elsewhere = [] }
         const verdict = decide(accounts.levels(budgetChain(who), at), need);
         if (verdict.kind !== 'go') return verdict;
         const { outputTokens, worst } = verdict;
-        const { lastInsertRowid } = run(
-          `INSERT INTO reservations (at, grant_id, project, task, ralph, iteration, role, model, price_known, input, output, usd,
-             lowered_from, held_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-          ...[at, ...whoValues(who), model, priceKnown ? 1 : 0, need.inputTokens, outputTokens, worst.usd],
+        lastId += 1;
+        run(
+          `INSERT INTO reservations (id, at, grant_id, project, task, ralph, iteration, role, model, price_known, input, output, usd,
+             lowered_from, held_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+          ...[lastId, at, ...whoValues(who), model, priceKnown ? 1 : 0, need.inputTokens, outputTokens, worst.usd],
           ...[outputTokens < need.outputTokens ? need.outputTokens : null, heldMs],
         );
-        return { ...verdict, id: lastInsertRowid };
+        return { ...verdict, id: lastId };
       });
       return 'id' in reserved ? { ...reserved, stored: advances.take(who, reserved.worst) } : reserved;
     },

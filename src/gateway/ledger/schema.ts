@@ -60,14 +60,8 @@ const migrations: readonly string[] = [
   `CREATE TABLE advances (
      grant_id TEXT PRIMARY KEY, project TEXT NOT NULL, task TEXT NOT NULL, ralph TEXT NOT NULL, iteration TEXT NOT NULL,
      role TEXT NOT NULL, tokens INTEGER NOT NULL, usd REAL NOT NULL, boot TEXT NOT NULL) STRICT;`,
-  // A number is never used twice: a gateway that left may still speak of it.
-  `ALTER TABLE reservations RENAME TO reservations_before;
-   CREATE TABLE reservations (
-     id INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, ${who}, role TEXT NOT NULL, model TEXT NOT NULL,
-     price_known INTEGER NOT NULL, input INTEGER NOT NULL, output INTEGER NOT NULL, usd REAL NOT NULL, lowered_from INTEGER,
-     held_ms INTEGER NOT NULL) STRICT;
-   INSERT INTO reservations SELECT * FROM reservations_before;
-   DROP TABLE reservations_before;`,
+  // A reservation's number begins with that of its gateway's start, so that none is used twice: one that left may still speak of it.
+  'CREATE TABLE starts (n INTEGER NOT NULL) STRICT; INSERT INTO starts VALUES (0);',
 ];
 
 export function migrate(db: DatabaseSync, path: string): void {

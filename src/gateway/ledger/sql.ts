@@ -9,7 +9,7 @@ import { migrate } from './schema.ts';
  * would carry no other call, so it is waited for aside (docs/decisions/0012).
  */
 export interface Sql {
-  run(sql: string, ...values: SQLInputValue[]): { lastInsertRowid: number; changes: number };
+  run(sql: string, ...values: SQLInputValue[]): { changes: number };
   get(sql: string, ...values: SQLInputValue[]): Record<string, unknown> | undefined;
   all(sql: string, ...values: SQLInputValue[]): Record<string, unknown>[];
   /** All or nothing. */
@@ -34,8 +34,7 @@ export function openSql(path: string): Sql {
   };
   return {
     run: (sql, ...values) => {
-      const { lastInsertRowid, changes } = prepare(sql).run(...values);
-      return { lastInsertRowid: Number(lastInsertRowid), changes: Number(changes) };
+      return { changes: Number(prepare(sql).run(...values).changes) };
     },
     get: (sql, ...values) => prepare(sql).get(...values),
     all: (sql, ...values) => prepare(sql).all(...values),
