@@ -81,7 +81,13 @@ interface Ready {
 async function open(options: GatewayOptions, { urls, prices, lock, predecessors }: Ready): Promise<Gateway> {
   const { paths, log, clock, credentials, atStep, program } = options;
   const { timeZone, bootId } = options;
-  const ledger = openLedger(paths.gasDb, { now: clock.now, timeZone, bootId, elsewhere: predecessors.calls() });
+  const ledger = openLedger(paths.gasDb, {
+    now: clock.now,
+    timeZone,
+    bootId,
+    after: clock.after,
+    elsewhere: predecessors.calls(),
+  });
   atStep('next:books');
   const gate = createGate({ ledger, clock });
   const dispatcher = new Agent({ allowH2: false, headersTimeout: patienceMs, bodyTimeout: patienceMs });

@@ -18,7 +18,12 @@ import { createSilentLog } from '../../src/lib/log.ts';
 const [folder = '', upstream = ''] = process.argv.slice(2);
 const clock = createSystemClock();
 const log = createSilentLog();
-const ledger = openLedger(join(folder, 'gas.db'), { now: clock.now, timeZone: 'UTC', bootId: 'bench' });
+const ledger = openLedger(join(folder, 'gas.db'), {
+  now: clock.now,
+  timeZone: 'UTC',
+  bootId: 'bench',
+  after: clock.after,
+});
 const gate = createGate({ ledger, clock });
 const key = createCredential({ from: 'env', value: 'not-a-real-key' }, () => log);
 const proxy = createProxy({

@@ -45,7 +45,7 @@ export function createAdvances(sql: Sql, bootId: string): Advances {
       pending.usd += usd;
       const isWithin = pending.tokens <= advance.tokens && pending.usd <= advance.usd;
       if (!isWithin) extend(who, advance);
-      const onDisk = sql.sync().then(() => {
+      const onDisk = (isWithin ? sql.syncSoon() : sql.sync()).then(() => {
         pending.tokens -= tokens;
         pending.usd -= usd;
       });

@@ -18,7 +18,7 @@ import { FleetError } from '../../lib/errors.ts';
 import { decide, type Need, type Verdict } from '../budget/level.ts';
 import { createAccounts } from './accounts.ts';
 import { createAdvances } from './advances.ts';
-import { openSql, type Sql } from './sql.ts';
+import { type After, openSql, type Sql } from './sql.ts';
 import { type Who, whoSchema } from './who.ts';
 
 /**
@@ -120,12 +120,14 @@ interface Frame {
   timeZone: string;
   /** Another one than before: the host went down meanwhile. */
   bootId: string;
+  /** For what has a little time. */
+  after?: After;
   /** Reservations that another living process will end. */
   elsewhere?: readonly number[];
 }
 
 export function openLedger(path: string, frame: Frame): Ledger {
-  return createLedger(openSql(path), frame);
+  return createLedger(openSql(path, frame.after), frame);
 }
 
 /** On a database that may have been left by another: what it left open is settled first. */

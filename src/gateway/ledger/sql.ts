@@ -16,14 +16,22 @@ export interface Sql {
   transaction<T>(work: () => T): T;
   /** Resolves when all that is committed now is on the disk. */
   sync(): Promise<void>;
+  /** The same, but begun a little later, for all who ask until then. */
+  syncSoon(): Promise<void>;
   /** Moves what is committed from the log into the database; takes as long as the disk does. */
   checkpoint(): void;
   close(): void;
 }
 
-export function openSql(path: string): Sql {
+/** Calls once, after so many milliseconds. */
+export type After = (ms: number, call: () => void) => unknown;
+
+const soonMs = 20;
+
+export function openSql(path: string, after?: After): Sql {
   const db = open(path);
   const log = path === ':memory:' ? null : openSync(`${path}-wal`, 'r+');
+  const sync = log === null ? async () => {} : createSync(log);
   const statements = new Map<string, StatementSync>();
   const prepare = (sql: string): StatementSync => {
     const known = statements.get(sql);
@@ -39,7 +47,8 @@ export function openSql(path: string): Sql {
     get: (sql, ...values) => prepare(sql).get(...values),
     all: (sql, ...values) => prepare(sql).all(...values),
     transaction: (work) => transaction(db, prepare, work),
-    sync: log === null ? async () => {} : createSync(log),
+    sync,
+    syncSoon: after === undefined ? sync : createSoon(sync, after),
     checkpoint: () => db.exec('PRAGMA wal_checkpoint(PASSIVE)'),
     close: () => {
       if (!db.isOpen) return;
@@ -71,11 +80,25 @@ function createSync(file: number): () => Promise<void> {
   };
 }
 
+function createSoon(sync: () => Promise<void>, after: After): () => Promise<void> {
+  let soon: Promise<void> | null = null;
+  return () => {
+    soon ??= new Promise<void>((resolve, reject) => {
+      after(soonMs, () => {
+        soon = null;
+        sync().then(resolve, reject);
+      });
+    });
+    return soon;
+  };
+}
+
 function open(path: string): DatabaseSync {
   let db: DatabaseSync | undefined;
   try {
     db = new DatabaseSync(path, { timeout: 5000 });
-    db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON');
+    // The books are this process's alone: with the lock held throughout, a commit asks the kernel for none.
+    db.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL');
     migrate(db, path);
     // From here on the log is synced aside, and moved into the database when there is time for it.
     db.exec('PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0; BEGIN IMMEDIATE; COMMIT');
