@@ -135,6 +135,8 @@ export function createLedger(sql: Sql, { now, timeZone, bootId, elsewhere = [] }
   const { run, get, all } = sql;
   const accounts = createAccounts(sql, timeZone);
   const advances = createAdvances(sql, bootId);
+  /** As they were last asked for; only this process changes them. */
+  const grants = new Map<string, OpenGrant>();
   let sinceCheckpoint = 0;
   let lastId = Number(get('UPDATE starts SET n = n + 1 RETURNING n')?.['n']) * perStart;
 
@@ -218,6 +220,7 @@ export function createLedger(sql: Sql, { now, timeZone, bootId, elsewhere = [] }
         throw new FleetError('refused', `Grant \`${id}\` has the same token as grant \`${owner}\`.`);
       }
       const { tokenHash, vm, project, task, ralph, iteration, role, expiresAt } = grant;
+      grants.clear();
       run(
         `INSERT OR REPLACE INTO grants (id, token_hash, vm, project, task, ralph, iteration, role, expires_at)
          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
@@ -226,11 +229,17 @@ export function createLedger(sql: Sql, { now, timeZone, bootId, elsewhere = [] }
     },
     endGrant: (id, at) => {
       advances.end(id);
+      grants.clear();
       return run('UPDATE grants SET expires_at = min(expires_at, ?) WHERE id = ?', at, id).changes > 0;
     },
     findGrant: (tokenHash) => {
+      const known = grants.get(tokenHash);
+      if (known !== undefined) return known;
       const row = get(`SELECT ${grantColumns} FROM grants WHERE token_hash = ?`, tokenHash);
-      return row === undefined ? null : grantRowSchema.parse(row);
+      if (row === undefined) return null;
+      const grant = grantRowSchema.parse(row);
+      grants.set(tokenHash, grant);
+      return grant;
     },
     putBudgets: (budgets) => sql.transaction(() => accounts.put(budgets)),
     levels: accounts.levels,
