@@ -3,6 +3,7 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { DatabaseSync } from 'node:sqlite';
 import { request } from 'undici';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Health, Settlement } from '../../src/contract/gateway.ts';
@@ -191,7 +192,7 @@ describe('fifty open streams', () => {
   });
 });
 
-describe('a hand-over cut off by kill -9', () => {
+describe('a hand-over', () => {
   async function start(more: { env?: Record<string, string>; takeOver?: boolean } = {}): Promise<GatewayProcess> {
     const started = await startGatewayProcess(folder, {
       ...{ upstream: provider.url, guestSocket: guest.guestSocket, takeOver: more.takeOver ?? false },
@@ -200,6 +201,22 @@ describe('a hand-over cut off by kill -9', () => {
     note(started.child.pid);
     return started;
   }
+  it('does not begin when the new one could not go on: without the credential, or older than the books', async () => {
+    const old = await start();
+    const streams = await openFor(2);
+    await expect(start({ takeOver: true, env: { ANTHROPIC_API_KEY: '' } })).rejects.toThrow(/this one has none/);
+    const books = new DatabaseSync(statePaths(folder).gasDb);
+    const version = books.prepare('PRAGMA user_version').get()?.['user_version'];
+    books.exec('PRAGMA user_version = 99');
+    await expect(start({ takeOver: true })).rejects.toThrow(/is of version 99/);
+    books.exec(`PRAGMA user_version = ${version}`);
+    books.close();
+    expect((await client.health()).pid).toBe(old.child.pid);
+    streams.finish();
+    expectWhole(await streams.texts, streams.sent());
+    await expectExact(2, 0);
+  });
+
   const crashAt = (step: string) => ({ env: { RALPH_FLEET_GATEWAY_CRASH: step } });
   const count = 4;
 
@@ -215,7 +232,7 @@ describe('a hand-over cut off by kill -9', () => {
     'next:books',
     'next:ready',
     'next:settled',
-  ])('%s: comes back by itself, loses nothing and counts nothing twice', async (step) => {
+  ])('cut off by kill -9 at %s comes back by itself, loses nothing and counts nothing twice', async (step) => {
     const isOld = step.startsWith('leaving');
     const old = await start(isOld ? crashAt(step) : {});
     const streams = await openFor(count);

@@ -6,6 +6,7 @@ import type { Paths } from '../../lib/paths.ts';
 import type { Api } from '../apis.ts';
 import { createGatewayClient } from '../client.ts';
 import type { Credential } from '../credentials.ts';
+import { checkBooks } from '../ledger/sql.ts';
 import type { AtStep } from './steps.ts';
 
 export interface AskDeps {
@@ -35,6 +36,7 @@ export async function askForPlace(deps: AskDeps): Promise<Lock> {
         },
       );
     }
+    checkBooks(paths.gasDb);
     atStep('next:asks');
     if (now !== null) {
       await client.handOver();

@@ -65,6 +65,15 @@ const migrations: readonly string[] = [
 ];
 
 export function migrate(db: DatabaseSync, path: string): void {
+  const version = versionOf(db, path);
+  for (const [at, sql] of migrations.entries()) {
+    if (at < version) continue;
+    db.exec(`BEGIN IMMEDIATE; ${sql} PRAGMA user_version = ${at + 1}; COMMIT`);
+  }
+}
+
+/** Throws `newer_state` when a later program has written it. */
+export function versionOf(db: DatabaseSync, path: string): number {
   const version = Number(db.prepare('PRAGMA user_version').get()?.['user_version'] ?? 0);
   if (version > migrations.length) {
     throw new FleetError(
@@ -73,8 +82,5 @@ export function migrate(db: DatabaseSync, path: string): void {
       { remedy: 'Use the newer ralph-fleet, or restore the copy made before its upgrade.', details: { version } },
     );
   }
-  for (const [at, sql] of migrations.entries()) {
-    if (at < version) continue;
-    db.exec(`BEGIN IMMEDIATE; ${sql} PRAGMA user_version = ${at + 1}; COMMIT`);
-  }
+  return version;
 }

@@ -1,7 +1,7 @@
-import { closeSync, fdatasync, openSync } from 'node:fs';
+import { closeSync, existsSync, fdatasync, openSync } from 'node:fs';
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
 import { FleetError } from '../../lib/errors.ts';
-import { migrate } from './schema.ts';
+import { migrate, versionOf } from './schema.ts';
 
 /**
  * The ledger's database, with each statement prepared once. A commit is with the kernel when it returns, and so survives the death
@@ -93,12 +93,22 @@ function createSoon(sync: () => Promise<void>, after: After): () => Promise<void
   };
 }
 
+/** Throws when this program cannot use these books; another process may have them open. */
+export function checkBooks(path: string): void {
+  if (!existsSync(path)) return;
+  const db = new DatabaseSync(path, { readOnly: true, timeout: 5000 });
+  try {
+    versionOf(db, path);
+  } finally {
+    db.close();
+  }
+}
+
 function open(path: string): DatabaseSync {
   let db: DatabaseSync | undefined;
   try {
     db = new DatabaseSync(path, { timeout: 5000 });
-    // The books are this process's alone: with the lock held throughout, a commit asks the kernel for none.
-    db.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL');
+    db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON');
     migrate(db, path);
     // From here on the log is synced aside, and moved into the database when there is time for it.
     db.exec('PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0; BEGIN IMMEDIATE; COMMIT');
