@@ -25,6 +25,7 @@ export interface ApiDeps {
   look: () => Promise<PlanSaid>;
   /** Ends the daemon after the answer is sent. */
   stop: () => void;
+  upgradeGateway: () => Promise<{ pid: number; version: string; leaving: { pid: number; openCalls: number }[] }>;
   wantImage: () => Promise<Done>;
   takeConfig: (config: FleetConfig) => Promise<void>;
   startDemo: () => Promise<void>;

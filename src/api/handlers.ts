@@ -47,6 +47,7 @@ export const handlers: { [N in RouteName]: Handler<N> } = {
     deps.stop();
     return { pid: deps.queries.live.pid };
   },
+  gatewayUpgrade: (deps) => deps.upgradeGateway(),
   fleet: (deps) => fleetView(deps.queries),
   fleetUp: async (deps, { body }) => {
     if (body.config !== null) await deps.takeConfig(body.config);

@@ -14,3 +14,10 @@ export type ReadyView = z.infer<typeof readyView>;
 
 /** `POST /v1/daemon/stop`: leaves VMs, tmux sessions and the gateway running. */
 export const stopping = z.object({ pid: count });
+
+/** `POST /v1/gateway/upgrade`: the gateway that runs now, and those before it that still carry calls they had begun. */
+export const gatewayUpgraded = z.object({
+  pid: count,
+  version: z.string(),
+  leaving: z.array(z.object({ pid: count, openCalls: count })),
+});

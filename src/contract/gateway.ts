@@ -8,6 +8,8 @@ import { limitCauses, type UsageLimit } from '../domain/usage-limit.ts';
  * gateway meters and reports. The gateway goes on without the daemon: grants it has stay valid until they end or expire.
  *
  *   GET    /v1/health                  -> healthSchema
+ *   POST   /v1/hand-over               answers when books, lock and sockets are free for the next gateway; what is open goes on
+ *                                      (docs/decisions/0015; of any version: only `version` and `pid` of the health are counted on)
  *   PUT    /v1/tunnels/:vm             tunnelSchema: keep a reverse tunnel into this VM (idempotent; reconnects by itself)
  *   DELETE /v1/tunnels/:vm
  *   GET    /v1/tunnels                 -> {tunnels: [{vm, state: connected | connecting | failed, since, error}]}
@@ -34,8 +36,12 @@ export const gatewayVersion = 3;
 export const healthSchema = z.object({
   version: z.literal(gatewayVersion),
   pid: z.number().int(),
+  /** Version of the program. */
+  program: z.string(),
   since: z.number(),
   openStreams: z.number().int(),
+  /** Gateways before this one that still carry what they had begun. */
+  leaving: z.array(z.object({ pid: z.number().int(), openCalls: z.number().int(), vms: z.number().int() })),
 });
 
 export const tunnelSchema = z.object({

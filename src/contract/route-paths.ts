@@ -6,6 +6,7 @@ export const routePaths = {
   healthz: ['GET', '/healthz'],
   readyz: ['GET', '/readyz'],
   daemonStop: ['POST', '/v1/daemon/stop'],
+  gatewayUpgrade: ['POST', '/v1/gateway/upgrade'],
   fleet: ['GET', '/v1/fleet'],
   fleetUp: ['POST', '/v1/fleet/up'],
   fleetDown: ['POST', '/v1/fleet/down'],

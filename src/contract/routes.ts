@@ -3,7 +3,7 @@ import * as actions from './actions.ts';
 import * as budgets from './budgets.ts';
 import { done, listOf } from './common.ts';
 import * as credentials from './credentials.ts';
-import { readyView, stopping } from './daemon-view.ts';
+import { gatewayUpgraded, readyView, stopping } from './daemon-view.ts';
 import { evidenceView } from './evidence.ts';
 import { diskView, fleetView, ralphView, taskRow, vmView } from './fleet-view.ts';
 import { planView, whyView } from './plan-view.ts';
@@ -42,6 +42,7 @@ export const routes = {
   healthz: get('Whether it listens.', z.object({ ok: z.literal(true) })),
   readyz: get('Whether its first pass has ended.', readyView),
   daemonStop: post('Ends the daemon; Ralphs go on.', none, stopping),
+  gatewayUpgrade: post('Puts a new gateway in place of the one that runs; calls go on.', none, gatewayUpgraded),
   fleet: get('The status document.', fleetView),
   fleetUp: post('Wants the fleet up.', actions.fleetUp, done),
   fleetDown: post('Saves the work, then stops Ralphs and VMs.', actions.fleetDown, done),

@@ -22,6 +22,17 @@ export function createCrashPoint(
   };
 }
 
+/** The same for a gateway that comes or leaves: `RALPH_FLEET_GATEWAY_CRASH=next:locked`. */
+export function createCrashStep(
+  wanted: string | undefined,
+  crash: (point: string) => void = crashNow,
+): (point: string) => void {
+  const points = new Set((wanted ?? '').split(',').filter((point) => point !== ''));
+  return (point) => {
+    if (points.has(point)) crash(point);
+  };
+}
+
 function crashNow(point: string): void {
   writeSync(1, `${JSON.stringify({ msg: 'crash point', point })}\n`);
   process.kill(process.pid, 'SIGKILL');

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
 import { credentialWish } from '../contract/credentials.ts';
@@ -18,12 +19,15 @@ import { formatError, isFleetError } from '../lib/errors.ts';
 import { createExec } from '../lib/exec.ts';
 import { createLog, standardOutput } from '../lib/log.ts';
 import { resolvePaths } from '../lib/paths.ts';
+import { resourcePath } from '../lib/resources.ts';
+import { createCrashStep } from './crash-point.ts';
 import { makeFolders } from './folders.ts';
 
 /**
  * The gateway process. RALPH_FLEET_CREDENTIALS says where credentials come from (later the daemon does, over the control socket),
  * RALPH_FLEET_SECRETS which variables hold some; they are never arguments. SIGTERM or SIGINT: open streams may end by themselves
  * until the deadline; a second one ends them.
+ * `--take-over`: the gateway that runs hands its place to this one, and ends when what it had begun is over.
  */
 const drainMs = 60_000;
 const alreadyRunningExit = 4;
@@ -35,6 +39,7 @@ async function main(): Promise<void> {
       upstream: { type: 'string' },
       'openai-upstream': { type: 'string' },
       'guest-socket': { type: 'string' },
+      'take-over': { type: 'boolean', default: false },
     },
   });
   const { env } = process;
@@ -71,7 +76,11 @@ async function main(): Promise<void> {
       guestSocket: values['guest-socket'] ?? defaultGuestSocket,
       timeZone: Intl.DateTimeFormat().resolvedOptions().timeZone,
       bootId: readBootId(),
+      program: String(JSON.parse(readFileSync(resourcePath('package.json'), 'utf8')).version),
+      takeOver: values['take-over'],
+      atStep: createCrashStep(env['RALPH_FLEET_GATEWAY_CRASH']),
     });
+    void gateway.left.then(() => process.exit(0));
     let closing = false;
     const stop = (signal: string) => {
       log.info({ signal }, 'gateway stops');

@@ -1,7 +1,7 @@
 import { closeSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Level, Settlement, SpentBy } from '../contract/gateway.ts';
+import { gatewayVersion, type Health, type Level, type Settlement, type SpentBy } from '../contract/gateway.ts';
 import { sessionEnvironment } from '../credentials/keychain.ts';
 import {
   type CredentialLook,
@@ -12,7 +12,7 @@ import {
   variableOf,
 } from '../domain/credential.ts';
 import type { FleetConfig } from '../domain/fleet.ts';
-import { createGatewayClient, type GatewayClient } from '../gateway/client.ts';
+import { createGatewayClient, type GatewayClient, type Look } from '../gateway/client.ts';
 import type { Clock } from '../lib/clock.ts';
 import { sha256 } from '../lib/digest.ts';
 import { FleetError, isFleetError } from '../lib/errors.ts';
@@ -32,6 +32,8 @@ export interface GatewayProcessDeps {
   findRegistry: FindRegistry;
   /** Where credentials are to come from. */
   credentials: () => CredentialWish[];
+  /** For tests: where its guests' socket is. */
+  extraArgs?: readonly string[];
 }
 
 export type CredentialWish = { provider: Provider; source: CredentialSource };
@@ -54,6 +56,8 @@ export interface GatewayProcess {
   ): Promise<{ levels: Level[] | null; spent: SpentBy | null }>;
   /** Says where credentials come from, and hears how they stand, of a gateway that runs. `again`: what this provider turned down is tried once more. */
   credentials(again: Provider | null): Promise<CredentialLook[]>;
+  /** Puts a new gateway, of this program, in the place of the one that runs: that one ends when what it has begun is over. */
+  upgrade(): Promise<Health>;
   /** For `purge` only. */
   end(): Promise<void>;
 }
@@ -62,11 +66,16 @@ export function createGatewayProcess(deps: GatewayProcessDeps): GatewayProcess {
   const client = createGatewayClient(deps.paths.gatewaySocket);
   let starting: Promise<void> | null = null;
 
-  function ensure(): Promise<void> {
-    starting ??= start(deps, client).finally(() => {
+  /** Who comes while one is being started waits for that one. */
+  function inTurn(begin: () => Promise<void>): Promise<void> {
+    starting ??= begin().finally(() => {
       starting = null;
     });
     return starting;
+  }
+
+  function ensure(): Promise<void> {
+    return inTurn(() => start(deps, client));
   }
 
   /** A call that finds no gateway starts one and is made again, once. */
@@ -99,12 +108,19 @@ export function createGatewayProcess(deps: GatewayProcessDeps): GatewayProcess {
         return { levels: null, spent: null };
       }
     },
+    async upgrade() {
+      await starting?.catch(() => {});
+      const before = await client.look();
+      await inTurn(() => launch(deps, client, before));
+      return client.health();
+    },
     async end() {
       const health = await client.health().catch(() => null);
       if (health === null) return;
-      process.kill(health.pid, 'SIGTERM');
-      // Its folder is removed next; it must not write there any more.
-      for (const until = deps.clock.now() + endMs; deps.clock.now() < until && (await answers(client)); )
+      const pids = [health.pid, ...health.leaving.map(({ pid }) => pid)];
+      for (const pid of pids) tell(pid, 'SIGTERM');
+      // Their folder is removed next; they must not write there any more.
+      for (const until = deps.clock.now() + endMs; deps.clock.now() < until && pids.some((pid) => tell(pid, 0)); )
         await deps.clock.sleep(100);
     },
     port: {
@@ -127,7 +143,8 @@ export function createGatewayProcess(deps: GatewayProcessDeps): GatewayProcess {
       liftLimit: (id, since) => client.deleteLimit(id, since),
       limits: () => client.limits(),
       settlements: async (after, limit) => {
-        const { settlements } = await client.settlements(after, limit);
+        // Asked while iterations are open: a gateway that died meanwhile is started for them.
+        const { settlements } = await withGateway(() => client.settlements(after, limit));
         return settlements.map(settledCall);
       },
       said: (iteration) => client.said(iteration),
@@ -166,28 +183,39 @@ function settledCall(call: Settlement): SettledCall {
 }
 
 async function start(deps: GatewayProcessDeps, client: GatewayClient): Promise<void> {
+  const found = await client.look();
+  if (found?.version !== gatewayVersion) await launch(deps, client, found);
+}
+
+/** A gateway of this program; it takes over where another one answers. */
+async function launch(deps: GatewayProcessDeps, client: GatewayClient, before: Look | null): Promise<void> {
   const { paths, clock, log } = deps;
-  if (await answers(client)) return;
   const ending = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
   const entry = fileURLToPath(new URL(`./gateway-main.${ending}`, import.meta.url));
-  const logFd = openSync(join(paths.logs, 'gateway.log'), 'a', 0o600);
+  const logFile = join(paths.logs, 'gateway.log');
+  const logFd = openSync(logFile, 'a', 0o600);
+  const takeOver = before === null ? [] : ['--take-over'];
+  let pid: number;
   try {
-    const pid = spawnDetached([process.execPath, ...gatewayNodeFlags, entry], {
+    pid = spawnDetached([process.execPath, ...gatewayNodeFlags, entry, ...takeOver, ...(deps.extraArgs ?? [])], {
       env: environment(deps),
       logFd,
       cwd: '/',
     });
-    log.info({ pid }, 'the gateway is started');
+    log.info({ pid, before: before?.pid }, 'the gateway is started');
   } finally {
     closeSync(logFd);
   }
-  for (const end = clock.now() + startDeadlineMs; clock.now() < end; ) {
-    if (await answers(client)) return;
+  let isAlive = true;
+  for (const end = clock.now() + startDeadlineMs; isAlive && clock.now() < end; ) {
+    isAlive = tell(pid, 0);
+    const now = await client.health().catch(() => null);
+    if (now !== null && now.pid !== before?.pid) return; // another one may have been quicker: that is as good
     await clock.sleep(100);
   }
-  throw new FleetError('gateway_unavailable', `The gateway did not start within ${startDeadlineMs / 1000} s.`, {
-    remedy: `less ${join(paths.logs, 'gateway.log')}`,
-  });
+  const found = isAlive ? `is not ready after ${startDeadlineMs / 1000} s` : 'has ended at once';
+  const stays = before === null ? '' : ` The one that ran (pid ${before.pid}) goes on.`;
+  throw new FleetError('gateway_unavailable', `The new gateway ${found}.${stays}`, { remedy: `less ${logFile}` });
 }
 
 /** A credential reaches the gateway through its environment, or from where it looks itself: never through an argument. */
@@ -216,9 +244,11 @@ function pick(env: GatewayProcessDeps['env'], names: readonly string[]): Record<
   return Object.fromEntries(names.flatMap((name) => (env[name] ? [[name, env[name]]] : [])));
 }
 
-async function answers(client: GatewayClient): Promise<boolean> {
-  return client.health().then(
-    () => true,
-    () => false,
-  );
+/** False when there is no such process. */
+function tell(pid: number, signal: 'SIGTERM' | 0): boolean {
+  try {
+    return process.kill(pid, signal);
+  } catch {
+    return false;
+  }
 }

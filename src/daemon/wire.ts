@@ -168,6 +168,10 @@ export async function wire(deps: WireDeps): Promise<Wired> {
     nudge: () => control.runner.nudge(),
     look: async () => (await control.look()).plan,
     stop: () => deps.end([]),
+    upgradeGateway: async () => {
+      const { pid, program, leaving } = await gateway.upgrade();
+      return { pid, version: program, leaving };
+    },
     wantImage: async () => wantImage(actions, await parts.images.key()),
     takeConfig: (next) =>
       inTurn(async () => {

@@ -29,6 +29,10 @@ import { type ErrorCode, errorCodes, FleetError } from '../lib/errors.ts';
 /** The gateway as the daemon sees it. Every call has a deadline; `gateway_unavailable` when nobody answers. */
 export interface GatewayClient {
   health(): Promise<Health>;
+  /** What a gateway of any version says of itself; null when none answers. */
+  look(): Promise<Look | null>;
+  /** Resolves when another gateway may take its place. */
+  handOver(): Promise<void>;
   putTunnel(vm: string, tunnel: Tunnel): Promise<void>;
   deleteTunnel(vm: string): Promise<void>;
   tunnels(): Promise<TunnelState[]>;
@@ -53,7 +57,11 @@ export interface GatewayClient {
   close(): Promise<void>;
 }
 
+const lookSchema = healthSchema.pick({ pid: true }).extend({ version: z.number() });
+export type Look = z.infer<typeof lookSchema>;
+
 const deadlineMs = 10_000;
+type Method = 'GET' | 'PUT' | 'POST' | 'DELETE';
 const doneSchema = z.object({ ok: z.literal(true) });
 const failureSchema = z.object({
   error: z.object({
@@ -71,12 +79,7 @@ export function createGatewayClient(socketPath: string): GatewayClient {
     bodyTimeout: deadlineMs,
   });
 
-  async function ask<T>(
-    method: 'GET' | 'PUT' | 'DELETE',
-    path: string,
-    schema: z.ZodType<T>,
-    body?: unknown,
-  ): Promise<T> {
+  async function ask<T>(method: Method, path: string, schema: z.ZodType<T>, body?: unknown): Promise<T> {
     const { status, text } = await send(method, path, body);
     const answer = parseJson(text);
     if (status === 200) {
@@ -94,7 +97,7 @@ export function createGatewayClient(socketPath: string): GatewayClient {
     throw new FleetError(code, message, { ...remedy, details: failure?.details ?? {} });
   }
 
-  async function send(method: 'GET' | 'PUT' | 'DELETE', path: string, body: unknown) {
+  async function send(method: Method, path: string, body: unknown) {
     try {
       const answer = await request(`http://gateway${path}`, {
         method,
@@ -111,6 +114,8 @@ export function createGatewayClient(socketPath: string): GatewayClient {
   const at = (kind: string, id: string) => `/v1/${kind}/${encodeURIComponent(id)}`;
   return {
     health: () => ask('GET', '/v1/health', healthSchema),
+    look: () => ask('GET', '/v1/health', lookSchema).catch(() => null),
+    handOver: async () => void (await ask('POST', '/v1/hand-over', doneSchema)),
     putTunnel: async (vm, tunnel) => void (await ask('PUT', at('tunnels', vm), doneSchema, tunnel)),
     deleteTunnel: async (vm) => void (await ask('DELETE', at('tunnels', vm), doneSchema)),
     tunnels: async () => (await ask('GET', '/v1/tunnels', z.object({ tunnels: z.array(tunnelStateSchema) }))).tunnels,

@@ -17,6 +17,7 @@ import type { Log } from '../lib/log.ts';
 import type { Api } from './apis.ts';
 import type { Gate } from './budget/gate.ts';
 import type { Credential } from './credentials/credential.ts';
+import type { Predecessors } from './hand-over/predecessors.ts';
 import type { Ledger } from './ledger/ledger.ts';
 import type { Limits } from './limits/limits.ts';
 import type { ModelProxy } from './proxy.ts';
@@ -32,8 +33,18 @@ export interface ControlDeps {
   proxy: ModelProxy;
   mirror: RegistryMirror;
   credentials: Readonly<Record<Api['provider'], Credential>>;
+  predecessors: Predecessors;
+  program: string;
+  /** Resolves when another gateway may take this one's place. */
+  handOver: () => Promise<void>;
   clock: Clock;
   log: Log;
+}
+
+export interface Control {
+  /** Frees the path; what is being answered still is. */
+  stopListening(): void;
+  close(): Promise<void>;
 }
 
 const name = z.string().regex(/^[\w.:@-]{1,200}$/, 'is not a name');
@@ -45,8 +56,14 @@ const nodeName = nodeBudgetSchema.shape.node;
 const statusOf: Readonly<Record<ErrorKind, number>> = { user: 400, conflict: 409, transient: 503, bug: 500 };
 
 /** The folder must exist and the caller must hold the gateway's lock: what lies at `path` is removed. */
-export async function listenControl(deps: ControlDeps, path: string): Promise<{ close(): Promise<void> }> {
+export async function listenControl(deps: ControlDeps, path: string): Promise<Control> {
   const app = fastify({ bodyLimit: 256 * 1024, forceCloseConnections: true });
+  let isLeft = false;
+  app.addHook('onRequest', async (_request, reply) => {
+    if (!isLeft) return;
+    reply.header('connection', 'close');
+    throw new FleetError('gateway_unavailable', 'This gateway has handed over to another.');
+  });
   addRoutes(app, deps);
   app.setErrorHandler((thrown, _request, reply) => {
     const error = thrown instanceof z.ZodError ? invalid(thrown) : fromFramework(thrown);
@@ -58,18 +75,31 @@ export async function listenControl(deps: ControlDeps, path: string): Promise<{ 
   await rm(path, { force: true });
   await app.listen({ path });
   await chmod(path, 0o600); // the process's umask already kept others out
-  return { close: () => app.close() };
+  return {
+    stopListening: () => {
+      isLeft = true;
+      app.server.close();
+    },
+    close: () => app.close(),
+  };
 }
 
 function addRoutes(app: FastifyInstance, deps: ControlDeps): void {
-  const { ledger, gate, limits, tunnels, proxy, mirror, credentials, clock } = deps;
+  const { ledger, gate, limits, tunnels, proxy, mirror, credentials, predecessors, clock } = deps;
   const since = clock.now();
   const done = { ok: true };
   const param = (request: { params: unknown }, key: string) =>
     z.object({ [key]: name }).parse(request.params)[key] ?? '';
 
   app.get('/v1/health', async (): Promise<Health> => {
-    return { version: gatewayVersion, pid: process.pid, since, openStreams: proxy.openStreams() };
+    return {
+      version: gatewayVersion,
+      pid: process.pid,
+      program: deps.program,
+      since,
+      openStreams: proxy.openStreams(),
+      leaving: predecessors.list(),
+    };
   });
   app.put('/v1/credentials', async (request) => {
     const { credentials: wanted } = z.object({ credentials: z.array(credentialWish).max(10) }).parse(request.body);
@@ -77,6 +107,11 @@ function addRoutes(app: FastifyInstance, deps: ControlDeps): void {
     const looks = await Promise.all(Object.values(credentials).map((it) => it.look()));
     if (looks.some(({ state }) => state === 'missing')) await proxy.endWithoutCredential();
     return { credentials: looks };
+  });
+  app.post('/v1/hand-over', async (_request, reply) => {
+    await deps.handOver();
+    reply.header('connection', 'close');
+    return done;
   });
   app.put('/v1/tunnels/:vm', async (request) => {
     const vm = param(request, 'vm');
@@ -109,6 +144,7 @@ function addRoutes(app: FastifyInstance, deps: ControlDeps): void {
     const id = param(request, 'id');
     ledger.endGrant(id, clock.now());
     proxy.endCalls(id);
+    predecessors.endCalls(id);
     return done;
   });
   app.get('/v1/calls', async (): Promise<{ calls: CallsOf[] }> => ({ calls: proxy.calls() }));

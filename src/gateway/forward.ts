@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
-import { type Dispatcher, request } from 'undici';
+import type { Dispatcher } from 'undici';
+import type { Settlement } from '../contract/gateway.ts';
 import { shortWaitMs, type UsageLimit } from '../domain/usage-limit.ts';
 import type { Clock } from '../lib/clock.ts';
 import { isAbort } from '../lib/errors.ts';
@@ -10,8 +10,9 @@ import { limited, saidOf, whoOf } from './admission.ts';
 import type { Api } from './apis.ts';
 import type { Gate } from './budget/gate.ts';
 import type { Key } from './credentials/credential.ts';
+import { exchange } from './exchange.ts';
 import { type Headers, requestHeaders, responseHeaders, turnsDown, withCredential } from './headers.ts';
-import type { Ledger, OpenGrant } from './ledger/ledger.ts';
+import type { Counted, End, OpenGrant } from './ledger/ledger.ts';
 import type { Limits } from './limits/limits.ts';
 import { countCall, type Reserved } from './meter/counted.ts';
 import { createMeter, type Meter } from './meter/meter.ts';
@@ -25,7 +26,8 @@ export interface Upstream {
 }
 
 export interface ForwardDeps {
-  ledger: Ledger;
+  /** In this gateway's books, or in those of the one that took its place. */
+  settle: (reservation: number, end: End, counted: Counted) => Settlement | null | Promise<null>;
   gate: Gate;
   limits: Limits;
   upstream: Upstream;
@@ -38,7 +40,7 @@ export interface Call {
   grant: OpenGrant;
   api: Api;
   key: Key;
-  /** Its provider does not take the key. */
+  /** The provider turned the credential down. */
   turnDown(status: number): void;
   /** Path and query, both checked. */
   path: string;
@@ -55,32 +57,35 @@ export interface Call {
  */
 export async function forward(deps: ForwardDeps, call: Call, req: IncomingMessage, res: ServerResponse): Promise<void> {
   const book = openBook(deps, call);
+  const { dispatcher, urls } = deps.upstream;
   try {
-    const answer = await request(`${deps.upstream.urls[call.api.provider]}${call.path}`, {
-      method: 'POST',
-      headers: upHeaders(req, call),
-      body: Readable.from(upBody(req, call, book)),
-      dispatcher: deps.upstream.dispatcher,
-      signal: call.signal,
-    });
-    call.metered?.release();
-    const down = downHeaders(answer.statusCode, answer.headers);
-    const limit = learnLimit(deps, call, answer);
-    book.answered(answer.statusCode, limit, down['content-type'] ?? '');
-    if (limit !== null && limit.until - deps.clock.now() > shortWaitMs) {
-      // Not every agent CLI ends on the provider's own words.
-      void answer.body.dump({ limit: 65_536 }).catch(() => {});
-      book.settle();
-      return answerRefusal(res, call.api, saidOf(limited(whoOf(call.grant), limit), deps.clock.now()));
-    }
-    res.writeHead(answer.statusCode, down);
-    res.flushHeaders();
-    await pipeline(metered(answer.body, book, call.signal), res);
+    await exchange(
+      {
+        url: `${urls[call.api.provider]}${call.path}`,
+        headers: upHeaders(req, call),
+        body: call.metered?.bytes ?? passing(req),
+        sent: book.sent,
+        answered: (status, headers) => {
+          call.metered?.release();
+          const down = downHeaders(status, headers);
+          const limit = learnLimit(deps, call, { status, headers });
+          book.answered(status, limit, down['content-type'] ?? '');
+          if (limit === null || limit.until - deps.clock.now() <= shortWaitMs) return down;
+          // Not every agent CLI ends on the provider's own words.
+          book.settle();
+          answerRefusal(res, call.api, saidOf(limited(whoOf(call.grant), limit), deps.clock.now()));
+          return null;
+        },
+        pass: book.push,
+        ended: book.ended,
+        waits: book.waits,
+      },
+      { dispatcher, signal: call.signal },
+      res,
+    );
   } catch (error) {
-    if (!res.headersSent && !call.signal.aborted) {
-      book.broken(error);
-      throw error;
-    }
+    if (!call.signal.aborted) book.broken(error);
+    if (!res.headersSent && !call.signal.aborted) throw error;
     if (!isAbort(error)) deps.log.warn({ grant: call.grant.id, err: String(error) }, 'call broke off');
     res.destroy();
   } finally {
@@ -93,9 +98,9 @@ export async function forward(deps: ForwardDeps, call: Call, req: IncomingMessag
 function learnLimit(
   { limits }: ForwardDeps,
   { api, key, grant }: Call,
-  { statusCode, headers }: { statusCode: number; headers: IncomingMessage['headers'] },
+  { status, headers }: { status: number; headers: IncomingMessage['headers'] },
 ): UsageLimit | null {
-  return limits.learn({ provider: api.provider, key: key.key, name: grant.id }, statusCode, headers);
+  return limits.learn({ provider: api.provider, key: key.key, name: grant.id }, status, headers);
 }
 
 function faultOf(status: number, limit: UsageLimit | null, now: number): string | null {
@@ -121,34 +126,9 @@ function downHeaders(status: number, from: IncomingMessage['headers']): Headers 
   return status === 401 || status === 403 ? { ...headers, 'x-should-retry': 'false' } : headers;
 }
 
-/** What is taken from here may have left the host. */
-async function* upBody(req: IncomingMessage, { metered: it }: Call, book: Book): AsyncGenerator<Buffer> {
-  if (it === null) {
-    // The request outlives a refused upload: its connection must still carry the answer.
-    yield* req.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>;
-    return;
-  }
-  book.sent();
-  yield it.bytes;
-}
-
-/** Keeps one piece back, so that the call is settled before the client can know that the answer is complete. */
-async function* metered(body: AsyncIterable<Buffer>, book: Book, signal: AbortSignal): AsyncGenerator<Buffer> {
-  let kept: Buffer | null = null;
-  try {
-    for await (const chunk of body) {
-      const isLast = book.push(chunk);
-      if (kept !== null) yield kept;
-      kept = null;
-      if (isLast || book.streams()) yield chunk;
-      else kept = chunk;
-    }
-  } catch (error) {
-    if (!signal.aborted) book.broken(error);
-    throw error;
-  }
-  book.ended();
-  if (kept !== null) yield kept;
+/** The request outlives a refused upload: its connection must still carry the answer. */
+function passing(req: IncomingMessage): Readable {
+  return Readable.from(req.iterator({ destroyOnReturn: false }), { objectMode: false });
 }
 
 const maxSaid = 4096;
@@ -156,16 +136,20 @@ const maxSaid = 4096;
 interface Book {
   sent(): void;
   answered(status: number, limit: UsageLimit | null, contentType: string): void;
-  /** True when this piece ends the answer; the call is then settled. */
-  push(chunk: Uint8Array): boolean;
-  streams(): boolean;
-  ended(): void;
+  /**
+   * What may go down now. The call is settled before the client can know that the answer is complete: with the last piece of a
+   * stream, or with the end; so one piece of any other answer is kept back.
+   */
+  push(chunk: Buffer): Buffer | null;
+  ended(): Buffer | null;
   broken(error: unknown): void;
   settle(): void;
+  /** Until the settlement is in the books, where those are another gateway's. */
+  waits(): Promise<null> | null;
 }
 
 /** What is known of one call, and its way into the ledger. */
-function openBook({ ledger, gate, clock, log }: ForwardDeps, { api, key, turnDown, metered: call }: Call): Book {
+function openBook({ settle: enter, gate, clock, log }: ForwardDeps, { api, key, turnDown, metered: call }: Call): Book {
   let meter: Meter | null = null;
   const end = {
     status: 0,
@@ -178,6 +162,8 @@ function openBook({ ledger, gate, clock, log }: ForwardDeps, { api, key, turnDow
   let said = '';
   let isStream = false;
   let isSettled = call === null;
+  let onItsWay: Promise<null> | null = null;
+  let kept: Buffer | null = null;
 
   function settle(): void {
     const isTurnedDown = turnsDown(end.status, said);
@@ -190,8 +176,16 @@ function openBook({ ledger, gate, clock, log }: ForwardDeps, { api, key, turnDow
     const counting = key.isSubscription ? { ...counted, imputed: true } : counted;
     const { fault } = end;
     const retryAt = end.limit?.until ?? null;
-    const settlement = ledger.settle(call.reservation, { at: clock.now(), status, refused, retryAt, fault }, counting);
+    const entered = enter(call.reservation, { at: clock.now(), status, refused, retryAt, fault }, counting);
     isSettled = true; // not before: what a full disk refused is tried once more at the call's end, and at the next start
+    if (entered instanceof Promise) {
+      onItsWay = entered.finally(() => {
+        onItsWay = null;
+      });
+    } else told(entered);
+  }
+
+  function told(settlement: Settlement | null): void {
     gate.changed();
     if (settlement === null) return;
     const { model, flags } = settlement;
@@ -210,16 +204,20 @@ function openBook({ ledger, gate, clock, log }: ForwardDeps, { api, key, turnDow
       meter = createMeter(api.dialect, contentType);
     },
     push: (chunk) => {
-      if (end.status === 403 && said.length < maxSaid) said += Buffer.from(chunk).toString('latin1').slice(0, maxSaid);
+      if (end.status === 403 && said.length < maxSaid) said += chunk.toString('latin1').slice(0, maxSaid);
       meter?.push(chunk);
-      const isFinal = isStream && (meter?.seen().isFinal ?? false);
-      if (isFinal) settle();
-      return isFinal;
+      if (isStream) {
+        if (!isSettled && meter?.seen().isFinal) settle();
+        return chunk;
+      }
+      const piece = kept;
+      kept = chunk;
+      return piece;
     },
-    streams: () => isStream,
     ended: () => {
       meter?.end();
       settle();
+      return kept;
     },
     broken: (error) => {
       end.isBroken = true;
@@ -227,5 +225,6 @@ function openBook({ ledger, gate, clock, log }: ForwardDeps, { api, key, turnDow
       meter?.end();
     },
     settle,
+    waits: () => onItsWay,
   };
 }

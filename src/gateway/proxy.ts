@@ -22,7 +22,7 @@ import { readRequest, withOutputLimit } from './budget/request.ts';
 import { worstCase } from './budget/worst-case.ts';
 import type { Credential, Key } from './credentials/credential.ts';
 import { type Call, type ForwardDeps, forward, nameOf } from './forward.ts';
-import { nothing, type OpenGrant } from './ledger/ledger.ts';
+import { type Ledger, nothing, type OpenGrant } from './ledger/ledger.ts';
 import type { Who } from './ledger/who.ts';
 import type { IterationMcp } from './mcp/iteration-mcp.ts';
 import type { PriceList } from './meter/price-file.ts';
@@ -36,7 +36,7 @@ import type { RegistryMirror } from './registry-mirror.ts';
  */
 export interface ModelProxy {
   /** Serves HTTP on a stream that came out of this VM's tunnel. */
-  accept(vm: string, stream: Duplex): void;
+  accept(vm: string, stream: Duplex, lasts?: 'one request'): void;
   openStreams(): number;
   /** Per grant that has called since this gateway began: how many calls are open, and how many there were. */
   calls(): CallsOf[];
@@ -44,11 +44,17 @@ export interface ModelProxy {
   endCalls(grant?: string): void;
   /** Ends the open calls of providers whose credential is no more. */
   endWithoutCredential(): Promise<void>;
+  /** From now on requests that have not gone up yet, and new ones, are the next gateway's. */
+  leave(next: PassOn): void;
   /** Refuses new requests from now on; resolves when the open ones are over, or were ended at the deadline. */
   drain(deadlineMs: number): Promise<void>;
 }
 
+/** `bytes`: its body, when it was read already. */
+export type PassOn = (vm: string, req: IncomingMessage, res: ServerResponse, bytes: Buffer | null) => Promise<void>;
+
 export interface ProxyDeps extends ForwardDeps {
+  ledger: Ledger;
   credentials: Readonly<Record<Api['provider'], Credential>>;
   prices: PriceList;
   mirror: RegistryMirror;
@@ -78,6 +84,7 @@ const flushMs = 2_000;
 export function createProxy(deps: ProxyDeps): ModelProxy {
   const { gate, clock, log } = deps;
   const vmOf = new Map<Duplex, string>();
+  const forOne = new WeakSet<Duplex>();
   const openCalls = new Set<OpenCall>();
   const noteRefusal = createRefusalBook(deps);
   const refusedBefore = new Set<string>();
@@ -85,18 +92,25 @@ export function createProxy(deps: ProxyDeps): ModelProxy {
   const noteArrived = createArrivals(deps.ledger);
   const bodies = createBodies(bodyLimits);
   let isDraining = false;
+  let next: PassOn | null = null;
   let isWatching = false;
   let onIdle: (() => void) | null = null;
   const server = createServer({ maxHeaderSize: 32 * 1024, requestTimeout: 0 }, (req, res) => {
-    void handle(req, res).catch((error: unknown) => {
+    const place: Place = { bytes: null, isUp: false };
+    if (forOne.has(req.socket)) res.shouldKeepAlive = false;
+    void handle(req, res, place).catch((error: unknown) => {
+      const vm = vmOf.get(req.socket);
+      // The books went to the next gateway while this one was about to look into them.
+      if (next !== null && vm !== undefined && !place.isUp && !res.headersSent) return next(vm, req, res, place.bytes);
       log.error({ err: String(error) }, 'request failed');
       res.destroy();
     });
   });
   server.on('clientError', (_error, stream) => stream.destroy());
 
-  async function handle(req: IncomingMessage, res: ServerResponse): Promise<void> {
+  async function handle(req: IncomingMessage, res: ServerResponse, place: Place): Promise<void> {
     const vm = vmOf.get(req.socket);
+    if (vm !== undefined && next !== null) return next(vm, req, res, null);
     if (vm !== undefined && (await deps.mirror.serve(vm, req, res))) return;
     const route = vm === undefined ? null : routeOf(req);
     if (vm === undefined || route === null) {
@@ -104,18 +118,25 @@ export function createProxy(deps: ProxyDeps): ModelProxy {
       return answerRefusal(res, null, { kind: 'not-found', message });
     }
     if (route.kind === 'hello') return void res.writeHead(200, { 'content-length': '0' }).end();
+    await serve(vm, route, { req, res, place });
+  }
+
+  async function serve(vm: string, route: Granted, { req, res, place }: Asking): Promise<void> {
     const api = route.kind === 'model' ? route.api : null;
+    const key = api === null ? null : await deps.credentials[api.provider].take();
+    // From here to where the call is known nothing is waited for: no grant ends unseen in between.
     const admission = admit(deps, vm, req.headers);
     if (!admission.ok) return refuse(vm, res, api, admission.refusal);
     begun.set(admission.grant.id, (begun.get(admission.grant.id) ?? 0) + 1);
     if (isDraining) return refuse(vm, res, api, stopping);
     const { grant } = admission;
-    if (route.kind === 'mcp')
-      return track(grant, null, res, (open) => deps.mcp.serve({ vm, grant, ...open }, req, res));
-    const key = await deps.credentials[route.api.provider].take();
-    if (!key.ok) return refuse(vm, res, api, noCredential(key.look, whoOf(grant)));
     if (res.closed) return; // gone while the credential was read
-    await track(grant, api, res, (open) => follow({ ...route, vm, grant, key }, open, req, res));
+    if (route.kind === 'mcp' || key === null) {
+      place.isUp = true;
+      return track(grant, null, res, (open) => deps.mcp.serve({ vm, grant, ...open }, req, res));
+    }
+    if (!key.ok) return refuse(vm, res, api, noCredential(key.look, whoOf(grant)));
+    await track(grant, api, res, (open) => follow({ ...route, vm, grant, key, place }, open, req, res));
   }
 
   /** From here on the call is open: it ends with its client, its grant, or the gateway. */
@@ -159,9 +180,10 @@ export function createProxy(deps: ProxyDeps): ModelProxy {
     try {
       const call = await prepare(asked, req, open);
       if ('kind' in call) return refuse(asked.vm, res, asked.api, call);
+      asked.place.isUp = true;
       await forward(deps, { ...call, signal: open.signal }, req, res);
     } catch (error) {
-      if (isAbort(error) || open.signal.aborted) throw error;
+      if (isAbort(error) || open.signal.aborted || (next !== null && !asked.place.isUp)) throw error;
       log.warn({ grant: asked.grant.id, err: nameOf(error) }, 'upstream did not answer');
       answerRefusal(res, asked.api, { kind: 'unreachable', message: 'The gateway could not reach the model API.' });
     }
@@ -191,7 +213,7 @@ export function createProxy(deps: ProxyDeps): ModelProxy {
 
   /** What the call can cost at worst is known and stored before it leaves; or why it does not. */
   async function prepare(
-    { vm, grant, api, key, path, isMetered }: Asked,
+    { vm, grant, api, key, path, isMetered, place }: Asked,
     req: IncomingMessage,
     { signal, onBody }: Open,
   ): Promise<Omit<Call, 'signal'> | Refusal> {
@@ -212,6 +234,7 @@ export function createProxy(deps: ProxyDeps): ModelProxy {
     });
     if ('kind' in body) return body;
     onBody();
+    place.bytes = body.bytes;
     const read = readRequest(api, body.bytes);
     const release = body.release;
     if (!read.ok) {
@@ -232,7 +255,7 @@ export function createProxy(deps: ProxyDeps): ModelProxy {
     await noted.catch((error: unknown) => {
       release();
       const end = { at: clock.now(), status: 0, refused: 'upstream', retryAt: null } as const;
-      deps.ledger.settle(entry.id, end, nothing(facts.model));
+      void deps.settle(entry.id, end, nothing(facts.model));
       throw error;
     });
     const { outputTokens } = entry;
@@ -258,8 +281,9 @@ export function createProxy(deps: ProxyDeps): ModelProxy {
   }
 
   return {
-    accept: (vm, stream) => {
+    accept: (vm, stream, lasts) => {
       vmOf.set(stream, vm);
+      if (lasts === 'one request') forOne.add(stream);
       stream.once('close', () => vmOf.delete(stream));
       server.emit('connection', stream);
     },
@@ -277,6 +301,9 @@ export function createProxy(deps: ProxyDeps): ModelProxy {
       for (const call of openCalls) if (grant === undefined || call.grant === grant) call.abort.abort();
     },
     endWithoutCredential,
+    leave: (to) => {
+      next = to;
+    },
     drain: async (deadlineMs) => {
       isDraining = true;
       const over = new AbortController();
@@ -297,6 +324,8 @@ export function createProxy(deps: ProxyDeps): ModelProxy {
 
 type Route = { kind: 'hello' } | { kind: 'mcp' } | { kind: 'model'; api: Api; path: string; isMetered: boolean };
 
+type Granted = Exclude<Route, { kind: 'hello' }>;
+
 /** Null: it is not served. */
 function routeOf(req: IncomingMessage): Route | null {
   const [path = '', query = ''] = (req.url ?? '').split('?', 2);
@@ -307,6 +336,12 @@ function routeOf(req: IncomingMessage): Route | null {
   const isMetered = asked !== countTokens;
   const api = apis.get(isMetered ? asked : 'POST /v1/messages');
   return api === undefined ? null : { kind: 'model', api, path: query === '' ? path : `${path}?${query}`, isMetered };
+}
+
+interface Asking {
+  req: IncomingMessage;
+  res: ServerResponse;
+  place: Place;
 }
 
 interface Open {
@@ -322,6 +357,14 @@ interface Asked {
   key: Key;
   path: string;
   isMetered: boolean;
+  place: Place;
+}
+
+/** How far a request has come. */
+interface Place {
+  bytes: Buffer | null;
+  /** It is forwarded, or what it is to be answered is known. */
+  isUp: boolean;
 }
 
 function plain(kind: Refusal['kind'], who: Who, message: string, refused: Refusal['refused'] = null): Refusal {

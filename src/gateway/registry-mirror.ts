@@ -16,6 +16,7 @@ import type { Log } from '../lib/log.ts';
 export interface RegistryMirror {
   put(vm: string, mirror: Mirror): Promise<void>;
   delete(vm: string): void;
+  list(): { vm: string; mirror: Mirror }[];
   /** False when the request is none for a registry. */
   serve(vm: string, req: IncomingMessage, res: ServerResponse): Promise<boolean>;
   close(): Promise<void>;
@@ -29,6 +30,7 @@ interface Registry {
 }
 
 interface Granted {
+  mirror: Mirror;
   registries: Map<RegistryKind, Registry>;
   expiresAt: number;
 }
@@ -56,9 +58,10 @@ export function createRegistryMirror(deps: { clock: Clock; log: Log }): Registry
       const registries = new Map<RegistryKind, Registry>();
       for (const { kind, url, caFile } of mirror.registries) registries.set(kind, await open(url, caFile));
       forget(vm);
-      granted.set(vm, { registries, expiresAt: mirror.expiresAt });
+      granted.set(vm, { mirror, registries, expiresAt: mirror.expiresAt });
     },
     delete: forget,
+    list: () => [...granted].map(([vm, { mirror }]) => ({ vm, mirror })),
     async serve(vm, req, res) {
       const its = granted.get(vm);
       const asked = parse(req.url ?? '', its !== undefined);

@@ -1,20 +1,26 @@
+import type { Duplex } from 'node:stream';
 import { Agent } from 'undici';
 import { isSafeUpstream } from '../domain/upstream.ts';
 import type { Clock } from '../lib/clock.ts';
 import { FleetError } from '../lib/errors.ts';
-import { acquireLock } from '../lib/lock.ts';
+import { acquireLock, type Lock } from '../lib/lock.ts';
 import type { Log } from '../lib/log.ts';
 import type { Paths } from '../lib/paths.ts';
 import { createSystemRandom } from '../lib/random.ts';
 import { resourcePath } from '../lib/resources.ts';
 import type { Api } from './apis.ts';
 import { createGate } from './budget/gate.ts';
-import { listenControl } from './control.ts';
+import { type Control, listenControl } from './control.ts';
 import type { Credential } from './credentials/credential.ts';
+import { askForPlace } from './hand-over/ask.ts';
+import { type Carrying, listenForCarried } from './hand-over/carry.ts';
+import { createDeparture, type Departure } from './hand-over/departure.ts';
+import { findPredecessors, type Predecessors } from './hand-over/predecessors.ts';
+import type { AtStep } from './hand-over/steps.ts';
 import { openLedger } from './ledger/ledger.ts';
 import { createLimits } from './limits/limits.ts';
 import { createIterationMcp } from './mcp/iteration-mcp.ts';
-import { createPriceList } from './meter/price-file.ts';
+import { createPriceList, type PriceList } from './meter/price-file.ts';
 import { createProxy } from './proxy.ts';
 import { createRegistryMirror } from './registry-mirror.ts';
 import { createTunnels } from './tunnels.ts';
@@ -30,9 +36,16 @@ export interface GatewayOptions {
   /** Where days and months begin. */
   timeZone: string;
   bootId: string;
+  /** Version of the program. */
+  program: string;
+  /** Takes the place of the gateway that runs, if one does. */
+  takeOver: boolean;
+  atStep: AtStep;
 }
 
 export interface Gateway {
+  /** Resolves when another gateway has its place and all it had begun is over. */
+  left: Promise<void>;
   /** Open streams get until the deadline to end by themselves. */
   close(drainMs: number): Promise<void>;
 }
@@ -43,44 +56,149 @@ export const defaultGuestSocket = '/run/ralph/gateway.sock';
 /** A non-streaming answer may be this long in the making. */
 const patienceMs = 15 * 60_000;
 
-/** Everything of the gateway, put together; only one may run per state folder. */
+/** Everything of the gateway, put together; only one at a time has the books of a state folder. */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
-  const { paths, log, clock, credentials } = options;
+  const { paths, log, clock, atStep } = options;
   const urls = { anthropic: checkUpstream(options.upstream.anthropic), openai: checkUpstream(options.upstream.openai) };
-  const lock = await acquireLock(paths.gatewayLock, 'gateway');
+  const prices = createPriceList({ builtIn: resourcePath('prices/prices.json'), own: paths.prices, clock, log });
+  await prices.current();
+  const lock = options.takeOver ? await askForPlace(options) : await acquireLock(paths.gatewayLock, 'gateway');
+  atStep('next:locked');
   try {
-    const ledger = openLedger(paths.gasDb, { now: clock.now, timeZone: options.timeZone, bootId: options.bootId });
-    const gate = createGate({ ledger, clock });
-    const limits = createLimits({ rows: ledger.limits, clock, log, random: createSystemRandom() });
-    const prices = createPriceList({ builtIn: resourcePath('prices/prices.json'), own: paths.prices, clock, log });
-    const dispatcher = new Agent({ allowH2: false, headersTimeout: patienceMs, bodyTimeout: patienceMs });
-    const mirror = createRegistryMirror({ clock, log });
-    const upstream = { urls, dispatcher };
-    const mcp = createIterationMcp({ ledger, clock, log });
-    const proxy = createProxy({ ledger, gate, limits, clock, log, credentials, prices, mirror, mcp, upstream });
-    const tunnels = createTunnels({ clock, log, guestSocket: options.guestSocket, accept: proxy.accept });
-    const control = await listenControl(
-      { ledger, gate, limits, tunnels, proxy, mirror, credentials, clock, log },
-      paths.gatewaySocket,
-    );
-    for (const { vm, tunnel } of ledger.tunnels()) tunnels.put(vm, tunnel);
-    const { asOf } = await prices.current();
-    log.info({ socket: paths.gatewaySocket, upstream: urls, prices: asOf }, 'gateway is ready');
-    return {
-      close: async (drainMs) => {
-        tunnels.stopAccepting();
-        await proxy.drain(drainMs);
-        await tunnels.close();
-        await control.close();
-        await Promise.all([dispatcher.destroy(), mirror.close()]);
-        ledger.close();
-        await lock.release();
-      },
-    };
+    const predecessors = await findPredecessors({ folder: paths.runtime, clock, log, atStep });
+    atStep('next:called');
+    return await open(options, { urls, prices, lock, predecessors });
   } catch (error) {
     await lock.release();
     throw error;
   }
+}
+
+interface Ready {
+  urls: Readonly<Record<Api['provider'], string>>;
+  prices: PriceList;
+  lock: Lock;
+  predecessors: Predecessors;
+}
+
+async function open(options: GatewayOptions, { urls, prices, lock, predecessors }: Ready): Promise<Gateway> {
+  const { paths, log, clock, credentials, atStep, program } = options;
+  const { timeZone, bootId } = options;
+  const ledger = openLedger(paths.gasDb, {
+    now: clock.now,
+    timeZone,
+    bootId,
+    after: clock.after,
+    elsewhere: predecessors.calls(),
+  });
+  atStep('next:books');
+  const gate = createGate({ ledger, clock });
+  const dispatcher = new Agent({ allowH2: false, headersTimeout: patienceMs, bodyTimeout: patienceMs });
+  const mirror = createRegistryMirror({ clock, log });
+  const upstream = { urls, dispatcher };
+  let departure: Departure | null = null;
+  const settle: Parameters<typeof createProxy>[0]['settle'] = (reservation, end, counted) =>
+    departure === null ? ledger.settle(reservation, end, counted) : departure.settle(reservation, end, counted);
+  const rows = { ...ledger.limits, put: unlessLeft(ledger.limits.put), drop: unlessLeft(ledger.limits.drop) };
+  const limits = createLimits({ rows, clock, log, random: createSystemRandom() });
+  const mcp = createIterationMcp({ ledger, clock, log });
+  const books = { ledger, gate, limits, settle };
+  const proxy = createProxy({ ...books, clock, log, credentials, prices, mirror, mcp, upstream });
+  predecessors.begin(ledger, gate.changed);
+  const accept = (vm: string, stream: Duplex) =>
+    departure === null ? proxy.accept(vm, stream) : departure.carry(vm, stream);
+  const { guestSocket } = options;
+  const { untilReleased } = predecessors;
+  const tunnels = createTunnels({ clock, log, guestSocket, accept, untilReleased });
+  await Promise.all(predecessors.mirrors().map(({ vm, mirror: it }) => mirror.put(vm, it)));
+  const carrying = await listenForCarried(paths.gatewayCarrySocket, (vm, stream) =>
+    proxy.accept(vm, stream, 'one request'),
+  );
+  const { promise: left, resolve: leave } = Promise.withResolvers<void>();
+  const control = await listenControl(
+    { ledger, gate, limits, tunnels, proxy, mirror, credentials, predecessors, program, handOver, clock, log },
+    paths.gatewaySocket,
+  );
+  for (const { vm, tunnel } of ledger.tunnels()) tunnels.put(vm, tunnel);
+  const { asOf } = await prices.current();
+  log.info({ socket: paths.gatewaySocket, upstream: urls, prices: asOf, program }, 'gateway is ready');
+  atStep('next:ready');
+
+  /** What a call of a gateway that left learns of limits, the next one learns by its own. */
+  function unlessLeft<T>(write: (row: T) => void): (row: T) => void {
+    return (row) => {
+      if (departure === null) write(row);
+    };
+  }
+
+  /** What may fail comes first: until the departure stands nothing has changed. */
+  async function handOver(): Promise<void> {
+    if (departure !== null) throw new FleetError('refused', 'This gateway has handed over already.');
+    const it = await createDeparture({ paths, clock, log, endCalls: proxy.endCalls, drop: tunnels.delete });
+    atStep('leaving:listens');
+    departure = it;
+    const [theirCalls, theirVms] = [new Set(predecessors.calls()), new Set(predecessors.vms())];
+    it.begin({
+      calls: ledger.open().filter((id) => !theirCalls.has(id)),
+      vms: tunnels.states().flatMap(({ vm }) => (theirVms.has(vm) ? [] : [vm])),
+      mirrors: mirror.list(),
+    });
+    predecessors.close();
+    proxy.leave(it.passOn);
+    gate.leave(new Error('handed over'));
+    closeBooks();
+    atStep('leaving:books');
+    await free({ carrying, control, lock });
+    atStep('leaving:free');
+    leave(depart(it));
+  }
+
+  function closeBooks(): void {
+    try {
+      ledger.close();
+    } catch (error) {
+      log.error({ err: String(error) }, 'the books were not closed cleanly');
+    }
+  }
+
+  /** What was begun goes on to its end. */
+  async function depart(it: Departure): Promise<void> {
+    log.info({ openStreams: proxy.openStreams() }, 'gateway has handed over');
+    await tunnels.release((vm) => {
+      it.released(vm);
+      atStep('leaving:released');
+    });
+    await it.settled();
+    await it.close();
+    await Promise.all([control.close(), dispatcher.destroy(), mirror.close()]);
+    log.info('gateway that handed over ends');
+  }
+
+  return {
+    left,
+    close: async (drainMs) => {
+      tunnels.stopAccepting();
+      await proxy.drain(drainMs);
+      await tunnels.close();
+      await control.close();
+      await Promise.all([dispatcher.destroy(), mirror.close()]);
+      if (departure !== null) {
+        await departure.settled();
+        return departure.close();
+      }
+      predecessors.close();
+      await carrying.close();
+      ledger.close();
+      await lock.release();
+    },
+  };
+}
+
+/** The next one makes the same files anew: ours must be gone before it may. */
+async function free({ carrying, control, lock }: { carrying: Carrying; control: Control; lock: Lock }): Promise<void> {
+  await carrying.close();
+  control.stopListening();
+  await lock.release();
 }
 
 function checkUpstream(text: string): string {

@@ -12,7 +12,8 @@ import { FleetError } from '../lib/errors.ts';
  * key must be exactly the pinned one.
  */
 export interface TunnelConnection {
-  stopAccepting(): void;
+  /** Resolves when no new connection can come any more. */
+  stopAccepting(): Promise<void>;
   /** Resolves when the connection is over, with why. */
   ended: Promise<string>;
 }
@@ -66,7 +67,7 @@ export async function connectTunnel(deps: ConnectDeps, tunnel: Tunnel, signal: A
   let streams = 0;
   client.on('unix connection', (_info, accept, reject) => {
     if (streams >= maxStreams) return reject();
-    const stream: Duplex = accept();
+    const stream = dropUnread(accept());
     streams += 1;
     stream.once('close', () => {
       streams -= 1;
@@ -89,14 +90,27 @@ export async function connectTunnel(deps: ConnectDeps, tunnel: Tunnel, signal: A
   }
   return {
     ended,
-    stopAccepting: () => {
-      try {
-        client.openssh_unforwardInStreamLocal(deps.guestSocket, () => {});
-      } catch {
-        // the connection has just ended, and with it the forwarding
-      }
+    stopAccepting: async () => {
+      const isAnswered = new Promise<void>((resolve) => {
+        try {
+          client.openssh_unforwardInStreamLocal(deps.guestSocket, () => resolve());
+        } catch {
+          resolve(); // the connection has just ended, and with it the forwarding
+        }
+      });
+      await Promise.race([isAnswered, ended]);
     },
   };
+}
+
+/** A channel tells of its end only once all that came was read: what nobody wants any more is read and dropped. */
+function dropUnread(stream: Duplex): Duplex {
+  const destroy = stream.destroy.bind(stream);
+  stream.destroy = (error) => {
+    destroy(error);
+    return stream.resume();
+  };
+  return stream;
 }
 
 function openSocket({ endpoint }: Tunnel): Socket {

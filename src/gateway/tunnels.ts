@@ -4,7 +4,7 @@ import { backoffMs } from '../lib/backoff.ts';
 import type { Clock } from '../lib/clock.ts';
 import { isAbort } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
-import { connectTunnel } from './tunnel-connection.ts';
+import { connectTunnel, type TunnelConnection } from './tunnel-connection.ts';
 
 /** Keeps one reverse tunnel into each wanted VM: connects, and connects again for ever, until told otherwise. */
 export interface Tunnels {
@@ -14,6 +14,8 @@ export interface Tunnels {
   states(): TunnelState[];
   /** Takes no new connections out of the guests; what is open goes on. */
   stopAccepting(): void;
+  /** Closes each tunnel once nothing passes through it, and says so; resolves when none is left. */
+  release(onReleased: (vm: string) => void): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -23,6 +25,8 @@ export interface TunnelDeps {
   /** Unix socket in the guest that leads here. */
   guestSocket: string;
   accept: (vm: string, stream: Duplex) => void;
+  /** While another gateway has the tunnel into this VM: resolves when it has no more. The signal tells it to give it up. */
+  untilReleased: (vm: string, signal: AbortSignal) => Promise<void> | null;
 }
 
 interface Kept {
@@ -30,7 +34,9 @@ interface Kept {
   state: TunnelState;
   abort: AbortController;
   done: Promise<void>;
-  stopAccepting: (() => void) | null;
+  connection: TunnelConnection | null;
+  streams: number;
+  onIdle: (() => void) | null;
 }
 
 const firstRetryMs = 500;
@@ -42,10 +48,17 @@ export function createTunnels(deps: TunnelDeps): Tunnels {
   const { clock, log } = deps;
   const kept = new Map<string, Kept>();
   let isAccepting = true;
+  let isLeaving = false;
 
   async function keep(vm: string, it: Kept): Promise<void> {
     const { signal } = it.abort;
-    for (let failures = 0; !signal.aborted; ) {
+    const elsewhere = deps.untilReleased(vm, signal);
+    if (elsewhere !== null) {
+      it.state = { vm, state: 'connected', since: clock.now(), error: null };
+      await elsewhere;
+      it.state = { vm, state: 'connecting', since: clock.now(), error: null };
+    }
+    for (let failures = 0; !signal.aborted && !isLeaving; ) {
       try {
         failures = (await serve(vm, it)) ? 0 : failures + 1;
       } catch (error) {
@@ -53,21 +66,29 @@ export function createTunnels(deps: TunnelDeps): Tunnels {
         failures += 1;
         noteFailure(vm, it, error instanceof Error ? error.message : String(error));
       }
+      if (isLeaving) return;
       await clock.sleep(backoffMs(Math.max(failures, 1), firstRetryMs, longestRetryMs), signal).catch(() => {});
     }
   }
 
   /** One connection from its beginning to its end; true when it was a good one. */
   async function serve(vm: string, it: Kept): Promise<boolean> {
-    const accept = (stream: Duplex) => deps.accept(vm, stream);
+    const accept = (stream: Duplex) => {
+      it.streams += 1;
+      stream.once('close', () => {
+        it.streams -= 1;
+        if (it.streams === 0) it.onIdle?.();
+      });
+      deps.accept(vm, stream);
+    };
     const connection = await connectTunnel({ ...deps, accept }, it.tunnel, it.abort.signal);
     const since = clock.now();
-    it.stopAccepting = connection.stopAccepting;
-    if (!isAccepting) connection.stopAccepting();
+    it.connection = connection;
+    if (!isAccepting) void connection.stopAccepting();
     it.state = { vm, state: 'connected', since, error: null };
     log.info({ vm }, 'tunnel connected');
     const why = await connection.ended;
-    it.stopAccepting = null;
+    it.connection = null;
     it.state = { vm, state: 'connecting', since: clock.now(), error: why };
     log.info({ vm, err: why }, 'tunnel ended');
     return clock.now() - since > steadyMs;
@@ -91,7 +112,15 @@ export function createTunnels(deps: TunnelDeps): Tunnels {
       if (JSON.stringify(kept.get(vm)?.tunnel) === JSON.stringify(tunnel)) return;
       void remove(vm);
       const state: TunnelState = { vm, state: 'connecting', since: clock.now(), error: null };
-      const it: Kept = { tunnel, state, abort: new AbortController(), done: Promise.resolve(), stopAccepting: null };
+      const it: Kept = {
+        tunnel,
+        state,
+        abort: new AbortController(),
+        done: Promise.resolve(),
+        connection: null,
+        streams: 0,
+        onIdle: null,
+      };
       kept.set(vm, it);
       it.done = keep(vm, it);
     },
@@ -99,10 +128,32 @@ export function createTunnels(deps: TunnelDeps): Tunnels {
     states: () => [...kept.values()].map((it) => it.state),
     stopAccepting: () => {
       isAccepting = false;
-      for (const it of kept.values()) it.stopAccepting?.();
+      for (const it of kept.values()) void it.connection?.stopAccepting();
+    },
+    release: async (onReleased) => {
+      isLeaving = true;
+      const all = [...kept].map(async ([vm, it]) => {
+        await Promise.race([emptied(it), it.done]);
+        await remove(vm);
+        onReleased(vm);
+      });
+      await Promise.all(all);
     },
     close: async () => {
       await Promise.all([...kept.keys()].map(remove));
     },
   };
+}
+
+/** The guest's relay holds what comes after the tunnel is shut. */
+async function emptied(it: Kept): Promise<void> {
+  while (it.connection !== null) {
+    if (it.streams > 0) {
+      await new Promise<void>((resolve) => {
+        it.onIdle = resolve;
+      });
+    }
+    await it.connection?.stopAccepting();
+    if (it.streams === 0) return;
+  }
 }

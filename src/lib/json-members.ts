@@ -75,7 +75,7 @@ export function createJsonMembers(root: Paths): JsonMembers {
   let nextEscape = -1;
   /** Brackets open in a value that is only skipped. */
   let depth = 0;
-  let key: number[] = [];
+  let key = '';
   let next: Paths | 'wanted' | undefined = root;
   let path = '';
   let capture: { member: Member; pieces: Buffer[]; held: number } | null = null;
@@ -101,9 +101,9 @@ export function createJsonMembers(root: Paths): JsonMembers {
     if (frames.length === 0) isOver = true;
   }
 
-  function keep(bytes: Buffer): void {
+  function keep(bytes: Buffer, from: number, to: number): void {
     if (capture === null || capture.held >= keptBytes || capture.member.texts.length >= keptValues) return;
-    const piece = bytes.subarray(0, keptBytes - capture.held);
+    const piece = bytes.subarray(from, Math.min(to, from + keptBytes - capture.held));
     capture.held += piece.length;
     capture.pieces.push(Buffer.from(piece));
   }
@@ -123,7 +123,7 @@ export function createJsonMembers(root: Paths): JsonMembers {
     else if (byte === brace || byte === open) {
       depth = 1;
       mode = 'skip';
-    } else if (/[-0-9tfn]/.test(String.fromCharCode(byte))) mode = 'scalar';
+    } else if (isScalarStart(byte)) mode = 'scalar';
     else return false;
     return true;
   }
@@ -144,7 +144,7 @@ export function createJsonMembers(root: Paths): JsonMembers {
 
   function endKey(): boolean {
     const frame = frames.at(-1);
-    const name = key.length > maxKeyBytes ? null : decodeKey(Buffer.from(key));
+    const name = key.length > maxKeyBytes ? null : decodeKey(key);
     if (frame === undefined || name === undefined) return false;
     const isKnown = name !== null && frame.paths.has(name);
     next = isKnown ? frame.paths.get(name) : undefined;
@@ -190,7 +190,7 @@ export function createJsonMembers(root: Paths): JsonMembers {
   }
 
   function startKey(byte: number): boolean {
-    key = [];
+    key = '';
     mode = 'keyString';
     return byte === quote;
   }
@@ -252,21 +252,22 @@ export function createJsonMembers(root: Paths): JsonMembers {
         return stepScalar(bytes, from);
       default:
         if (!structure(bytes[from] ?? 0, offset + from)) broken = true;
-        keep(bytes.subarray(from, from + 1));
+        keep(bytes, from, from + 1);
         return from + 1;
     }
   }
 
   function stepKey(bytes: Buffer, from: number): number {
     const { to, ended } = throughString(bytes, from);
-    for (let at = from; at < (ended ? to - 1 : to) && key.length <= maxKeyBytes; at++) key.push(bytes[at] ?? 0);
+    const end = Math.min(ended ? to - 1 : to, from + maxKeyBytes + 1 - key.length);
+    if (end > from) key += bytes.toString('latin1', from, end);
     if (ended && !endKey()) broken = true;
     return to;
   }
 
   function stepString(bytes: Buffer, from: number): number {
     const { to, ended } = throughString(bytes, from);
-    keep(bytes.subarray(from, to));
+    keep(bytes, from, to);
     if (ended && mode === 'skipString') mode = 'skip';
     else if (ended) finish(offset + to);
     return to;
@@ -274,14 +275,14 @@ export function createJsonMembers(root: Paths): JsonMembers {
 
   function stepSkipped(bytes: Buffer, from: number): number {
     const to = throughSkipped(bytes, from);
-    keep(bytes.subarray(from, to));
+    keep(bytes, from, to);
     if (depth === 0) finish(offset + to);
     return to;
   }
 
   function stepScalar(bytes: Buffer, from: number): number {
     const to = throughScalar(bytes, from);
-    keep(bytes.subarray(from, to));
+    keep(bytes, from, to);
     if (to < bytes.length) finish(offset + to);
     return to;
   }
@@ -308,14 +309,20 @@ function isSpace(byte: number): boolean {
   return byte === 32 || byte === 10 || byte === 13 || byte === 9;
 }
 
-/** Undefined when it is no string. */
-function decodeKey(bytes: Buffer): string | undefined {
+/** A key's bytes as latin1. Undefined when it is no string. */
+function decodeKey(key: string): string | undefined {
+  if (/^[ !#-[\]-~]*$/.test(key)) return key;
   try {
-    const text: unknown = JSON.parse(`"${bytes.toString('utf8')}"`);
+    const text: unknown = JSON.parse(`"${Buffer.from(key, 'latin1').toString('utf8')}"`);
     return typeof text === 'string' ? text : undefined;
   } catch {
     return undefined;
   }
+}
+
+/** `-`, a digit, or the first letter of true, false and null. */
+function isScalarStart(byte: number): boolean {
+  return byte === 45 || (byte >= 48 && byte <= 57) || byte === 116 || byte === 102 || byte === 110;
 }
 
 /** Digits, letters and signs of numbers, true, false and null. */

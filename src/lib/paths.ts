@@ -26,6 +26,8 @@ export interface Paths {
   runtime: string;
   daemonSocket: string;
   gatewaySocket: string;
+  /** Takes what a gateway that left carries to the next one. */
+  gatewayCarrySocket: string;
   daemonLock: string;
   gatewayLock: string;
 }
@@ -73,6 +75,7 @@ export function resolvePaths(
     runtime,
     daemonSocket: join(runtime, 'daemon.sock'),
     gatewaySocket: join(runtime, 'gateway.sock'),
+    gatewayCarrySocket: join(runtime, 'gateway-carry.sock'),
     daemonLock: join(state, 'daemon.lock'),
     gatewayLock: join(state, 'gateway.lock'),
   };

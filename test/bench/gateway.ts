@@ -7,11 +7,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Agent, request } from 'undici';
 import { gatewayNodeFlags } from '../../src/daemon/gateway-process.ts';
 import { grantFor } from '../support/gateway-process.ts';
-import { against, type Bench, type Result, single, spread } from './result.ts';
+import { type Asked, added, byTurns, type Turns } from './first-byte.ts';
+import { findLiteLlm, startLiteLlm } from './litellm.ts';
+import { against, type Bench, type Result, single } from './result.ts';
 
 /** What the gateway adds to a call and takes of the machine, and whether its books are right to the token. */
 const openStreams = 50;
 const measured = 600;
+const measuredOther = 150;
+const rounds = 3;
 const manyStreams = 200;
 const calls = 10_000;
 const workers = 16;
@@ -39,57 +43,62 @@ async function start(script: string, ...args: string[]): Promise<Server> {
 /** A connection for each that is open at once; they are kept, as agent CLIs keep theirs. */
 const dispatcher = new Agent({ connections: 400, pipelining: 1, keepAliveTimeout: 60_000 });
 
-function post(url: string, how: string, more: { bytes?: number; maxTokens?: number } = {}) {
+function post(url: string, how: string, more: { bytes?: number; maxTokens?: number; key?: string } = {}) {
   const body = JSON.stringify({
     ...{ model: 'claude-sonnet-5', max_tokens: more.maxTokens ?? 1000, stream: how !== 'whole' },
     system: 'x'.repeat(more.bytes ?? 2000),
     messages: [{ role: 'user', content: how }],
   });
-  return request(`${url}/v1/messages`, { method: 'POST', headers: { 'x-api-key': token }, body, dispatcher });
+  const headers = { 'x-api-key': more.key ?? token, 'content-type': 'application/json' };
+  return request(`${url}/v1/messages`, { method: 'POST', headers, body, dispatcher });
 }
 
-/** Milliseconds to the first byte of the body. */
-async function firstByte(url: string): Promise<number> {
-  const began = performance.now();
-  const { body, statusCode } = await post(url, 'quick', { bytes: 20_000 });
-  if (statusCode !== 200) throw new Error(`status ${statusCode}`);
-  let at = 0;
-  for await (const _ of body) at ||= performance.now();
-  return at - began;
+function asked({ url, key = token }: { url: string; key?: string }): Asked {
+  return {
+    firstByte: async () => {
+      const began = performance.now();
+      const { body, statusCode } = await post(url, 'quick', { bytes: 20_000, key });
+      if (statusCode !== 200) throw new Error(`status ${statusCode}`);
+      let at = 0;
+      for await (const _ of body) at ||= performance.now();
+      return at - began;
+    },
+    drip: (count) => drip(url, count, 2000, key),
+  };
 }
 
-async function drip(url: string, count: number, bytes: number): Promise<() => void> {
-  const streams = await Promise.all(Array.from({ length: count }, () => post(url, 'drip', { bytes })));
+async function drip(url: string, count: number, bytes: number, key = token): Promise<() => void> {
+  const streams = await Promise.all(Array.from({ length: count }, () => post(url, 'drip', { bytes, key })));
   for (const { body } of streams) body.on('error', () => {}).resume();
   return () => {
     for (const { body } of streams) body.destroy();
   };
 }
 
-async function timeToFirstByte(api: Server, gateway: Server): Promise<Result[]> {
-  const stops = [await drip(api.url, openStreams, 2000), await drip(gateway.url, openStreams, 2000)];
-  const direct: number[] = [];
-  const through: number[] = [];
-  for (let n = 0; n < 50; n++) await Promise.all([firstByte(api.url), firstByte(gateway.url)]);
-  // One after the other, by turns, so that what else this machine does meets both alike.
-  for (let n = 0; n < measured; n++) {
-    direct.push(await firstByte(api.url));
-    through.push(await firstByte(gateway.url));
+/** With LiteLLM, where it is installed: in rounds by turns, since 50 streams keep it so busy that all else would be slow beside it. */
+async function timeToFirstByte(api: Server, gateway: Server, folder: string): Promise<Result[]> {
+  const program = findLiteLlm();
+  const own: Turns = { bare: [], through: [] };
+  const other: Turns = { bare: [], through: [] };
+  const gather = async (into: Turns, proxy: { url: string; key?: string }, count: number) => {
+    const { bare, through } = await byTurns(asked(api), asked(proxy), openStreams, count);
+    into.bare.push(...bare);
+    into.through.push(...through);
+  };
+  for (let round = 0; round < rounds; round++) {
+    await gather(own, gateway, measured / rounds);
+    if (program === null) continue;
+    const litellm = await startLiteLlm(program, folder, api.url);
+    try {
+      await gather(other, litellm, measuredOther / rounds);
+    } finally {
+      await litellm.stop();
+    }
   }
-  for (const stop of stops) stop();
-  const bare = spread(`time to first byte, direct, ${openStreams} streams open`, 'ms', direct);
-  const all = against(spread(`time to first byte, ${openStreams} streams open`, 'ms', through), bare);
-  const added = (of: 'p50' | 'p95' | 'p99') => Number(((all[of] ?? 0) - (bare[of] ?? 0)).toFixed(3));
-  const more = { p50: added('p50'), p95: added('p95'), p99: added('p99') };
-  return [
-    {
-      ...single('added to first byte', 'ms', more.p50, measured),
-      ...more,
-      vs: { name: bare.name, value: bare.value, ratio: 1 },
-    },
-    all,
-    bare,
-  ];
+  const ours = added('gateway', openStreams, own);
+  if (program === null) return ours;
+  const theirs = added('LiteLLM', openStreams, other);
+  return [...theirs.slice(0, 1).map((it) => against(it, ours[0])), ...ours, ...theirs.slice(1)];
 }
 
 async function memory(gateway: Server): Promise<Result[]> {
@@ -186,15 +195,17 @@ export const gateway: Bench = async (say) => {
     await own.ask(`grant ${JSON.stringify({ id: 'g1', ...grantFor(token) })}`);
     const results: Result[] = [];
     const parts = [
-      ['time to first byte', () => timeToFirstByte(api, own)],
+      ['time to first byte', () => timeToFirstByte(api, own, folder)],
       ['memory', () => memory(own)],
       ['exactness', () => exactness(api, own)],
       ['overshoot', () => overshoot(api, own)],
     ] as const;
     for (const [name, measure] of parts) {
       const found = await measure();
-      for (const { name: what, value, unit, p99 } of found)
-        say(`gateway: ${name}: ${what} ${value} ${unit}${p99 === undefined ? '' : `, p99 ${p99}`}`);
+      for (const { name: what, value, unit, p99, vs } of found)
+        say(
+          `gateway: ${name}: ${what} ${value} ${unit}${p99 === undefined ? '' : `, p99 ${p99}`}${vs === undefined ? '' : `, ${vs.ratio} times ${vs.name}`}`,
+        );
       results.push(...found);
     }
     return results;

@@ -41,10 +41,24 @@ function answer(res: ServerResponse, raw: Buffer): void {
     said.cacheReadTokens += usage.cache_read_input_tokens;
     said.outputTokens += usage.output_tokens;
   }
-  const message = { id: 'm', type: 'message', role: 'assistant', model: body.model, content: [], usage };
+  const message = {
+    id: 'm',
+    type: 'message',
+    role: 'assistant',
+    model: body.model,
+    content: [],
+    stop_reason: null,
+    usage,
+  };
   if (how === 'whole') {
     res.writeHead(200, { 'content-type': 'application/json' });
-    return void res.end(JSON.stringify({ ...message, content: [{ type: 'text', text: 'twenty letters each.' }] }));
+    return void res.end(
+      JSON.stringify({
+        ...message,
+        stop_reason: 'end_turn',
+        content: [{ type: 'text', text: 'twenty letters each.' }],
+      }),
+    );
   }
   res.writeHead(200, { 'content-type': 'text/event-stream' });
   res.write(event('message_start', { message: { ...message, usage: { ...usage, output_tokens: 1 } } }));

@@ -47,7 +47,7 @@ afterEach(async () => {
 });
 
 async function startDaemon() {
-  const argv = ['test/support/stand-in-daemon.ts', join(folder, 'gateway.log')];
+  const argv = ['test/support/stand-in-daemon.ts'];
   const child = spawn(process.execPath, [...argv, '--upstream', api.url, '--guest-socket', guest.guestSocket], {
     env: { ...stateEnvironment(folder), ANTHROPIC_API_KEY: secret },
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -132,7 +132,7 @@ describe('Claude Code through the gateway', () => {
     expect(seenOfClient.environ + stdout + stderr).not.toContain(secret);
     const files = filesOf(folder);
     expect(files.map((it) => it.path)).toEqual(
-      expect.arrayContaining([statePaths(folder).gasDb, join(folder, 'gateway.log')]),
+      expect.arrayContaining([statePaths(folder).gasDb, join(statePaths(folder).logs, 'gateway.log')]),
     );
     expect(files.filter((it) => it.bytes.includes(secret)).map((it) => it.path)).toEqual([]);
     const ledger = files.filter((it) => it.path.includes('gas.db'));

@@ -230,6 +230,9 @@ describe('starting', () => {
         upstream: { anthropic: upstream, openai: 'https://model.example' },
         timeZone: 'UTC',
         bootId: 'b',
+        program: '0',
+        takeOver: false,
+        atStep: () => {},
       },
       credentials: { anthropic: none, openai: none },
     });

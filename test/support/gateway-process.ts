@@ -31,9 +31,10 @@ export function statePaths(folder: string): Paths {
 /** The real process, ready. */
 export async function startGatewayProcess(
   folder: string,
-  options: { upstream: string; guestSocket: string; env?: Record<string, string> },
+  options: { upstream: string; guestSocket: string; env?: Record<string, string>; takeOver?: boolean },
 ): Promise<GatewayProcess> {
   const argv = ['src/daemon/gateway-main.ts', '--upstream', options.upstream, '--guest-socket', options.guestSocket];
+  if (options.takeOver) argv.push('--take-over');
   const child = spawn(process.execPath, argv, {
     env: { ...stateEnvironment(folder), ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -23,14 +23,19 @@ import { credentialOf } from './credential-of.ts';
 const [folder = '', upstream = '', crashPoint] = process.argv.slice(2);
 const clock = createSystemClock();
 const log = createSilentLog();
-const books = openLedger(join(folder, 'gas.db'), { now: clock.now, timeZone: 'UTC', bootId: 'bench' });
+const books = openLedger(join(folder, 'gas.db'), {
+  now: clock.now,
+  timeZone: 'UTC',
+  bootId: 'bench',
+  after: clock.after,
+});
 let crashes = false;
 const ledger = crashPoint === undefined ? books : withCrashPoint(books, (point) => crashes && point === crashPoint);
 const gate = createGate({ ledger, clock });
 const key = credentialOf('not-a-real-key', { clock, log });
 const limits = createLimits({ rows: ledger.limits, clock, log, random: createSystemRandom() });
 const proxy = createProxy({
-  ...{ ledger, gate, limits, clock, log },
+  ...{ ledger, gate, limits, clock, log, settle: ledger.settle },
   credentials: { anthropic: key, openai: key },
   prices: createPriceList({ builtIn: 'prices/prices.json', own: join(folder, 'prices.json'), clock, log }),
   mirror: createRegistryMirror({ clock, log }),

@@ -22,6 +22,8 @@ export interface Gate {
   /** Something was settled, or a limit has changed: who waits is looked at again. */
   changed(): void;
   heldAt(node: string): number;
+  /** Whoever waits is turned away with this reason: the books are another's from now on. */
+  leave(reason: Error): void;
 }
 
 export type Entry =
@@ -33,6 +35,7 @@ interface Waiting {
   chain: readonly string[];
   /** The level it waits at. */
   at: string;
+  turnAway(reason: Error): void;
   /** True when it waits no longer. */
   retry(): boolean;
 }
@@ -95,6 +98,7 @@ export function createGate({ ledger, clock }: { ledger: Ledger; clock: Clock }):
       const one: Waiting = {
         chain,
         at: shortfall.node,
+        turnAway: () => {},
         retry: () => {
           try {
             const entry = reserve(call, since);
@@ -116,12 +120,17 @@ export function createGate({ ledger, clock }: { ledger: Ledger; clock: Clock }):
         const at = waiting.indexOf(one);
         if (at >= 0) waiting.splice(at, 1);
       };
-      const leave = () => {
+      const turnAway = (reason: unknown) => {
         over.abort();
+        signal.removeEventListener('abort', leave);
         remove();
-        reject(signal.reason);
+        reject(reason);
+      };
+      const leave = () => {
+        turnAway(signal.reason);
         look();
       };
+      one.turnAway = turnAway;
       signal.addEventListener('abort', leave, { once: true });
       waiting.push(one);
       void tick(over.signal, since + longestHoldMs, () => last.until).then((isLate) => {
@@ -166,6 +175,9 @@ export function createGate({ ledger, clock }: { ledger: Ledger; clock: Clock }):
     },
     isShut: (who) => gone(ledger.levels(budgetChain(who), clock.now())),
     changed: look,
+    leave: (reason) => {
+      for (const one of [...waiting]) one.turnAway(reason);
+    },
     heldAt: (node) => waiting.filter((one) => one.chain.includes(node)).length,
   };
 }

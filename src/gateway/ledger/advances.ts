@@ -62,7 +62,7 @@ export function createAdvances(sql: Sql, bootId: string): Advances {
       const advance = advances.get(who.grant) ?? { amounts: none, onItsWay: null, pending: none };
       advances.set(who.grant, advance);
       const pending = sum(advance.pending, worst, 1);
-      const onDisk = isWithin(pending, advance.amounts) ? sql.sync() : extend(who, advance, pending);
+      const onDisk = isWithin(pending, advance.amounts) ? sql.syncSoon() : extend(who, advance, pending);
       advance.pending = pending;
       onDisk.then(
         () => {

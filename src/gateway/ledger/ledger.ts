@@ -20,7 +20,7 @@ import { createAccounts } from './accounts.ts';
 import { createAdvances } from './advances.ts';
 import { createLimitRows, type LimitRows } from './limits.ts';
 import { createSaid, type SaidBook } from './said.ts';
-import { openSql, type Sql } from './sql.ts';
+import { type After, openSql, type Sql } from './sql.ts';
 import { type Who, whoSchema } from './who.ts';
 
 /**
@@ -42,6 +42,10 @@ export interface Ledger extends SaidBook {
   spentBy(node: string, now: number): SpentBy;
   /** Stores the worst case of a call if it may go. */
   reserve(call: Reserving): Reserved;
+  /** Reservations that are not settled. */
+  open(): number[];
+  /** Settles these, where they are still open, at their worst case; how many that were. */
+  giveUp(reservations: readonly number[]): number;
   /** Null when the call was settled before. */
   settle(reservation: number, end: End, counted: Counted): Settlement | null;
   /** For what never reached the upstream. */
@@ -85,6 +89,8 @@ export type Counted = Pick<
 /** Commits after which the log is moved into the database: when nothing is open, and at the latest. */
 const fewCommits = 200;
 const manyCommits = 4000;
+/** Calls that one gateway may carry in its life. */
+const perStart = 2 ** 32;
 
 const whoColumns = 'grant_id AS "grant", project, task, ralph, iteration, role';
 const amountColumns =
@@ -132,19 +138,26 @@ interface Frame {
   timeZone: string;
   /** Another one than before: the host went down meanwhile. */
   bootId: string;
+  /** For what has a little time. */
+  after?: After;
+  /** Reservations that another living process will end. */
+  elsewhere?: readonly number[];
 }
 
 export function openLedger(path: string, frame: Frame): Ledger {
-  return createLedger(openSql(path), frame);
+  return createLedger(openSql(path, frame.after), frame);
 }
 
 /** On a database that may have been left by another: what it left open is settled first. */
-export function createLedger(sql: Sql, { now, timeZone, bootId }: Frame): Ledger {
+export function createLedger(sql: Sql, { now, timeZone, bootId, elsewhere = [] }: Frame): Ledger {
   const { run, get, all } = sql;
   const accounts = createAccounts(sql, timeZone);
   const advances = createAdvances(sql, bootId);
   const said = createSaid(sql, now);
+  /** As they were last asked for; only this process changes them. */
+  const grants = new Map<string, OpenGrant>();
   let sinceCheckpoint = 0;
+  let lastId = Number(get('UPDATE starts SET n = n + 1 RETURNING n')?.['n']) * perStart;
 
   function append(
     who: Who,
@@ -215,9 +228,12 @@ export function createLedger(sql: Sql, { now, timeZone, bootId }: Frame): Ledger
     return { settlements: all(query, after, limit).map((row) => rowSchema.parse(row)), last: Number(last) };
   }
 
-  for (const { id } of all('SELECT id FROM reservations ORDER BY id')) {
-    settle(Number(id), { at: now(), status: 0, refused: 'upstream', retryAt: null }, null);
-  }
+  const open = () => all('SELECT id FROM reservations ORDER BY id').map(({ id }) => Number(id));
+  const giveUp = (ids: readonly number[]) =>
+    ids.filter((id) => settle(id, { at: now(), status: 0, refused: 'upstream', retryAt: null }, null) !== null).length;
+
+  const others = new Set(elsewhere);
+  giveUp(open().filter((id) => !others.has(id)));
   sql.transaction(() => {
     for (const { who, lost } of advances.recover()) {
       const end = { at: now(), status: 0, refused: 'upstream', retryAt: null } as const;
@@ -235,6 +251,7 @@ export function createLedger(sql: Sql, { now, timeZone, bootId }: Frame): Ledger
         throw new FleetError('refused', `Grant \`${id}\` has the same token as grant \`${owner}\`.`);
       }
       const { tokenHash, vm, project, task, ralph, iteration, role, expiresAt, marks } = grant;
+      grants.clear();
       run(
         `INSERT OR REPLACE INTO grants (id, token_hash, vm, project, task, ralph, iteration, role, expires_at, marks)
          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
@@ -243,11 +260,17 @@ export function createLedger(sql: Sql, { now, timeZone, bootId }: Frame): Ledger
     },
     endGrant: (id, at) => {
       advances.end(id);
+      grants.clear();
       return run('UPDATE grants SET expires_at = min(expires_at, ?) WHERE id = ?', at, id).changes > 0;
     },
     findGrant: (tokenHash) => {
+      const known = grants.get(tokenHash);
+      if (known !== undefined) return known;
       const row = get(`SELECT ${grantColumns} FROM grants WHERE token_hash = ?`, tokenHash);
-      return row === undefined ? null : grantOf(row);
+      if (row === undefined) return null;
+      const grant = grantOf(row);
+      grants.set(tokenHash, grant);
+      return grant;
     },
     putBudgets: (budgets) => sql.transaction(() => accounts.put(budgets)),
     levels: accounts.levels,
@@ -257,17 +280,20 @@ export function createLedger(sql: Sql, { now, timeZone, bootId }: Frame): Ledger
         const verdict = decide(accounts.levels(budgetChain(who), at), need);
         if (verdict.kind !== 'go') return verdict;
         const { outputTokens, worst } = verdict;
-        const { lastInsertRowid } = run(
-          `INSERT INTO reservations (at, grant_id, project, task, ralph, iteration, role, model, price_known, input, output, usd,
-             lowered_from, held_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-          ...[accounts.time(at), ...whoValues(who), model, priceKnown ? 1 : 0],
+        lastId += 1;
+        run(
+          `INSERT INTO reservations (id, at, grant_id, project, task, ralph, iteration, role, model, price_known, input, output, usd,
+             lowered_from, held_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+          ...[lastId, accounts.time(at), ...whoValues(who), model, priceKnown ? 1 : 0],
           ...[need.inputTokens, outputTokens, worst.usd],
           ...[outputTokens < need.outputTokens ? need.outputTokens : null, heldMs],
         );
-        return { ...verdict, id: lastInsertRowid };
+        return { ...verdict, id: lastId };
       });
       return 'id' in reserved ? { ...reserved, stored: advances.take(who, reserved.worst) } : reserved;
     },
+    open,
+    giveUp,
     settle: (reservation, end, counted) => {
       const settlement = settle(reservation, end, counted);
       checkpoint();

@@ -71,9 +71,20 @@ const migrations: readonly string[] = [
    CREATE TABLE arrived (
      iteration TEXT PRIMARY KEY, at INTEGER NOT NULL, prompt INTEGER, tools INTEGER, refused INTEGER NOT NULL DEFAULT 0) STRICT;`,
   'ALTER TABLE advances ADD COLUMN calls INTEGER NOT NULL DEFAULT 0;',
+  // A reservation's number begins with that of its gateway's start, so that none is used twice: one that left may still speak of it.
+  'CREATE TABLE starts (n INTEGER NOT NULL) STRICT; INSERT INTO starts VALUES (0);',
 ];
 
 export function migrate(db: DatabaseSync, path: string): void {
+  const version = versionOf(db, path);
+  for (const [at, sql] of migrations.entries()) {
+    if (at < version) continue;
+    db.exec(`BEGIN IMMEDIATE; ${sql} PRAGMA user_version = ${at + 1}; COMMIT`);
+  }
+}
+
+/** Throws `newer_state` when a later program has written it. */
+export function versionOf(db: DatabaseSync, path: string): number {
   const version = Number(db.prepare('PRAGMA user_version').get()?.['user_version'] ?? 0);
   if (version > migrations.length) {
     throw new FleetError(
@@ -82,8 +93,5 @@ export function migrate(db: DatabaseSync, path: string): void {
       { remedy: 'Use the newer ralph-fleet, or restore the copy made before its upgrade.', details: { version } },
     );
   }
-  for (const [at, sql] of migrations.entries()) {
-    if (at < version) continue;
-    db.exec(`BEGIN IMMEDIATE; ${sql} PRAGMA user_version = ${at + 1}; COMMIT`);
-  }
+  return version;
 }

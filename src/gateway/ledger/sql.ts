@@ -1,7 +1,7 @@
-import { closeSync, fdatasync, openSync } from 'node:fs';
+import { closeSync, existsSync, fdatasync, openSync } from 'node:fs';
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
 import { FleetError } from '../../lib/errors.ts';
-import { migrate } from './schema.ts';
+import { migrate, versionOf } from './schema.ts';
 
 /**
  * The ledger's database, with each statement prepared once. A commit is with the kernel when it returns, and so survives the death
@@ -9,21 +9,29 @@ import { migrate } from './schema.ts';
  * would carry no other call, so it is waited for aside (docs/decisions/0012).
  */
 export interface Sql {
-  run(sql: string, ...values: SQLInputValue[]): { lastInsertRowid: number; changes: number };
+  run(sql: string, ...values: SQLInputValue[]): { changes: number };
   get(sql: string, ...values: SQLInputValue[]): Record<string, unknown> | undefined;
   all(sql: string, ...values: SQLInputValue[]): Record<string, unknown>[];
   /** All or nothing. */
   transaction<T>(work: () => T): T;
   /** Resolves when all that is committed now is on the disk. */
   sync(): Promise<void>;
+  /** The same, but begun a little later, for all who ask until then. */
+  syncSoon(): Promise<void>;
   /** Moves what is committed from the log into the database; takes as long as the disk does. */
   checkpoint(): void;
   close(): void;
 }
 
-export function openSql(path: string): Sql {
+/** Calls once, after so many milliseconds. */
+export type After = (ms: number, call: () => void) => unknown;
+
+const soonMs = 20;
+
+export function openSql(path: string, after?: After): Sql {
   const db = open(path);
   const log = path === ':memory:' ? null : openSync(`${path}-wal`, 'r+');
+  const sync = log === null ? async () => {} : createSync(log);
   const statements = new Map<string, StatementSync>();
   const prepare = (sql: string): StatementSync => {
     const known = statements.get(sql);
@@ -34,13 +42,13 @@ export function openSql(path: string): Sql {
   };
   return {
     run: (sql, ...values) => {
-      const { lastInsertRowid, changes } = prepare(sql).run(...values);
-      return { lastInsertRowid: Number(lastInsertRowid), changes: Number(changes) };
+      return { changes: Number(prepare(sql).run(...values).changes) };
     },
     get: (sql, ...values) => prepare(sql).get(...values),
     all: (sql, ...values) => prepare(sql).all(...values),
     transaction: (work) => transaction(db, prepare, work),
-    sync: log === null ? async () => {} : createSync(log),
+    sync,
+    syncSoon: after === undefined ? sync : createSoon(sync, after),
     checkpoint: () => db.exec('PRAGMA wal_checkpoint(PASSIVE)'),
     close: () => {
       if (!db.isOpen) return;
@@ -70,6 +78,30 @@ function createSync(file: number): () => Promise<void> {
     next ??= current.catch(() => {}).then(begin);
     return next;
   };
+}
+
+function createSoon(sync: () => Promise<void>, after: After): () => Promise<void> {
+  let soon: Promise<void> | null = null;
+  return () => {
+    soon ??= new Promise<void>((resolve, reject) => {
+      after(soonMs, () => {
+        soon = null;
+        sync().then(resolve, reject);
+      });
+    });
+    return soon;
+  };
+}
+
+/** Throws when this program cannot use these books; another process may have them open. */
+export function checkBooks(path: string): void {
+  if (!existsSync(path)) return;
+  const db = new DatabaseSync(path, { readOnly: true, timeout: 5000 });
+  try {
+    versionOf(db, path);
+  } finally {
+    db.close();
+  }
 }
 
 function open(path: string): DatabaseSync {

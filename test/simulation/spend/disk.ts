@@ -85,7 +85,9 @@ export function createDisk({ clock, dice, strike, fill, syncMs, syncFails }: Fau
       },
       get: (...statement) => {
         live(life);
-        return statement[0].startsWith('INSERT') ? write(statement, () => db.get(...statement)) : db.get(...statement);
+        return /^(INSERT|UPDATE)/.test(statement[0])
+          ? write(statement, () => db.get(...statement))
+          : db.get(...statement);
       },
       all: (...statement) => {
         live(life);
@@ -105,6 +107,7 @@ export function createDisk({ clock, dice, strike, fill, syncMs, syncFails }: Fau
         }
       },
       sync: () => sync(life),
+      syncSoon: () => clock.sleep(20).then(() => sync(life)),
       checkpoint: () => {
         live(life);
         synced = commits.length;

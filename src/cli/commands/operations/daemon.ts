@@ -2,7 +2,7 @@ import { askReady, daemonLog } from '../../../client/ensure-daemon.ts';
 import { isMissing } from '../../../client/http.ts';
 import { FleetError } from '../../../lib/errors.ts';
 import type { CommandSpec, Context } from '../../frame/command.ts';
-import { since } from '../../render/figures.ts';
+import { plural, since } from '../../render/figures.ts';
 
 export const daemon: readonly CommandSpec[] = [
   {
@@ -21,21 +21,29 @@ export const daemon: readonly CommandSpec[] = [
     summary: 'Ends the daemon. VMs, Ralphs and the gateway go on; the next start picks them up.',
     examples: ['', '--json'],
     run: async (context) => {
-      const { pid } = await context.client.call('daemonStop');
-      for (let tries = 0; tries < 300 && (await askReady(context)) !== null; tries++)
-        await context.clock.sleep(100, context.signal);
-      const left = await askReady(context);
-      if (left !== null) {
-        throw new FleetError(
-          'daemon_unavailable',
-          `The daemon (pid ${pid}) was asked to end and still answers after 30 s.`,
-          {
-            remedy: `less ${daemonLog(context.paths)}`,
-          },
-        );
-      }
+      const pid = await stop(context);
       context.print({ pid }, () => [
         `The daemon (pid ${pid}) has ended. Ralphs go on in their VMs.   ralph-fleet daemon start`,
+      ]);
+      return 0;
+    },
+  },
+  {
+    name: 'upgrade',
+    summary: 'Puts this program in the place of the daemon and the gateway that run. No call is cut off.',
+    examples: ['', '--json'],
+    run: async (context) => {
+      if ((await askReady(context)) !== null) await stop(context);
+      await context.needDaemon();
+      const [ready, gateway] = [await askReady(context), await context.client.call('gatewayUpgrade')];
+      const before = gateway.leaving.map(
+        ({ pid, openCalls }) =>
+          `The gateway before it (pid ${pid}) ends with what it has begun: ${plural(openCalls, 'call')} open.`,
+      );
+      context.print({ daemon: ready, gateway }, () => [
+        `The daemon is version ${ready?.version ?? 'unknown'}, pid ${ready?.pid ?? 'unknown'}.`,
+        `The gateway is version ${gateway.version}, pid ${gateway.pid}.`,
+        ...before,
       ]);
       return 0;
     },
@@ -55,6 +63,17 @@ export const daemon: readonly CommandSpec[] = [
     },
   },
 ];
+
+/** Resolves with the pid it had, when it has ended. */
+async function stop(context: Context): Promise<number> {
+  const { pid } = await context.client.call('daemonStop');
+  for (let tries = 0; tries < 300 && (await askReady(context)) !== null; tries++)
+    await context.clock.sleep(100, context.signal);
+  if ((await askReady(context)) === null) return pid;
+  throw new FleetError('daemon_unavailable', `The daemon (pid ${pid}) was asked to end and still answers after 30 s.`, {
+    remedy: `less ${daemonLog(context.paths)}`,
+  });
+}
 
 async function refuseAway(context: Context): Promise<never> {
   const log = daemonLog(context.paths);
