@@ -30,8 +30,12 @@ export async function acquireLock(path: string, what: string): Promise<Lock> {
     file.close();
     throw new FleetError('storage', `Cannot write \`${path}.pid\`.`, { cause });
   }
+  // Collected as garbage it would be closed, and the lock lost: it is in use as long as the process is.
+  const keep = () => file.isOpen;
+  process.on('exit', keep);
   return {
     release: async () => {
+      process.off('exit', keep);
       await rm(`${path}.pid`, { force: true }); // the lock's own file stays: removing it would let two holders in
       if (file.isOpen) file.close();
     },

@@ -202,8 +202,10 @@ describe('the lock', () => {
   it('ends with its process, however that ends', async () => {
     const path = join(folder, 'x.lock');
     const script = `import('${join(process.cwd(), 'src/lib/lock.ts')}').then(async (m) => {
-      await m.acquireLock(${JSON.stringify(path)}, 'test'); console.log('held'); setInterval(() => {}, 1000); })`;
-    const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
+      await m.acquireLock(${JSON.stringify(path)}, 'test');
+      for (let n = 0; n < 5; n++) { gc(); await new Promise((done) => setTimeout(done, 10)); } // nobody holds it but the process
+      console.log('held'); setInterval(() => {}, 1000); })`;
+    const child = spawn(process.execPath, ['--expose-gc', '--input-type=module', '-e', script], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     try {
