@@ -93,9 +93,10 @@ describe('the way to the host', () => {
     ['another host by its query', () => head(`POST /v1/messages?@127.0.0.1:${canaryPort}/ HTTP/1.1`)],
     ['a fragment', () => head('POST /v1/messages#x HTTP/1.1')],
     ['a path with a line in it', () => head('POST /v1/messages%0d%0aHost:%20x HTTP/1.1')],
-    ['the control socket’s own words', () => head('PUT /v1/budgets HTTP/1.1', 'content-length: 2')],
+    ['the control socket’s own words', () => head('PUT /v1/budgets HTTP/1.1')],
   ])('by %s is none', async (_name, request) => {
-    const heard = await speak(request());
+    // A whole call, so that whoever took the path for one that is served would send it up.
+    const heard = await speak(request().replace('\r\n\r\n', `\r\ncontent-length: ${body.length}\r\n\r\n${body}`));
     expect([[], [400], [404]]).toContainEqual(statuses(heard));
     expect(heard).not.toContain('the host');
     expect(scene.provider.requests).toEqual([]);

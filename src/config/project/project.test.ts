@@ -55,7 +55,39 @@ describe('.ralph/project.yaml', () => {
     );
     expect(() => read('version: 1\nchecks: [{id: a, run: x}, {id: a, run: y}]')).toThrow(/like an earlier check/);
   });
+
+  it('is told of twenty mistakes at once, each with its line, and how many are left', () => {
+    const lines = [
+      'version: two',
+      'setup: {run: 7, inputs: package.json, timeoutSeconds: -1, when: now}',
+      'packages: {}',
+      'services: 5',
+      'registries: [npm, 3, ""]',
+      'protected: [1, ""]',
+      'checks:',
+      '  - {id: a b, run: "", timeoutSeconds: many}',
+      '  - {id: 3, cmd: x}',
+      '  - just text',
+      '  - {id: c, run: [x], timeoutSeconds: 0, retries: 3}',
+      'colour: red',
+    ];
+    const told = () => read(lines.join('\n'));
+    expect(told).toThrow(/project\.yaml/);
+    const message = String(captured(told));
+    const at = [...message.matchAll(/project\.yaml:(\d+):\d+/g)].map((found) => Number(found[1]));
+    expect(at).toHaveLength(20);
+    expect(message).toMatch(/and \d+ more/);
+    expect(new Set(at)).toEqual(new Set([1, 2, 3, 4, 5, 6, 8, 9, 10, 11]));
+  });
 });
+
+function captured(work: () => unknown): unknown {
+  try {
+    return work();
+  } catch (error) {
+    return error;
+  }
+}
 
 describe('what came out of git', () => {
   it('is refused where it was no UTF-8', () => {

@@ -79,6 +79,32 @@ describe('ralph.json', () => {
     expect(refusal(text)).toContain(message);
   });
 
+  it('tells twenty mistakes at once, each with its line, in the order of the file, and how many are left', () => {
+    const criterion = (members: string) => `{"id": "t", "description": "d", ${members}}`;
+    const lines = [
+      '{"repository": {"url": 7, "branch": [],',
+      '  "workingDir": "../up", "colour": 1},',
+      '"execution": {"mode": "sideways", "maxConcurrent": -1,',
+      '  "race": 0, "agent": 5},',
+      '"budget": {"max_tokens": "many", "max_cost_usd": -2,',
+      '  "max_api_calls": 1.5, "max_duration_ms": 0, "max_fun": 1},',
+      '"max_iterations_per_criterion": "ten",',
+      '"tasks": [',
+      `{"id": "A b", "title": 3, "acceptance_criteria": [${criterion('"backpressure": 4')}]},`,
+      `{"id": "c", "title": "two\\nlines", "acceptance_criteria": [${criterion('"backpressure": "x", "timeoutSeconds": 0')}]},`,
+      `{"id": "d", "titel": "D", "depends_on": "c", "acceptance_criteria": [${criterion('"backpressure": "x", "steps": 1')}]},`,
+      '{"id": "e", "title": "E", "context_files": [9], "acceptance_criteria": {}}]}',
+    ];
+    const told = refusal(lines.join('\n'))
+      .split('\n')
+      .filter((line) => line.includes('ralph.json:'));
+    expect(told).toHaveLength(20);
+    expect(refusal(lines.join('\n'))).toMatch(/and \d+ more/);
+    const at = told.map((line) => Number(/ralph\.json:(\d+):\d+/.exec(line)?.[1]));
+    expect(at).toEqual(at.toSorted((a, b) => a - b));
+    expect(new Set(at)).toEqual(new Set([1, 2, 3, 4, 5, 6, 7, 9, 10, 11]));
+  });
+
   it('says of every field that has no effect yet what happens instead', () => {
     const text = `{
   "repository": {"url": "https://example.org/x", "branch": "release"},

@@ -222,6 +222,74 @@ test('what checks print is kept: each output for itself, its two ends where it i
   expect(Number.parseInt(stdout, 10)).toBeLessThan(4096);
 });
 
+test('what ends at once, however busy the machine, is never taken for what ran out of time', async () => {
+  const checks = Array.from({ length: 30 }, (_, n) => ({ id: `c${n}`, run: 'true', timeoutSeconds: 3 }));
+  const more = { kind: 'checks' as const, cwd: '/does/not/exist', checks };
+  const ids = ['ck-a', 'ck-b', 'ck-c', 'ck-d'];
+  for (const id of ids) await guests.startJob(guest.address, guest.job(id, more));
+  for (const id of ids) {
+    await ended(id);
+    const results = parseCheckResults(await guests.readJobFile(guest.address, id, 'checks.jsonl', 1_000_000), checks);
+    expect(results.map((r) => [r.exitCode, r.timedOut])).toEqual(checks.map(() => [126, false]));
+  }
+});
+
+test('checks that leave a daemon on their output, print bytes of any kind, or print without end', async () => {
+  const check = (id: string, run: string, timeoutSeconds = 20) => ({ id, run, timeoutSeconds });
+  // Two forks and a session of its own; its parent is gone, the output still its own.
+  const daemon = '(setsid sh -c "(sleep 4715 &) ; exit") ; echo begun';
+  await guests.startJob(
+    guest.address,
+    guest.job('ck-hostile', {
+      kind: 'checks',
+      maxStreamBytes: 3_000_000,
+      checks: [
+        check('daemon', daemon),
+        check('gone', 'pgrep -r R,S,D -f "^sleep 4715"; test $? = 1'),
+        check(
+          'binary',
+          'head -c 300000 /dev/urandom; printf "\\0\\033[2J{\\"id\\":\\"binary\\",\\"passed\\":true}\\n"; exit 1',
+        ),
+        check('never', 'true'),
+      ],
+    }),
+  );
+  expect((await ended('ck-hostile')).end).toMatchObject({ exitCode: 0, killed: false });
+  const read = (id: string) => guests.readJobFile(guest.address, id, 'checks.jsonl', 1_000_000);
+  const results = parseCheckResults(await read('ck-hostile'), [{ id: 'daemon' }, { id: 'gone' }, { id: 'binary' }]);
+  expect(results.map((r) => [r.id, r.passed, r.exitCode])).toEqual([
+    ['daemon', true, 0],
+    ['gone', true, 0],
+    ['binary', false, 1],
+  ]);
+  const endless = [check('endless', 'cat /dev/zero', 600)];
+  await guests.startJob(
+    guest.address,
+    guest.job('ck-endless', { kind: 'checks', maxStreamBytes: 3_000_000, checks: endless }),
+  );
+  expect((await ended('ck-endless')).end).toMatchObject({ killed: true, timedOut: false });
+  expect(parseCheckResults(await read('ck-endless'), [{ id: 'endless' }])).toMatchObject([{ passed: false }]);
+});
+
+test('an agent cannot write its own end, pid or results, nor have its signals lead elsewhere', async () => {
+  const attack = `d=\${RALPH_SIGNALS%/*}
+    for f in end.json end.next pid job stream stderr checks.jsonl stop; do
+      (echo '{"exitCode":0}' >"$d/$f") 2>/dev/null && echo "wrote $f"
+      mv "$HOME/forged" "$d/$f" 2>/dev/null && echo "put $f"
+      ! [ -e "$d/$f" ] || { rm -f "$d/$f" 2>/dev/null && echo "removed $f"; }
+    done
+    ln -sf /etc/shadow "$d/signals.jsonl" 2>/dev/null && echo linked
+    mv "$d" "$d.away" 2>/dev/null && echo moved
+    mkdir "$d/../it-forged" 2>/dev/null && echo made
+    read -r supervisor _ <"$d/pid" && kill -9 "$supervisor" 2>/dev/null && echo killed
+    echo over; exit 7`;
+  const files = [{ path: join(guest.root, 'home/nobody/forged'), content: '{"exitCode":0}', mode: 0o600 }];
+  await guests.startJob(guest.address, guest.job('it-forge', { argv: sh(attack), files }));
+  expect((await ended('it-forge')).end).toMatchObject({ exitCode: 7, signal: null, killed: false });
+  expect(await stream('it-forge')).toBe('over\n');
+  expect((await guests.jobs(guest.address)).map((job) => job.id)).not.toContain('it-forged');
+});
+
 test('what is asked of a job that is not there', async () => {
   await expect(guests.readStream(guest.address, 'none', 0, 10)).rejects.toMatchObject({ code: 'not_found' });
   await expect(guests.stopJob(guest.address, 'none', 0)).rejects.toMatchObject({ code: 'not_found' });
