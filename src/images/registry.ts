@@ -8,7 +8,7 @@ export type ImageBuilderDeps = Omit<DebianBuilderDeps, 'mirror' | 'agents'>;
 /** The builder the fleet asks for; `auto` is Nix where it can build, else Debian. The only place that names a builder. */
 export async function chooseImageBuilder(image: FleetConfig['image'], deps: ImageBuilderDeps): Promise<ImageBuilder> {
   const debian = createDebianBuilder({ ...deps, mirror: image.debianMirror, agents: image.agents });
-  const nix = createNixBuilder(deps);
+  const nix = createNixBuilder({ ...deps, agents: image.agents });
   if (image.builder === 'debian') return debian;
   if (image.builder === 'nix') return nix;
   return (await nix.probe()).available ? nix : debian;
