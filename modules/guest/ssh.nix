@@ -31,8 +31,11 @@ in
     "f^= /root/.ssh/authorized_keys 0600 root root - ssh.authorized_keys.root"
   ];
 
-  systemd.services = lib.genAttrs (map (use: "ralph-port@${use}") [ "control" "gateway" "people" "spare" ]) (_: {
-    overrideStrategy = "asDropin";
-    wantedBy = [ "multi-user.target" ];
-  });
+  # Not as drop-ins of the four: those would stand in the way of the template's own.
+  systemd.targets.multi-user.wants = map (use: "ralph-port@${use}.service") [
+    "control"
+    "gateway"
+    "people"
+    "spare"
+  ];
 }

@@ -17,7 +17,7 @@ let
     if lib.hasSuffix ".socket" name then
       systemd.sockets.${lib.removeSuffix ".socket" name}.wantedBy or [ ]
     else if name == "ralph-port@.service" then
-      systemd.services."ralph-port@control".wantedBy
+      lib.optional (lib.elem "ralph-port@control.service" systemd.targets.multi-user.wants) "multi-user.target"
     else
       systemd.services.${lib.removeSuffix ".service" name}.wantedBy or [ ];
   places = config.system.activationScripts.ralph-places.text;
@@ -29,8 +29,16 @@ lib.concatMap (
     "${name} asks for ${builtins.toJSON (wantedBy name)} and gets ${builtins.toJSON (given name)}"
 ) units
 ++ lib.concatMap (
-  use: say (!(systemd.units ? "ralph-port@${use}.service")) "there is no ssh on the port ${use}"
+  use:
+  say (!lib.elem "ralph-port@${use}.service" systemd.targets.multi-user.wants) "there is no ssh on the port ${use}"
+  ++ say (systemd.units ? "ralph-port@${use}.service") "ralph-port@${use} has a drop-in that hides the template's"
 ) [ "control" "gateway" "people" "spare" ]
+++ lib.concatMap (
+  name:
+  say (
+    lib.hasSuffix ".service" name && !lib.hasInfix ":/run/current-system/sw/bin:" systemd.units.${name}.text
+  ) "${name} does not find the guest's programs"
+) units
 ++ say (config.environment.etc ? hostname) "/etc/hostname is a link into the store"
 ++ say (config.networking.useDHCP || config.networking.firewall.enable) "something sets a network up"
 ++ say (config.services.openssh.enable) "sshd listens"

@@ -47,6 +47,7 @@ in
     browser = (mkGuest system { ralph.browser.enable = true; }).config.system.build.toplevel;
     host = (host { settings.version = 1; }).config.system.build.toplevel;
   };
+  host = host { settings.version = 1; };
   # For docs: name, type, default, description of every option that is a person's to set.
   options = map (option: {
     inherit (option) name description type;

@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream';
 import type { ActionDeps, Done } from '../actions/deps.ts';
+import type { ImageVerified } from '../contract/actions.ts';
 import type { ReadyView } from '../contract/daemon-view.ts';
 import type { Level, SpentBy } from '../contract/gateway.ts';
 import type { FileView } from '../contract/task-view.ts';
@@ -22,6 +23,8 @@ export interface ApiDeps {
   /** Ends the daemon after the answer is sent. */
   stop: () => void;
   wantImage: () => Promise<Done>;
+  /** Boots an image (null: the one fleet.yaml asks for) and says what `ralph-verify` finds; takes a boot. */
+  verifyImage: (key: string | null) => Promise<ImageVerified>;
   takeConfig: (config: FleetConfig) => Promise<void>;
   startDemo: () => Promise<void>;
   purge: (confirmed: boolean) => Promise<{ purged: boolean; paths: string[] }>;

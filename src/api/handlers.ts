@@ -55,6 +55,7 @@ export const handlers: { [N in RouteName]: Handler<N> } = {
   ralphs: (deps) => listed(fleetView(deps.queries).ralphs),
   images: (deps) => listed(deps.queries.store.disks.list('ORDER BY since').map(diskView)),
   imageBuild: (deps) => deps.wantImage(),
+  imageVerify: (deps, { body }) => deps.verifyImage(body.key),
   tasks: (deps, { query }) => {
     const states = query.state?.split(',');
     const rows = fleetView(deps.queries).tasks;

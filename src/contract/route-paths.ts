@@ -16,6 +16,7 @@ export const routePaths = {
   ralphs: ['GET', '/v1/ralphs'],
   images: ['GET', '/v1/images'],
   imageBuild: ['POST', '/v1/images/build'],
+  imageVerify: ['POST', '/v1/images/verify'],
   tasks: ['GET', '/v1/tasks'],
   taskSubmit: ['POST', '/v1/tasks'],
   task: ['GET', '/v1/tasks/:id'],

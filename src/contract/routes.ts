@@ -50,6 +50,7 @@ export const routes = {
   ralphs: get('The Ralphs.', listOf(ralphView)),
   images: get('Images and prepared disks.', listOf(diskView)),
   imageBuild: post('Wants the image built; a cached one is taken.', none, done),
+  imageVerify: post('Boots an image and says what its guest finds.', actions.imageVerify, actions.imageVerified),
   tasks: get('The tasks.', listOf(taskRow), taskQuery),
   taskSubmit: post('Adds tasks to the queue.', actions.taskSubmit, actions.taskSubmitted),
   task: get('One task whole.', taskView),

@@ -39,6 +39,7 @@ import { startDemo } from './demo.ts';
 import { createDoing } from './doing.ts';
 import { createGatewayProcess } from './gateway-process.ts';
 import { capacityOf, hostFacts } from './host.ts';
+import { createImageCheck } from './image-check.ts';
 import { openKeys } from './keys.ts';
 import { createLive } from './live.ts';
 import { openParts } from './parts.ts';
@@ -152,6 +153,11 @@ export async function wire(deps: WireDeps): Promise<Wired> {
     look: async () => (await control.look()).plan,
     stop: () => deps.end([]),
     wantImage: async () => wantImage(actions, await parts.images.key()),
+    verifyImage: createImageCheck({
+      ...{ ...deps, store, guests, authorizedKey: keys.authorizedKey },
+      config: () => config,
+      imageKey: () => parts.images.key(),
+    }),
     takeConfig: (next) =>
       inTurn(async () => {
         refuseLosingVms(actions, next);

@@ -1,9 +1,9 @@
 import type { FleetConfig } from '../domain/fleet.ts';
 import type { ImageBuilder } from './builder.ts';
 import { createDebianBuilder, type DebianBuilderDeps } from './debian/builder.ts';
-import { createNixBuilder } from './nix/builder.ts';
+import { createNixBuilder, type NixBuilderDeps } from './nix/builder.ts';
 
-export type ImageBuilderDeps = Omit<DebianBuilderDeps, 'mirror' | 'agents'>;
+export type ImageBuilderDeps = Omit<DebianBuilderDeps, 'mirror' | 'agents'> & Pick<NixBuilderDeps, 'env'>;
 
 /** The builder the fleet asks for; `auto` is Nix where it can build, else Debian. The only place that names a builder. */
 export async function chooseImageBuilder(image: FleetConfig['image'], deps: ImageBuilderDeps): Promise<ImageBuilder> {

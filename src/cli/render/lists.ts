@@ -1,4 +1,4 @@
-import type { ProjectView } from '../../contract/actions.ts';
+import type { ImageVerified, ProjectView } from '../../contract/actions.ts';
 import type { DiskView, TaskRow, VmView } from '../../contract/fleet-view.ts';
 import { stateLooks } from '../../domain/states.ts';
 import { cell } from './cell.ts';
@@ -75,6 +75,17 @@ export function renderImages(disks: readonly DiskView[], look: Look): string[] {
     const more = what === null ? [] : [`  ${cell(what, look.columns - 2)}`];
     return [`${head} ${cell(since(disk.since, look.now), 9, 'right')} ${cell(size, 9, 'right')}`, ...more];
   });
+}
+
+/** What `ralph-verify` found in a booted image. */
+export function renderImageReport(report: ImageVerified, look: Look): string[] {
+  const tools = Object.entries(report.tools).map(([name, version]) => `${name} ${version}`);
+  const kept = report.ok ? 'keeps the guest contract' : 'breaks the guest contract';
+  return [
+    `${mark(look, report.ok ? 'ok' : 'fail')} ${cell(report.key, 16)} ${kept} (${report.contract}), after ${Math.round(report.ms / 1000)} s`,
+    ...report.problems.map((problem) => `  ${cell(problem, look.columns - 2)}`),
+    `  tools  ${cell(tools.join(' · '), look.columns - 9)}`,
+  ];
 }
 
 /** The seven states, for `help states`: the same table every face draws from. */

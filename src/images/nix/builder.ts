@@ -67,14 +67,25 @@ export function createNixBuilder(deps: NixBuilderDeps): ImageBuilder {
     progress('asking Nix what is to be done');
     await run(buildCommand(staged, system, result), { system, folder: deps.paths.images }, progress, signal);
     progress('copying the image');
-    for (const file of builtFiles) {
-      await deps.exec(['cp', '-L', '--', join(result, file), join(aside, file)], { timeoutMs: 600_000 });
-      await deps.exec(['chmod', 'u+w', '--', join(aside, file)], { timeoutMs: 10_000 });
-    }
+    await copyOut(result, aside);
     // Which nixpkgs it was, where none is pinned.
     await copyFile(join(staged, 'flake.lock'), join(aside, 'flake.lock')).catch(() => {});
     await rm(result, { force: true });
     await rm(staged, { recursive: true, force: true });
+  }
+
+  async function copyOut(result: string, aside: string): Promise<void> {
+    try {
+      for (const file of builtFiles) {
+        await deps.exec(['cp', '-L', '--', join(result, file), join(aside, file)], { timeoutMs: 600_000 });
+        await deps.exec(['chmod', 'u+w', '--', join(aside, file)], { timeoutMs: 10_000 });
+      }
+    } catch (cause) {
+      throw new FleetError('image_failed', 'Nix ended well, but the whole image could not be taken from its store.', {
+        remedy: 'Run the same command again.',
+        cause,
+      });
+    }
   }
 
   async function run(

@@ -1,5 +1,5 @@
 import type { CommandSpec } from '../../frame/command.ts';
-import { renderImages } from '../../render/lists.ts';
+import { renderImageReport, renderImages } from '../../render/lists.ts';
 
 export const image: readonly CommandSpec[] = [
   {
@@ -22,6 +22,19 @@ export const image: readonly CommandSpec[] = [
       const done = await context.client.call('imageBuild');
       context.print(done, () => [done.message, 'See how far it is:  ralph-fleet image list']);
       return 0;
+    },
+  },
+  {
+    name: 'verify',
+    summary: 'Boots an image and prints what its guest finds of the guest contract. Exit 1 when it is not kept.',
+    args: [{ syntax: '[image]', about: 'its key, or the start of it; default: the one fleet.yaml asks for' }],
+    examples: ['', '4f1d0c --json'],
+    run: async (context, { args }) => {
+      await context.needDaemon();
+      context.note('booting it; without hardware virtualisation that takes a minute');
+      const report = await context.client.call('imageVerify', { body: { key: args[0] ?? null } });
+      context.print(report, (look) => renderImageReport(report, look));
+      return report.ok ? 0 : 1;
     },
   },
 ];
