@@ -64,6 +64,8 @@ export interface Wired {
   close(): Promise<void>;
 }
 
+const builderNames = { nix: 'NixOS', debian: 'Debian' } as const;
+
 /** Makes everything of the daemon and hands each its parts. No logic. */
 export async function wire(deps: WireDeps): Promise<Wired> {
   const { paths, exec, clock, random, log, env } = deps;
@@ -152,7 +154,7 @@ export async function wire(deps: WireDeps): Promise<Wired> {
     nudge: () => control.runner.nudge(),
     look: async () => (await control.look()).plan,
     stop: () => deps.end([]),
-    wantImage: async () => wantImage(actions, await parts.images.key()),
+    wantImage: async () => wantImage(actions, await parts.images.key(), builderNames[parts.images.name]),
     verifyImage: createImageCheck({
       ...{ ...deps, store, guests, authorizedKey: keys.authorizedKey },
       config: () => config,
