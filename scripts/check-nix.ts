@@ -135,7 +135,7 @@ async function compareOptions({ options }: Evaluated): Promise<void> {
 
 async function needCommands(): Promise<void> {
   const wanted = [
-    [values.nix, 'Install Nix 2.18 or newer, or name one: scripts/check-nix --nix PROGRAM'],
+    [values.nix, 'Install Nix 2.18 or newer (Debian 13: sudo apt-get install nix-bin), or name one: scripts/check-nix --nix PROGRAM'],
     ['systemd-analyze', 'It comes with systemd.'],
     ['shellcheck', 'Debian: sudo apt-get install shellcheck'],
   ] as const;
