@@ -15,6 +15,8 @@ in
   imports = [ "${modulesPath}/profiles/qemu-guest.nix" ];
   boot = {
     loader.grub.enable = false;
+    # Without dmi_sysfs: credentials (root's key) that systemd picks up in the ramdisk are lost when it switches to the root, for
+    # NixOS binds /run without what is mounted in it. Left out, systemd picks them up afterwards.
     initrd.systemd.enable = true;
     kernelParams = [ "console=${if isArm then "ttyAMA0" else "ttyS0"}" ] ++ lib.filter fits config.ralph.contents.kernelParams;
   };

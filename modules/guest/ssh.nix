@@ -27,8 +27,8 @@ in
 
   # systemd's own rule for root's key (provision.conf), which NixOS leaves out: from a credential of the VM.
   systemd.tmpfiles.rules = [
-    "d= /root/.ssh 0700 root root -"
-    "f^= /root/.ssh/authorized_keys 0600 root root - ssh.authorized_keys.root"
+    "d= /root/.ssh :0700 root :root -"
+    "f^ /root/.ssh/authorized_keys 600 root root - ssh.authorized_keys.root"
   ];
 
   # Not as drop-ins of the four: those would stand in the way of the template's own.

@@ -46,4 +46,5 @@ lib.concatMap (
 ++ say (config.users.users.ralph1.uid != 1000) "ralph1 is not the first user"
 ++ say (!lib.hasInfix " /usr/local/bin\n" places) "the scripts are not in /usr/local/bin"
 ++ say (config.ralph.tools.claude or null != config.ralph.contents.agents.claude.x64.version) "guest.json has not the pinned claude"
+++ say (lib.elem "dmi_sysfs" config.boot.initrd.availableKernelModules) "root's key would get lost in the initial ramdisk"
 ++ say (!lib.elem "lsm=landlock" config.boot.kernelParams) "the kernel's command line is not the pinned one"

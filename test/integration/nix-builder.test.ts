@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ImageBuilder } from '../../src/images/builder.ts';
 import { createNixBuilder } from '../../src/images/nix/builder.ts';
+import { stageFlake } from '../../src/images/nix/flake.ts';
 import { chooseImageBuilder } from '../../src/images/registry.ts';
 import { createSystemClock } from '../../src/lib/clock.ts';
 import { baseEnvironment, createExec } from '../../src/lib/exec.ts';
@@ -113,6 +114,23 @@ describe('a build', () => {
     await standIn(fault);
     await expect(builder().build(() => {})).rejects.toMatchObject({ code, message: expect.stringMatching(words) });
     expect(await readdir(join(dir, 'images'))).toEqual([]);
+  });
+
+  it('works from a package that is read-only, as Nix installs it', async () => {
+    const root = join(dir, 'store');
+    for (const part of ['flake.nix', 'modules', 'src/guest', 'src/images/contents.json']) {
+      await cp(part, join(root, part), { recursive: true });
+    }
+    await exec(['chmod', '-R', 'a-w', root]);
+    const staged = join(dir, 'staged');
+    await stageFlake({ root, sources: join(root, 'src') }, staged, { image: 'x', agents: [] });
+    const { stdout } = await exec(['find', staged, '!', '-perm', '-u=w']);
+    expect(stdout).toBe('');
+    expect(JSON.parse(await readFile(join(staged, 'modules/image/stamp.json'), 'utf8'))).toEqual({
+      image: 'x',
+      agents: [],
+    });
+    await exec(['chmod', '-R', 'u+w', root]);
   });
 
   it('is called off at once', async () => {

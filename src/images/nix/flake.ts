@@ -1,4 +1,4 @@
-import { cp, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { hashFolders, hashOf } from '../cache.ts';
 
@@ -36,12 +36,18 @@ export async function stageFlake({ root, sources }: FlakeSource, target: string,
     ['src/guest/scripts', join(sources, 'guest/scripts')],
     ['src/images/contents.json', join(sources, 'images/contents.json')],
   ];
-  for (const [place, source] of from) {
-    await mkdir(dirname(join(target, place)), { recursive: true });
-    await cp(source, join(target, place), { recursive: true });
-  }
-  await cp(join(root, 'flake.lock'), join(target, 'flake.lock')).catch((error: NodeJS.ErrnoException) => {
+  for (const [place, source] of from) await copyContent(source, join(target, place));
+  await copyContent(join(root, 'flake.lock'), join(target, 'flake.lock')).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'ENOENT') throw error;
   });
   await writeFile(join(target, 'modules/image/stamp.json'), `${JSON.stringify(stamp)}\n`);
+}
+
+/** Folders and files without their modes: in a package that Nix installed everything is read-only. */
+async function copyContent(source: string, target: string): Promise<void> {
+  if (!(await stat(source)).isDirectory()) {
+    await mkdir(dirname(target), { recursive: true });
+    return await writeFile(target, await readFile(source));
+  }
+  for (const name of await readdir(source)) await copyContent(join(source, name), join(target, name));
 }
