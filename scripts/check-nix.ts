@@ -120,7 +120,7 @@ async function lintScripts({ scripts }: Evaluated): Promise<void> {
   for (const [name, text] of Object.entries(scripts)) {
     const file = join(work, `${name}.bash`);
     // What the builder's shell has set, and paths of the store.
-    await writeFile(file, `out=/out src=/src cmdlinePath=/c guestPath=/g\n${text}`);
+    await writeFile(file, `# shellcheck disable=SC2034\nout=/out src=/src cmdlinePath=/c guestPath=/g\n${text}`);
     await run('shellcheck', ['-s', 'bash', '-S', 'info', file]);
   }
 }
