@@ -3,9 +3,9 @@ import { usersOf } from '../domain/disk-users.ts';
 import { type ActionDeps, type Done, done } from './deps.ts';
 
 /** Wants the image VMs start from, also while the fleet is down. The next passes build it, or find it in the cache. */
-export function wantImage({ store, clock }: ActionDeps, key: string): Done {
+export function wantImage({ store, clock }: ActionDeps, key: string, builder: string): Done {
   const known = store.disks.get(key);
-  if (known?.phase === 'ready') return done(`The image \`${key}\` is there.`, null, false);
+  if (known?.phase === 'ready') return done(`The ${builder} image \`${key}\` is there.`, null, false);
   if (known === null) {
     store.disks.insert({
       key,
@@ -26,7 +26,7 @@ export function wantImage({ store, clock }: ActionDeps, key: string): Done {
     });
   } else if (known.phase === 'failed' || known.phase === 'leaving')
     store.disks.update(key, { phase: 'wanted', attempts: 0, failure: null });
-  return done(`The image \`${key}\` is built.`);
+  return done(`The ${builder} image \`${key}\` is built.`);
 }
 
 /**

@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream';
 import type { CredentialUse } from '../actions/credential.ts';
 import type { ActionDeps, Done } from '../actions/deps.ts';
+import type { ImageVerified } from '../contract/actions.ts';
 import type { CredentialView } from '../contract/credentials.ts';
 import type { ReadyView } from '../contract/daemon-view.ts';
 import type { Level, SpentBy } from '../contract/gateway.ts';
@@ -27,6 +28,8 @@ export interface ApiDeps {
   stop: () => void;
   upgradeGateway: () => Promise<{ pid: number; version: string; leaving: { pid: number; openCalls: number }[] }>;
   wantImage: () => Promise<Done>;
+  /** Boots an image (null: the one fleet.yaml asks for) and says what `ralph-verify` finds; takes a boot. */
+  verifyImage: (key: string | null) => Promise<ImageVerified>;
   takeConfig: (config: FleetConfig) => Promise<void>;
   startDemo: () => Promise<void>;
   exportEvidence: (task: Task, path: string) => Promise<{ path: string; bytes: number; digest: string }>;

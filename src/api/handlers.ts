@@ -69,6 +69,7 @@ export const handlers: { [N in RouteName]: Handler<N> } = {
     return { removed: body.confirmed, disks };
   },
   imageBuild: (deps) => deps.wantImage(),
+  imageVerify: (deps, { body }) => deps.verifyImage(body.key),
   tasks: (deps, { query }) => {
     const states = query.state?.split(',');
     const rows = fleetView(deps.queries).tasks;

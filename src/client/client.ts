@@ -31,8 +31,8 @@ export interface Client {
   terminal(request: TerminalRequest): Promise<Duplex>;
 }
 
-/** These ask the driver anew, and a driver that hangs is given up after 30 s. */
-const slowRoutes: Partial<Record<RouteName, number>> = { plan: 90_000, taskWhy: 90_000 };
+/** These ask the driver anew, and a driver that hangs is given up after 30 s; the last one waits for a boot. */
+const slowRoutes: Partial<Record<RouteName, number>> = { plan: 90_000, taskWhy: 90_000, imageVerify: 1_800_000 };
 
 export function createClient(deps: { socketPath: string; clock: Clock }): Client {
   const { socketPath } = deps;

@@ -143,3 +143,17 @@ export const taskAnswer = z.strictObject({
 /** `notes`: what its implementer should know. */
 export const taskRetry = z.strictObject({ notes: z.string().min(1).nullable().default(null) });
 export const taskPrioritize = z.strictObject({ priority });
+
+/** null = the image fleet.yaml asks for; else its key or the start of it. */
+export const imageVerify = z.strictObject({ key: z.string().min(1).nullable().default(null) });
+export const imageVerified = z.object({
+  key: z.string(),
+  ok: z.boolean(),
+  contract: z.number().int(),
+  /** The key the guest itself tells. */
+  image: z.string(),
+  tools: z.record(z.string(), z.string()),
+  problems: z.array(z.string()),
+  ms: z.number().int().nonnegative(),
+});
+export type ImageVerified = z.output<typeof imageVerified>;

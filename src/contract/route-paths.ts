@@ -18,6 +18,7 @@ export const routePaths = {
   images: ['GET', '/v1/images'],
   imageGc: ['POST', '/v1/images/gc'],
   imageBuild: ['POST', '/v1/images/build'],
+  imageVerify: ['POST', '/v1/images/verify'],
   tasks: ['GET', '/v1/tasks'],
   taskSubmit: ['POST', '/v1/tasks'],
   task: ['GET', '/v1/tasks/:id'],

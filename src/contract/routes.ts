@@ -54,6 +54,7 @@ export const routes = {
   images: get('Images and prepared disks.', listOf(diskView)),
   imageGc: post('Removes disks nobody needs.', actions.imageGc, actions.imageGcAnswer),
   imageBuild: post('Wants the image built; a cached one is taken.', none, done),
+  imageVerify: post('Boots an image and says what its guest finds.', actions.imageVerify, actions.imageVerified),
   tasks: get('The tasks.', listOf(taskRow), taskQuery),
   taskSubmit: post('Adds tasks to the queue.', actions.taskSubmit, actions.taskSubmitted),
   task: get('One task whole.', taskView),

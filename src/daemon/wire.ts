@@ -44,6 +44,7 @@ import { diskSizes, preparedPath, removeDiskFile } from './disk-files.ts';
 import { createDoing } from './doing.ts';
 import { createGatewayProcess } from './gateway-process.ts';
 import { capacityOf, hostFacts } from './host.ts';
+import { createImageCheck } from './image-check.ts';
 import { openKeys } from './keys.ts';
 import { createLive } from './live.ts';
 import { openParts } from './parts.ts';
@@ -67,6 +68,8 @@ export interface Wired {
   control: Control;
   close(): Promise<void>;
 }
+
+const builderNames = { nix: 'NixOS', debian: 'Debian' } as const;
 
 /** Makes everything of the daemon and hands each its parts. No logic. */
 export async function wire(deps: WireDeps): Promise<Wired> {
@@ -172,7 +175,12 @@ export async function wire(deps: WireDeps): Promise<Wired> {
       const { pid, program, leaving } = await gateway.upgrade();
       return { pid, version: program, leaving };
     },
-    wantImage: async () => wantImage(actions, await parts.images.key()),
+    wantImage: async () => wantImage(actions, await parts.images.key(), builderNames[parts.images.name]),
+    verifyImage: createImageCheck({
+      ...{ ...deps, store, guests, authorizedKey: keys.authorizedKey },
+      config: () => config,
+      imageKey: () => parts.images.key(),
+    }),
     takeConfig: (next) =>
       inTurn(async () => {
         refuseLosingVms(actions, next);

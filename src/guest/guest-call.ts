@@ -12,7 +12,7 @@ const codes = new Map([
   [75, 'refused'],
 ] as const);
 
-/** Runs one command in a guest; any exit code but 0 is an error that says what the command said. */
+/** Runs one command in a guest; any exit code but 0 (or those `call` takes for an answer) is an error that says what the command said. */
 export async function callGuest(
   connection: SshConnection,
   vm: string,
@@ -20,7 +20,7 @@ export async function callGuest(
   call: Call,
 ): Promise<Exchange> {
   const result = await connection.run(quoteCommand(argv), call);
-  if (result.exitCode === 0) return result;
+  if ((call.okExitCodes ?? [0]).includes(result.exitCode)) return result;
   const said = cleanText(new TextDecoder().decode(result.said)).trim().slice(-1000) || 'nothing';
   const code = codes.get(result.exitCode as 3) ?? 'command_failed';
   throw new FleetError(code, `\`${vm}\` was asked to ${call.what}: exit ${result.exitCode}, it said: ${said}`, {

@@ -23,6 +23,8 @@ export interface Call extends ExchangeLimits {
   what: string;
   deadlineMs: number;
   input?: Uint8Array | Readable;
+  /** Exit codes that are an answer; default [0]. */
+  okExitCodes?: readonly number[];
   onOutput?: (chunk: Uint8Array) => Promise<void>;
 }
 

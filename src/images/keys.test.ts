@@ -2,8 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { hashOf } from './cache.ts';
 import { explain } from './debian/bootstrap.ts';
-import { toolsFor } from './debian/npm-tools.ts';
 import { preparedKey } from './prepared.ts';
+import { toolsFor } from './tools.ts';
 
 describe('hashOf', () => {
   it('tells any two different lists apart and equal ones not', () => {

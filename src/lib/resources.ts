@@ -7,3 +7,8 @@ const sources = dirname(import.meta.dirname);
 export function resourcePath(path: string): string {
   return join(dirname(sources), path);
 }
+
+/** Absolute path of what stands beside the code: `sourcePath('guest/scripts')`, in `src` or `dist`. */
+export function sourcePath(path: string): string {
+  return join(sources, path);
+}

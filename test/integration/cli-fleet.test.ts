@@ -133,3 +133,25 @@ describe('up', () => {
     expect(daemon.calls).toEqual([]);
   });
 });
+
+describe('image verify', () => {
+  const report = {
+    key: '0123456789abcdef',
+    contract: 1,
+    image: '0123456789abcdef',
+    tools: { git: '2.53.0' },
+    ms: 21_400,
+  };
+
+  it('prints what the guest found, and its exit code tells', async () => {
+    daemon.answers.imageVerify = () => ({ ...report, ok: true, problems: [] });
+    const good = await cli(daemon, ['image', 'verify', '0123']);
+    expect(good.code).toBe(0);
+    expect(good.out).toMatch(/0123456789abcdef keeps the guest contract \(1\), after 21 s\n {2}tools {2}git 2\.53\.0/);
+    daemon.answers.imageVerify = () => ({ ...report, ok: false, problems: ['tool `jj` is missing'] });
+    const broken = await cli(daemon, ['image', 'verify']);
+    expect(broken.code).toBe(1);
+    expect(broken.out).toMatch(/breaks the guest contract.*\n {2}tool `jj` is missing\n/);
+    expect(sent('imageVerify')).toEqual([{ key: '0123' }, { key: null }]);
+  });
+});

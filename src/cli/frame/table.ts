@@ -109,7 +109,7 @@ export const commandTable: readonly CommandEntry[] = [
     name: 'image',
     group: 'fleet',
     summary: 'What VMs start from',
-    sub: ['list', 'build', 'gc'],
+    sub: ['list', 'build', 'verify', 'gc'],
     load: async () => (await import('../commands/fleet/image.ts')).image,
   },
   {

@@ -1,4 +1,4 @@
-import type { LessonView, ProjectView } from '../../contract/actions.ts';
+import type { ImageVerified, LessonView, ProjectView } from '../../contract/actions.ts';
 import type { DiskView, TaskRow, VmView } from '../../contract/fleet-view.ts';
 import { stateLooks } from '../../domain/states.ts';
 import { cell, clean } from './cell.ts';
@@ -108,6 +108,17 @@ function madeFrom({ recipe, usedBy }: DiskView, look: Look): string[] {
   return [
     `  made from ${cell(`${what} on image ${recipe.image}; inputs: ${inputs}${registries}`, width).trimEnd()}`,
     `  used by   ${cell(used, width).trimEnd()}`,
+  ];
+}
+
+/** What `ralph-verify` found in a booted image. */
+export function renderImageReport(report: ImageVerified, look: Look): string[] {
+  const tools = Object.entries(report.tools).map(([name, version]) => `${name} ${version}`);
+  const kept = report.ok ? 'keeps the guest contract' : 'breaks the guest contract';
+  return [
+    `${mark(look, report.ok ? 'ok' : 'fail')} ${cell(report.key, 16)} ${kept} (${report.contract}), after ${Math.round(report.ms / 1000)} s`,
+    ...report.problems.map((problem) => `  ${cell(problem, look.columns - 2)}`),
+    `  tools  ${cell(tools.join(' · '), look.columns - 9)}`,
   ];
 }
 

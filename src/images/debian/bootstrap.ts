@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { FleetError, isFleetError } from '../../lib/errors.ts';
 import type { Exec } from '../../lib/exec.ts';
 import type { CacheDeps } from '../cache.ts';
-import { type NpmTool, packages, suite } from './contents.ts';
+import type { NpmTool } from '../tools.ts';
+import { packages, suite } from './contents.ts';
 import { toolEnvironment } from './environment.ts';
 import { installTools } from './npm-tools.ts';
 import { createBootstrapProgress } from './progress.ts';
@@ -14,7 +15,7 @@ export interface ImageJob {
   image: string;
   mirror: string;
   assets: string;
-  scripts: string;
+  guest: string;
   tools: readonly NpmTool[];
   progress: (what: string) => void;
   signal: AbortSignal | undefined;
@@ -66,7 +67,7 @@ async function bootstrap(run: Run, job: ImageJob, root: string, tools: string): 
   options.push('--dpkgopt=force-unsafe-io');
   for (const folder of ['doc', 'man', 'locale', 'info']) options.push(`--dpkgopt=path-exclude=/usr/share/${folder}/*`);
   options.push(`--customize-hook=${quoted(join(job.assets, 'customize'))} "$1"`);
-  const env = { RALPH_ASSETS: job.assets, RALPH_SCRIPTS: job.scripts, RALPH_IMAGE: job.image, RALPH_TOOLS: tools };
+  const env = { RALPH_ASSETS: job.assets, RALPH_GUEST: job.guest, RALPH_IMAGE: job.image, RALPH_TOOLS: tools };
   const argv = [...asRoot(), 'mmdebstrap', ...options, suite, root, sources];
   await run(argv, 3_600_000, env, createBootstrapProgress(job.progress).push);
   await rm(sources);

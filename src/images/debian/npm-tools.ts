@@ -2,24 +2,8 @@ import { chmod, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { FleetError } from '../../lib/errors.ts';
 import { type CacheDeps, cachedFolder, hashOf } from '../cache.ts';
-import { agentTools, type NpmTool, npm } from './contents.ts';
+import type { NpmTool } from '../tools.ts';
 import { toolEnvironment } from './environment.ts';
-
-/** npm and the agent CLIs asked for; `scripted` needs none. Throws `usage` for one that is not known. */
-export function toolsFor(agents: readonly string[]): NpmTool[] {
-  const chosen: NpmTool[] = [npm];
-  for (const name of agents) {
-    if (name === 'scripted') continue;
-    const tool = Object.hasOwn(agentTools, name) ? agentTools[name] : undefined;
-    if (tool === undefined) {
-      throw new FleetError('usage', `\`image.agents\` names \`${name}\`, which no image can hold yet.`, {
-        remedy: `Known are: ${Object.keys(agentTools).join(', ')}.`,
-      });
-    }
-    chosen.push(tool);
-  }
-  return chosen;
-}
 
 /**
  * A folder with `node_modules`, and beside it `bin` (command and target, one a line) and `versions` (members of a JSON object),

@@ -37,7 +37,11 @@ export async function startLocalGuest(user = 'nobody', within = tmpdir()): Promi
   await cp(scripts, bin, { recursive: true });
   await mkdir(join(root, 'home', user), { recursive: true });
   await exec(['chown', user, join(root, 'home', user)]);
-  await writeFile(join(bin, 'ralph-verify'), '#!/bin/sh\ncat "$RALPH_ROOT/verify.json"\n', { mode: 0o755 });
+  await writeFile(
+    join(bin, 'ralph-verify'),
+    '#!/bin/sh\ncat "$RALPH_ROOT/verify.json"\n! grep -q \'"ok":false\' "$RALPH_ROOT/verify.json"\n',
+    { mode: 0o755 },
+  );
   await writeFile(join(bin, 'ralph-identity'), '#!/bin/sh\ncat "$RALPH_ROOT/identity.json"\n', { mode: 0o755 });
   for (const key of ['host', 'login', 'other']) {
     await exec(['ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-C', key, '-f', join(root, key)]);

@@ -174,6 +174,10 @@ test('identity and contract are read', async () => {
   const contract = { ok: true, contract: 1, image: 'debian-x', tools: { git: '2.53' }, problems: [] };
   await writeFile(join(guest.root, 'verify.json'), JSON.stringify(contract));
   expect(await guests.verify(guest.address)).toEqual(contract);
+  // A contract that is broken is an answer too, and says how.
+  const broken = { ...contract, ok: false, problems: ['tool `jj` is missing'] };
+  await writeFile(join(guest.root, 'verify.json'), JSON.stringify(broken));
+  expect(await guests.verify(guest.address)).toEqual(broken);
 });
 
 test('a daemon dies in the middle of a job; the next one picks the stream up without a lost or doubled byte', async () => {

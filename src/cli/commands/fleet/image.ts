@@ -1,6 +1,6 @@
 import { type CommandSpec, flag } from '../../frame/command.ts';
 import { bytes, plural } from '../../render/figures.ts';
-import { renderImages } from '../../render/lists.ts';
+import { renderImageReport, renderImages } from '../../render/lists.ts';
 import { join } from '../../render/look.ts';
 
 export const image: readonly CommandSpec[] = [
@@ -54,6 +54,19 @@ export const image: readonly CommandSpec[] = [
       const gone = await context.client.call('imageGc', { body: { confirmed: true } });
       context.print(gone, () => [`${plural(gone.disks.length, 'disk')} of ${bytes(size)} go now.`]);
       return 0;
+    },
+  },
+  {
+    name: 'verify',
+    summary: 'Boots an image and prints what its guest finds of the guest contract. Exit 1 when it is not kept.',
+    args: [{ syntax: '[image]', about: 'its key, or the start of it; default: the one fleet.yaml asks for' }],
+    examples: ['', '4f1d0c --json'],
+    run: async (context, { args }) => {
+      await context.needDaemon();
+      context.note('booting it; without hardware virtualisation that takes a minute');
+      const report = await context.client.call('imageVerify', { body: { key: args[0] ?? null } });
+      context.print(report, (look) => renderImageReport(report, look));
+      return report.ok ? 0 : 1;
     },
   },
 ];
