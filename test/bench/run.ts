@@ -5,13 +5,14 @@ import { createExec } from '../../src/lib/exec.ts';
 import { changes } from './changes.ts';
 import { daemon } from './daemon.ts';
 import { gateway } from './gateway.ts';
+import { loop } from './loop.ts';
 import type { Bench, Result } from './result.ts';
 import { sim } from './sim.ts';
 import { status } from './status.ts';
 import { up } from './up.ts';
 import { vm } from './vm.ts';
 
-const benches: Record<string, Bench> = { status, daemon, sim, changes, gateway, up, vm };
+const benches: Record<string, Bench> = { status, daemon, sim, loop, changes, gateway, up, vm };
 const root = join(import.meta.dirname, '../..');
 const exec = createExec();
 const say = (line: string) => process.stderr.write(`${line}\n`);

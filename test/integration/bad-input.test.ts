@@ -319,13 +319,12 @@ describe('a project', () => {
   });
 
   it('that is dirty, or asks for what it does not get, is added, and says so', async () => {
-    const settings = 'version: 1\npackages: [postgresql]\nregistries: [npm, crates]\nchecks: [{id: t, run: "true"}]\n';
+    const settings = 'version: 1\nregistries: [npm, crates]\nchecks: [{id: t, run: "true"}]\n';
     const shop = await home.repository('shop', { '.ralph/project.yaml': settings });
     await writeFile(join(shop, 'new.txt'), '');
     const run = await home.cli('project', 'add', shop);
     expect(run.code).toBe(0);
-    expect(run.err).toContain('.ralph/project.yaml:2:1 `packages` has no effect yet');
-    expect(run.err).toContain('`registries[1]` is `crates`');
+    expect(run.err).toContain('.ralph/project.yaml:2:19 `registries[1]` is');
     expect(run.err).toContain('It has uncommitted changes: no Ralph sees them');
     expect(await home.git(shop, 'status', '--short')).toBe('?? new.txt');
   });

@@ -32,6 +32,8 @@ export interface Outcome {
   /** Times a VM that could not be brought back took unsaved work with it. */
   lostWithVm: number;
   steps: number;
+  /** All that stand in the store at the end. */
+  iterations: number;
   virtualMs: number;
 }
 
@@ -70,10 +72,15 @@ export interface SimOptions {
   withTrace?: boolean;
   /** A broken planner, to prove that the simulation notices. */
   planner?: (world: World) => Plan;
+  /** For measuring: no faults, and nothing is checked but that it comes to rest. */
+  measure?: { begin(store: Store): void; end(): void };
 }
 
 /** One whole schedule: tasks, faults, a person, crashes; then calm, until every task has come to rest. */
-export async function simulate(seed: number, { withTrace = false, planner }: SimOptions = {}): Promise<Outcome> {
+export async function simulate(
+  seed: number,
+  { withTrace = false, planner, measure }: SimOptions = {},
+): Promise<Outcome> {
   const clock = createVirtualClock();
   const dice = createDice(seed);
   const database = takeDatabase();
@@ -81,7 +88,6 @@ export async function simulate(seed: number, { withTrace = false, planner }: Sim
   const trace: string[] = [];
   const start = clock.now();
   const hypervisor = createFakeWorld({ clock, random: dice });
-  let isCalm = false;
   const repository = createFakeRepository({ dice, isCalm: () => isCalm });
   const gateway = createFakeGateway(dice, () => clock.now());
   const fakeGuests = createFakeGuests({
@@ -127,7 +133,8 @@ export async function simulate(seed: number, { withTrace = false, planner }: Sim
     hang: dice.pick([0, 0, 0.005]),
     doubled: dice.pick([0, 0.02]),
   };
-  const chaosMs = dice.between(20_000, dice.pick(chaosLengths));
+  const chaosMs = measure === undefined ? dice.between(20_000, dice.pick(chaosLengths)) : 0;
+  let isCalm = measure !== undefined;
   let crashes = 0;
   let lostWithVm = 0;
   const note = (what: string) => void (withTrace && trace.push(`${clock.now() - start} ${what}`));
@@ -230,13 +237,15 @@ export async function simulate(seed: number, { withTrace = false, planner }: Sim
   watchLimits(world);
   const person = createPerson(world, () => control.runner.nudge());
   person.begin();
+  measure?.begin(store);
+  if (measure !== undefined) person.calm();
   let steps = 0;
   while (steps < maxTimers && clock.now() - start < maxVirtualMs && world.violations.length === 0) {
     const settled = clock.step();
     if (settled === null) break;
     await settled;
     steps++;
-    checkAlways(world);
+    if (measure === undefined) checkAlways(world);
     const isReplaying = store.alive.replays.rows().some(isReplayOpen);
     // Replays come late in a task's life: trouble waits for them.
     if (!isCalm && clock.now() - start > (isReplaying ? 4 : 1) * chaosMs) {
@@ -248,12 +257,15 @@ export async function simulate(seed: number, { withTrace = false, planner }: Sim
     if (isCalm && person.isDone()) break;
   }
   if (world.violations.length === 0 && !person.isDone()) world.violations.push('the fleet never came to rest');
-  checkAtEnd(world);
+  measure?.end();
+  if (measure === undefined) checkAtEnd(world);
+  const iterations = store.iterations.list().length;
   life.dead = true;
   void control.runner.stop(0);
   await clock.settle();
   giveBackDatabase(database);
-  return { seed, violations: world.violations, trace, crashes, lostWithVm, steps, virtualMs: clock.now() - start };
+  const { violations } = world;
+  return { seed, violations, trace, crashes, lostWithVm, steps, iterations, virtualMs: clock.now() - start };
 }
 
 function noteEvents(world: SimWorld, note: (what: string) => void): void {
