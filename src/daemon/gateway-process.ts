@@ -214,7 +214,7 @@ async function launch(deps: GatewayProcessDeps, client: GatewayClient, before: L
     await clock.sleep(100);
   }
   const found = isAlive ? `is not ready after ${startDeadlineMs / 1000} s` : 'has ended at once';
-  const stays = before === null ? '' : ` The one that ran (pid ${before.pid}) goes on.`;
+  const stays = (await client.look()) === null ? '' : ` The one that ran (pid ${before?.pid}) goes on.`;
   throw new FleetError('gateway_unavailable', `The new gateway ${found}.${stays}`, { remedy: `less ${logFile}` });
 }
 

@@ -55,6 +55,9 @@ export const defaultGuestSocket = '/run/ralph/gateway.sock';
 
 /** A non-streaming answer may be this long in the making. */
 const patienceMs = 15 * 60_000;
+/** How long one that left waits for a gateway to take its last settlements: as the daemon may be away; when it is told to end. */
+const unsettledMs = 10 * 60_000;
+const endMs = 5_000;
 
 /** Everything of the gateway, put together; only one at a time has the books of a state folder. */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
@@ -97,6 +100,7 @@ async function open(options: GatewayOptions, { urls, prices, lock, predecessors 
   const mirror = createRegistryMirror({ clock, log });
   const upstream = { urls, dispatcher };
   let departure: Departure | null = null;
+  let isAsked = false;
   const settle: Parameters<typeof createProxy>[0]['settle'] = (reservation, end, counted) =>
     departure === null ? ledger.settle(reservation, end, counted) : departure.settle(reservation, end, counted);
   const rows = { ...ledger.limits, put: unlessLeft(ledger.limits.put), drop: unlessLeft(ledger.limits.drop) };
@@ -133,8 +137,13 @@ async function open(options: GatewayOptions, { urls, prices, lock, predecessors 
 
   /** What may fail comes first: until the departure stands nothing has changed. */
   async function handOver(): Promise<void> {
-    if (departure !== null) throw new FleetError('refused', 'This gateway has handed over already.');
-    const it = await createDeparture({ paths, clock, log, endCalls: proxy.endCalls, drop: tunnels.delete });
+    if (isAsked) throw new FleetError('refused', 'This gateway hands over to another already.');
+    isAsked = true;
+    const deps = { paths, clock, log, endCalls: proxy.endCalls, drop: tunnels.delete };
+    const it = await createDeparture(deps).catch((error: unknown) => {
+      isAsked = false;
+      throw error;
+    });
     atStep('leaving:listens');
     departure = it;
     const [theirCalls, theirVms] = [new Set(predecessors.calls()), new Set(predecessors.vms())];
@@ -168,7 +177,7 @@ async function open(options: GatewayOptions, { urls, prices, lock, predecessors 
       it.released(vm);
       atStep('leaving:released');
     });
-    await it.settled();
+    await it.settled(unsettledMs);
     await it.close();
     await Promise.all([control.close(), dispatcher.destroy(), mirror.close()]);
     log.info('gateway that handed over ends');
@@ -183,7 +192,7 @@ async function open(options: GatewayOptions, { urls, prices, lock, predecessors 
       await control.close();
       await Promise.all([dispatcher.destroy(), mirror.close()]);
       if (departure !== null) {
-        await departure.settled();
+        await departure.settled(endMs);
         return departure.close();
       }
       predecessors.close();

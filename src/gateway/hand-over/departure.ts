@@ -7,15 +7,11 @@ import { type Leaving, type LeavingDeps, openLeaving } from './leaving.ts';
 import { passOn } from './pass-on.ts';
 
 /** Everything of a gateway's leave: its settlements, and its guests' way to the next one. */
-export interface Departure extends Pick<Leaving, 'begin' | 'settle' | 'released' | 'close'> {
+export interface Departure extends Pick<Leaving, 'begin' | 'settle' | 'settled' | 'released' | 'close'> {
   /** A new connection out of a tunnel that this gateway still has. */
   carry(vm: string, stream: Duplex): void;
   passOn: PassOn;
-  settled(): Promise<void>;
 }
-
-/** As long as the daemon may be away. */
-const settledMs = 10 * 60_000;
 
 export async function createDeparture(deps: Omit<LeavingDeps, 'folder'> & { paths: Paths }): Promise<Departure> {
   const { paths, clock } = deps;
@@ -26,7 +22,6 @@ export async function createDeparture(deps: Omit<LeavingDeps, 'folder'> & { path
       reach(paths.gatewayCarrySocket, vm, clock, signal);
   return {
     ...it,
-    settled: () => it.settled(settledMs),
     carry: (vm, stream) => void carry(stream, reached(vm)),
     passOn: (vm, req, res, bytes) => passOn(reached(vm), req, res, bytes),
   };
