@@ -17,6 +17,8 @@ export interface Changes {
   sync(project: ProjectRef): Promise<{ tip: string }>;
   /** The content of a file at a commit, or null. */
   readFile(project: string, commit: string, path: string): Promise<string | null>;
+  /** All paths of a commit. */
+  list(project: string, commit: string): Promise<string[]>;
   /** Hash over the named paths at a commit (key of a prepared disk). */
   hashPaths(project: string, commit: string, paths: readonly string[]): Promise<string>;
   /** Makes the task's one jj change on `base` if it has none. */

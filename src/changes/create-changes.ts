@@ -122,12 +122,8 @@ export function createChanges(deps: ChangesDeps): Changes {
       return saved;
     },
     remoteUrl: (project) => join(deps.paths.repos, checkName('project', project), 'git'),
-    listCheckout: async (path, commit) => {
-      const listing = await userGit(path)(['ls-tree', '-r', '-z', '--full-tree', '--name-only', checkCommit(commit)], {
-        maxBytes: maxListBytes,
-      });
-      return listing.split('\0').filter((name) => name !== '');
-    },
+    list: async (project, commit) => listAt((await repositories.open(project)).git, commit),
+    listCheckout: (path, commit) => listAt(userGit(path), commit),
     readCheckout: (path, commit, file) => readFileAt(userGit(path), commit, file),
     diff: async (project, base, commit) =>
       readDiff((await repositories.open(project)).git, checkCommit(base), checkCommit(commit)),
@@ -159,6 +155,12 @@ async function refuseNoBranch(user: ReturnType<typeof createUserGit>, project: P
   throw new FleetError('not_found', `\`${project.path}\` has no commit on a branch \`${project.branch}\`.`, {
     remedy: 'Make a first commit on it, or name another branch.',
   });
+}
+
+async function listAt(git: Git, commit: string): Promise<string[]> {
+  const argv = ['ls-tree', '-r', '-z', '--full-tree', '--name-only', checkCommit(commit)];
+  const listing = await git(argv, { maxBytes: maxListBytes });
+  return listing.split('\0').filter((name) => name !== '');
 }
 
 async function readFileAt(git: Git, commit: string, file: string): Promise<string | null> {

@@ -7,7 +7,6 @@ import { replayHanded, replayTask } from '../actions/replay.ts';
 import { createAgent } from '../agents/registry.ts';
 import type { ApiDeps } from '../api/deps.ts';
 import { createChanges } from '../changes/create-changes.ts';
-import { readProjectSettings } from '../config/project/load.ts';
 import type { ReadyView } from '../contract/daemon-view.ts';
 import type { FleetConfig } from '../domain/fleet.ts';
 import { riskOf } from '../domain/risk.ts';
@@ -49,6 +48,7 @@ import { openKeys } from './keys.ts';
 import { createLive } from './live.ts';
 import { openParts } from './parts.ts';
 import { purgedPaths, refusePurge } from './purge.ts';
+import { createReadSettings } from './read-settings.ts';
 import { createFindRegistry } from './registries.ts';
 
 export interface WireDeps {
@@ -89,6 +89,7 @@ export async function wire(deps: WireDeps): Promise<Wired> {
     credentials: () => wishes({ config: () => config, choices }),
     findRegistry: createFindRegistry({ exec, env, debianMirror: () => config.image.debianMirror }),
   });
+  const readSettings = createReadSettings(changes);
   const runs = createRunFiles(paths.runs);
   const records = createRecordFiles(paths.evidence);
   const actions: ActionDeps = { store, clock, changes, config: () => config };
@@ -135,10 +136,7 @@ export async function wire(deps: WireDeps): Promise<Wired> {
         () => true,
         () => false,
       ),
-    readSettings: async (project, commit) => {
-      const text = await changes.readFile(project.name, commit, '.ralph/project.yaml');
-      return text === null ? project.settings : readProjectSettings({ file: '.ralph/project.yaml', text }, []).value;
-    },
+    readSettings,
     notify: createNotifier({ exec, log, env, fetch, fleet: () => config.name, channels: () => config.notify }),
     capacity: () => capacityOf(config),
     accel: parts.accel,
@@ -159,7 +157,7 @@ export async function wire(deps: WireDeps): Promise<Wired> {
   });
   const filesOf = async (task: Task) => {
     if (task.head === null || task.base === null) return [];
-    const { settings } = store.projects.mustGet(task.project);
+    const settings = await readSettings(store.projects.mustGet(task.project), task.base);
     const files = await changes.files(task.project, task.base, task.head, settings.protected);
     return files.map((file) => ({ ...file, risk: riskOf(file.path) }));
   };

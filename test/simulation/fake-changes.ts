@@ -57,6 +57,7 @@ export function createFakeRepository({ dice, isCalm }: RepositoryFaults): FakeRe
       userEmail: 'sim@example.org',
     }),
     remoteUrl: () => '/repos/p/git',
+    list: async () => [],
     listCheckout: async () => [],
     readCheckout: async () => null,
     sync: async () => ({ tip: tip() }),

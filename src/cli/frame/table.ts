@@ -109,7 +109,7 @@ export const commandTable: readonly CommandEntry[] = [
     name: 'image',
     group: 'fleet',
     summary: 'What VMs start from',
-    sub: ['list', 'build', 'verify', 'gc'],
+    sub: ['list', 'build', 'gc', 'verify'],
     load: async () => (await import('../commands/fleet/image.ts')).image,
   },
   {
@@ -128,7 +128,7 @@ export const commandTable: readonly CommandEntry[] = [
     name: 'task',
     group: 'work',
     summary: 'One task: look at it, answer it, move it',
-    sub: ['show', 'answer', 'cancel', 'pause', 'resume', 'retry', 'prioritize'],
+    sub: ['show', 'answer', 'cancel', 'pause', 'resume', 'retry', 'seen', 'prioritize'],
     load: async () => (await import('../commands/work/task.ts')).task,
   },
   {
@@ -141,7 +141,7 @@ export const commandTable: readonly CommandEntry[] = [
     name: 'project',
     group: 'work',
     summary: 'The repositories the fleet works on',
-    sub: ['add', 'list', 'remove'],
+    sub: ['add', 'list', 'remove', 'notes', 'forget'],
     load: async () => (await import('../commands/work/project.ts')).project,
   },
   {
@@ -168,7 +168,7 @@ export const commandTable: readonly CommandEntry[] = [
     name: 'daemon',
     group: 'operations',
     summary: 'The process that decides',
-    sub: ['start', 'stop', 'status'],
+    sub: ['start', 'stop', 'upgrade', 'status'],
     load: async () => (await import('../commands/operations/daemon.ts')).daemon,
   },
   {
