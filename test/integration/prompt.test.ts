@@ -51,7 +51,8 @@ async function prompt(rows: { task: Partial<Task>; iterations: Iteration[]; chec
   };
   const levels = async (nodes: readonly string[]) => nodes.map((node) => ({ ...level, node }));
   const prompts = await loadPrompts('prompts');
-  const deps = { store, clock, prompts, gateway: { levels }, config: () => config } as unknown as ExecuteDeps;
+  const agent = () => ({ mcpTool: null });
+  const deps = { store, clock, prompts, agent, gateway: { levels }, config: () => config } as unknown as ExecuteDeps;
   const n = rows.iterations.length + 1;
   return promptOf(deps, task, anIteration({ id: 'it-now', n, nonce: 'abcdef0123456789abcdef0123456789' }));
 }

@@ -92,6 +92,7 @@ describe('the store on disk', () => {
       id: 1,
       question: 'Which?',
       blocking: true,
+      preferred: null,
       askedAt: 7,
       iteration: 2,
       times: 1,
