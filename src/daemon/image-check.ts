@@ -1,9 +1,10 @@
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Disk } from '../domain/disk.ts';
 import type { FleetConfig } from '../domain/fleet.ts';
 import { createDriver } from '../drivers/registry.ts';
 import type { Guests } from '../guest/guest.ts';
-import { type ImageReport, verifyImage } from '../images/verify.ts';
+import { type ImageReport, removeLooks, verifyImage } from '../images/verify.ts';
 import type { Clock } from '../lib/clock.ts';
 import { FleetError } from '../lib/errors.ts';
 import type { Exec } from '../lib/exec.ts';
@@ -30,21 +31,40 @@ export interface ImageCheckDeps {
 /** Enough for any image; what a Ralph's VM gets is another matter. */
 const size = { cpus: 2, memoryMiB: 1024, diskGiB: 12 };
 
+export interface ImageCheck {
+  /** Boots the image (null: the one fleet.yaml asks for) and says what its guest finds. */
+  verify(key: string | null): Promise<ImageReport>;
+  /** Takes away the VM of a look that a dead daemon has left; asks the driver only where there is one. */
+  clear(): Promise<void>;
+}
+
 /** `image verify`: beside the fleet, whose passes know nothing of it; one at a time. */
-export function createImageCheck(deps: ImageCheckDeps): (key: string | null) => Promise<ImageReport> {
+export function createImageCheck(deps: ImageCheckDeps): ImageCheck {
   const { exec, clock, log } = deps;
   const paths = { ...deps.paths, vms: join(deps.paths.vms, 'image-check') };
   const inTurn = createTurns();
-  return (key) =>
-    inTurn(async () => {
-      const disk = await findImage(deps, key);
-      const { driver: name, wall, name: fleet } = deps.config();
-      const driver = createDriver({ driver: name, wall, name: `${fleet}/image-check` }, { exec, paths, log, clock });
-      const { accel } = await driver.probe();
-      const slowness = () => (accel === 'tcg' ? 10 : 1);
-      const base = { disk: disk.key, base: disk.path, boot: disk.boot, size };
-      return await verifyImage({ ...deps, driver, slowness }, base);
-    });
+  const makeDriver = () => {
+    const { driver, wall, name } = deps.config();
+    return createDriver({ driver, wall, name: `${name}/image-check` }, { exec, paths, log, clock });
+  };
+  return {
+    verify: (key) =>
+      inTurn(async () => {
+        const disk = await findImage(deps, key);
+        const driver = makeDriver();
+        const { accel } = await driver.probe();
+        const slowness = () => (accel === 'tcg' ? 10 : 1);
+        return await verifyImage(
+          { ...deps, driver, slowness },
+          { disk: disk.key, base: disk.path, boot: disk.boot, size },
+        );
+      }),
+    clear: () =>
+      inTurn(async () => {
+        const left = await readdir(paths.vms).catch(() => []);
+        if (left.length > 0) await removeLooks({ driver: makeDriver(), log });
+      }),
+  };
 }
 
 async function findImage({ store, imageKey }: ImageCheckDeps, key: string | null): Promise<Disk & { path: string }> {

@@ -143,6 +143,12 @@ export async function wire(deps: WireDeps): Promise<Wired> {
     pause: { busyMs: 1_000, idleMs: 10_000 },
     around: createCrashPoint(env['RALPH_FLEET_CRASH']),
   });
+  const imageCheck = createImageCheck({
+    ...{ ...deps, store, guests, authorizedKey: keys.authorizedKey },
+    config: () => config,
+    imageKey: () => parts.images.key(),
+  });
+  void imageCheck.clear().catch((err: unknown) => log.warn({ err }, 'the VM of a look at an image stays'));
   // Two `up` at once are two after each other.
   const inTurn = createTurns();
   const doing = createDoing({ store, transcripts });
@@ -174,11 +180,7 @@ export async function wire(deps: WireDeps): Promise<Wired> {
       return { pid, version: program, leaving };
     },
     wantImage: async () => wantImage(actions, await parts.images.key(), builderNames[parts.images.name]),
-    verifyImage: createImageCheck({
-      ...{ ...deps, store, guests, authorizedKey: keys.authorizedKey },
-      config: () => config,
-      imageKey: () => parts.images.key(),
-    }),
+    verifyImage: imageCheck.verify,
     takeConfig: (next) =>
       inTurn(async () => {
         refuseLosingVms(actions, next);
@@ -192,6 +194,7 @@ export async function wire(deps: WireDeps): Promise<Wired> {
       const folders = purgedPaths(paths);
       if (!confirmed) return { purged: false, paths: folders };
       const listed = () => parts.driver.list();
+      await imageCheck.clear();
       await refusePurge({ store, listed, waitOf: (vm) => waitOfVm(api.queries, vm) });
       await gateway.end();
       deps.end(folders);

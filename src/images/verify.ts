@@ -34,7 +34,7 @@ const pollMs = 500;
  */
 export async function verifyImage(deps: ImageVerifyDeps, base: VmBase): Promise<ImageReport> {
   const { driver, clock } = deps;
-  await removeAll(deps);
+  await removeLooks(deps);
   const id = deps.random.hex(4);
   const began = clock.now();
   try {
@@ -96,7 +96,8 @@ async function tooLate(driver: Driver, id: string, stage: ReadinessStage, deadli
   );
 }
 
-async function removeAll({ driver, log }: ImageVerifyDeps): Promise<void> {
+/** Takes away what looks that were cut off have left. */
+export async function removeLooks({ driver, log }: Pick<ImageVerifyDeps, 'driver' | 'log'>): Promise<void> {
   for (const { id } of await driver.list()) {
     log.warn({ vm: id }, 'a VM of an earlier look at an image is removed');
     await driver.remove(id);
