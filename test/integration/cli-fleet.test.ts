@@ -14,8 +14,6 @@ beforeEach(async () => {
 });
 afterEach(() => daemon[Symbol.asyncDispose]());
 
-const sent = (name: string) => daemon.calls.filter((call) => call.name === name).map((call) => call.body);
-
 describe('down and purge', () => {
   // Inside tmux the session is left alone.
   const env = { TMUX: 'x' };
@@ -50,7 +48,7 @@ describe('down and purge', () => {
     expect(run.code).toBe(0);
     expect(run.err).toContain(`Would be removed:\n  ${folder}`);
     expect(run.err).toContain(`the daemon ends and removes ${folder}`);
-    expect(sent('fleetPurge')).toEqual([{ confirmed: false }, { confirmed: true }]);
+    expect(daemon.sent('fleetPurge')).toEqual([{ confirmed: false }, { confirmed: true }]);
   });
 });
 
@@ -79,7 +77,7 @@ describe('up', () => {
     expect(run.err).toContain('T1 implementing');
     expect(run.out).toContain('T1 awaits your approval');
     expect(run.out).toContain('ralph-fleet approve T1');
-    expect(sent('fleetUp')).toMatchObject([
+    expect(daemon.sent('fleetUp')).toMatchObject([
       { demo: true, config: { agent: { cli: 'scripted' }, review: { allowNonInteractive: true } } },
     ]);
   });
@@ -94,7 +92,7 @@ describe('up', () => {
       code: 130,
       err: expect.stringContaining('The fleet goes on without this command.'),
     });
-    expect(sent('fleetDown')).toEqual([]);
+    expect(daemon.sent('fleetDown')).toEqual([]);
   });
 
   it('changes nothing when the machine is not ready, and names every mend', async () => {
@@ -152,6 +150,6 @@ describe('image verify', () => {
     const broken = await cli(daemon, ['image', 'verify']);
     expect(broken.code).toBe(1);
     expect(broken.out).toMatch(/breaks the guest contract.*\n {2}tool `jj` is missing\n/);
-    expect(sent('imageVerify')).toEqual([{ key: '0123' }, { key: null }]);
+    expect(daemon.sent('imageVerify')).toEqual([{ key: '0123' }, { key: null }]);
   });
 });
