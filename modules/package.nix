@@ -13,19 +13,18 @@
   qemu,
   tmux,
   src,
+  npmRegistry ? null,
 }:
 let
   package = lib.importJSON (src + "/package.json");
   lock = lib.importJSON (src + "/package-lock.json");
+  address = import ./npm-address.nix { inherit lib npmRegistry; };
   nameOf = path: lib.last (lib.splitString "node_modules/" path);
   withAddress =
     path: module:
-    let
-      name = module.name or (nameOf path);
-    in
     module
     // lib.optionalAttrs (module ? integrity) {
-      resolved = "https://registry.npmjs.org/${name}/-/${baseNameOf name}-${module.version}.tgz";
+      resolved = address (module.name or (nameOf path)) module.version;
     };
 in
 buildNpmPackage {

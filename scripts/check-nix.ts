@@ -151,7 +151,8 @@ async function needCommands(): Promise<void> {
 
 async function checkAll(): Promise<void> {
   await needCommands();
-  await stageFlake({ root, sources: join(root, 'src') }, staged, { image: 'unstamped', agents: ['claude'] });
+  const stamp = { image: 'unstamped', agents: ['claude'], npmRegistry: 'https://registry.example/' };
+  await stageFlake({ root, sources: join(root, 'src') }, staged, stamp);
   for (const file of ['package.json', 'package-lock.json']) await cp(join(root, file), join(staged, file));
   const tree = await findTree();
   for (const system of ['x86_64-linux', 'aarch64-linux'] as const) {

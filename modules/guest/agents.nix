@@ -7,7 +7,10 @@
 }:
 let
   cfg = config.ralph;
-  npmTool = import ./npm-tool.nix { inherit pkgs lib; };
+  npmTool = import ./npm-tool.nix {
+    inherit pkgs lib;
+    inherit (cfg) npmRegistry;
+  };
   arch = if pkgs.stdenv.hostPlatform.isAarch64 then "arm64" else "x64";
   # One that is not known is an assertion's to refuse, with words.
   chosen = map (name: cfg.contents.agents.${name}.${arch}) (

@@ -1,13 +1,17 @@
 # A program from an npm package, as published, at the version and hash of src/images/contents.json. No script of the package runs.
-{ pkgs, lib }:
+{
+  pkgs,
+  lib,
+  npmRegistry,
+}:
 tool:
 let
-  file = "${baseNameOf tool.package}-${tool.version}.tgz";
+  address = import ../npm-address.nix { inherit lib npmRegistry; };
 in
 pkgs.runCommand "${baseNameOf tool.package}-${tool.version}"
   {
     src = pkgs.fetchurl {
-      url = "https://registry.npmjs.org/${tool.package}/-/${file}";
+      url = address tool.package tool.version;
       hash = tool.integrity;
     };
     nativeBuildInputs = [ pkgs.nodejs_24 ];

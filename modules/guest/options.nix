@@ -24,6 +24,13 @@ in
       description = "Agent CLIs in the image, at the versions pinned in `src/images/contents.json`.";
     };
 
+    npmRegistry = mkOption {
+      type = types.nullOr types.str;
+      default = null;
+      example = "https://registry.example/";
+      description = "Where npm and the agent CLIs are fetched from, by the hashes pinned in `src/images/contents.json`. `ralph-fleet image build` stamps the one this host's npm uses.";
+    };
+
     browser.enable = mkEnableOption "Chromium and Playwright's browsers for agents that test web pages";
 
     contents = mkOption {

@@ -8,7 +8,10 @@
 let
   cfg = config.ralph;
   nodejs = pkgs.nodejs_24;
-  npmTool = import ./npm-tool.nix { inherit pkgs lib; };
+  npmTool = import ./npm-tool.nix {
+    inherit pkgs lib;
+    inherit (cfg) npmRegistry;
+  };
 in
 {
   environment.systemPackages = [

@@ -30,7 +30,7 @@ in
   scripts = {
     image = guest.config.system.build.images.ralph.buildCommand;
     places = guest.config.system.activationScripts.ralph-places.text;
-    npm-tool = (import ../guest/npm-tool.nix { pkgs = guest.pkgs; inherit lib; } guest.config.ralph.contents.npm).buildCommand;
+    npm-tool = (import ../guest/npm-tool.nix { inherit lib; inherit (guest) pkgs; inherit (guest.config.ralph) npmRegistry; } guest.config.ralph.contents.npm).buildCommand;
     package = self.packages.${system}.ralph-fleet.postFixup;
   };
   inherit (self.lib) options;

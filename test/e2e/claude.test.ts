@@ -78,7 +78,7 @@ const tokensOf = (usage: Record<string, unknown> | null) =>
 
 describe('Claude Code in VMs', () => {
   it('walks from an empty home to a commit of the user, and its key stays on the host', {
-    timeout: 20 * minutes,
+    timeout: 40 * minutes,
   }, async () => {
     const up = await home.cli(['up', '--no-attach', '--no-wait', '--json'], { timeoutMs: 5 * minutes });
     expect(up.exitCode, up.stderr + up.stdout).toBe(0);

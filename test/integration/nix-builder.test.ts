@@ -1,6 +1,7 @@
 import { chmod, cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { inspect } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ImageBuilder } from '../../src/images/builder.ts';
 import { createNixBuilder } from '../../src/images/nix/builder.ts';
@@ -52,8 +53,16 @@ ln -s '@DIR@/out' "$link"
 echo '{"nodes":{}}' >"$flake/flake.lock"
 `;
 
-function builder(agents: string[] = ['claude'], source = flake): ImageBuilder {
-  const env = { ...baseEnvironment(), PATH: `${join(dir, 'bin')}:${process.env['PATH']}` };
+function builder(
+  agents: string[] = ['claude'],
+  source = flake,
+  registry = 'https://registry.example/npm/',
+): ImageBuilder {
+  const env = {
+    ...baseEnvironment(),
+    PATH: `${join(dir, 'bin')}:${process.env['PATH']}`,
+    npm_config_registry: registry,
+  };
   const parts = { exec, clock: createSystemClock(), log: createSilentLog() };
   return createNixBuilder({
     ...parts,
@@ -78,7 +87,7 @@ describe('a build', () => {
     expect(seen).toContain('building 1 of 2: ralph-image');
     expect((await readdir(join(dir, 'seen'))).toSorted()).toEqual(['flake.nix', 'modules', 'src']);
     const stamp = JSON.parse(await readFile(join(dir, 'seen/modules/image/stamp.json'), 'utf8'));
-    expect(stamp).toEqual({ image: built.key, agents: ['claude'] });
+    expect(stamp).toEqual({ image: built.key, agents: ['claude'], npmRegistry: 'https://registry.example/npm/' });
     // The lock of that build, and neither the flake nor a link into the store.
     const kept = (await readdir(join(dir, 'images', built.key))).toSorted();
     expect(kept).toEqual(['cmdline', 'flake.lock', 'guest.json', 'image.qcow2', 'initrd.img', 'vmlinuz']);
@@ -123,14 +132,28 @@ describe('a build', () => {
     }
     await exec(['chmod', '-R', 'a-w', root]);
     const staged = join(dir, 'staged');
-    await stageFlake({ root, sources: join(root, 'src') }, staged, { image: 'x', agents: [] });
+    await stageFlake({ root, sources: join(root, 'src') }, staged, {
+      image: 'x',
+      agents: [],
+      npmRegistry: 'https://registry.example/',
+    });
     const { stdout } = await exec(['find', staged, '!', '-perm', '-u=w']);
     expect(stdout).toBe('');
     expect(JSON.parse(await readFile(join(staged, 'modules/image/stamp.json'), 'utf8'))).toEqual({
       image: 'x',
       agents: [],
+      npmRegistry: 'https://registry.example/',
     });
     await exec(['chmod', '-R', 'u+w', root]);
+  });
+
+  it('does not show the login of a registry to everyone', async () => {
+    await standIn(good.replaceAll('@DIR@', dir));
+    const nix = builder(['claude'], flake, 'https://ada:hunter2@registry.example/');
+    const error = await nix.build(() => {}).catch((caught: unknown) => caught);
+    expect(error).toMatchObject({ code: 'command_failed', remedy: expect.stringContaining('holds a password') });
+    expect(inspect(error, { depth: 9 })).not.toContain('hunter2');
+    expect(await readdir(join(dir, 'images'))).toEqual([]);
   });
 
   it('is called off at once', async () => {

@@ -10,6 +10,7 @@ import { resourcePath, sourcePath } from '../../lib/resources.ts';
 import type { BuiltImage, ImageBuilder } from '../builder.ts';
 import { dropBroken, imageFiles, readImage, refuseWithoutRoom } from '../built.ts';
 import { cachedFolder, hashOf, isProcessAlive } from '../cache.ts';
+import { findNpmRegistry } from '../npm-registry.ts';
 import { agentNames } from '../tools.ts';
 import { buildCommand, type NixSystem, nixCommand, nixEnvironment, nixSystem, nixVersion } from './command.ts';
 import { explain } from './explain.ts';
@@ -63,7 +64,8 @@ export function createNixBuilder(deps: NixBuilderDeps): ImageBuilder {
     deps.log.info({ image, system }, 'building an image with Nix');
     const staged = join(aside, 'flake');
     const result = join(aside, 'result');
-    await stageFlake(flake, staged, { image, agents });
+    const npmRegistry = (await findNpmRegistry(deps.exec, env)).url;
+    await stageFlake(flake, staged, { image, agents, npmRegistry });
     progress('asking Nix what is to be done');
     await run(buildCommand(staged, system, result), { system, folder: deps.paths.images }, progress, signal);
     progress('copying the image');

@@ -17,6 +17,8 @@ export interface FlakeSource {
 export interface Stamp {
   image: string;
   agents: readonly string[];
+  /** Where Nix gets the pinned npm packages from; their hashes are in the flake, so it is no part of the key. */
+  npmRegistry: string;
 }
 
 /** Hash of all that goes into the image but the stamp. */
