@@ -14,7 +14,7 @@ import { approve, reject } from './approve.ts';
 import type { ActionDeps } from './deps.ts';
 import { refuseLosingVms } from './fleet.ts';
 import { submit } from './submit.ts';
-import { answer, cancel, pause, resume, retry } from './task.ts';
+import { answer, cancel, markSeen, pause, resume, retry } from './task.ts';
 
 function setup(task: Partial<Task> = {}) {
   const clock = createVirtualClock();
@@ -201,6 +201,16 @@ describe('a task', () => {
     expect(store.tasks.get('T1')).toMatchObject({ phase: 'ready', iterations: 0, uncounted: 0, head });
     expect(store.disks.get('image')).toMatchObject({ phase: 'wanted', attempts: 0, failure: null });
     expect(codeOf(() => retry(deps, 'T1'))).toBe('refused');
+  });
+
+  it('that failed asks for nobody once it was seen, until it fails again', () => {
+    const { store, deps } = setup({ phase: 'failed' });
+    expect(markSeen(deps, 'T1')).toMatchObject({ changed: true, message: 'You have seen the failure of `T1`.' });
+    expect(store.tasks.mustGet('T1').seen).toBe(true);
+    expect(store.alive.tasks.rows()).toEqual([]);
+    expect(markSeen(deps, 'T1').changed).toBe(false);
+    retry(deps, 'T1');
+    expect(store.tasks.mustGet('T1').seen).toBe(false);
   });
 
   it('that waits for a usage limit is resumed by trying it', () => {

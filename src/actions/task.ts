@@ -145,16 +145,21 @@ function findQuestion(task: Task, id: number | undefined): Question {
   return refuse(task, 'answer', `It asks something else by now: ralph-fleet task show ${task.id}`);
 }
 
-/** A person has seen what its agents flagged: it no longer asks for them. */
-export function seenFlags(deps: ActionDeps, id: string): Done {
+/** A person has seen what its agents flagged, and that it failed: neither asks for them any longer. */
+export function markSeen(deps: ActionDeps, id: string): Done {
   const { store } = deps;
   const task = findTask(deps, id);
   const flags = store.flags.list('WHERE task = ? AND seen = 0', task.id);
+  const isFailure = task.phase === 'failed' && !task.seen;
   store.tx(() => {
     for (const flag of flags) store.flags.update(flag.id, { seen: true });
+    if (isFailure) store.tasks.update(task.id, { seen: true });
   });
-  const what = flags.length === 1 ? '1 flag' : `${flags.length} flags`;
-  return done(`You have seen ${what} of \`${task.id}\`.`, task.id, flags.length > 0);
+  const flagged = flags.length === 1 ? '1 flag' : `${flags.length} flags`;
+  const what = [...(isFailure ? ['the failure'] : []), ...(flags.length > 0 || !isFailure ? [flagged] : [])].join(
+    ' and ',
+  );
+  return done(`You have seen ${what} of \`${task.id}\`.`, task.id, flags.length > 0 || isFailure);
 }
 
 export function prioritize(deps: ActionDeps, id: string, priority: TaskPriority): Done {

@@ -8,7 +8,7 @@ import { findProject, forgetLessons } from '../actions/lessons.ts';
 import { addProject, inspectProject, removeProject } from '../actions/project.ts';
 import { cancelReplay } from '../actions/replay.ts';
 import { submit } from '../actions/submit.ts';
-import { answer, cancel, pause, prioritize, resume, retry, seenFlags } from '../actions/task.ts';
+import { answer, cancel, markSeen, pause, prioritize, resume, retry } from '../actions/task.ts';
 import type { ProjectView } from '../contract/actions.ts';
 import type { RouteName } from '../contract/route-paths.ts';
 import type { Response, routes } from '../contract/routes.ts';
@@ -121,7 +121,7 @@ export const handlers: { [N in RouteName]: Handler<N> } = {
   taskResume: (deps, asked) => resume(deps.actions, id(asked)),
   taskRetry: (deps, asked) => retry(deps.actions, id(asked), asked.body.notes),
   taskAnswer: (deps, asked) => answer(deps.actions, id(asked), asked.body),
-  taskSeen: (deps, asked) => seenFlags(deps.actions, id(asked)),
+  taskSeen: (deps, asked) => markSeen(deps.actions, id(asked)),
   taskPrioritize: (deps, asked) => prioritize(deps.actions, id(asked), asked.body.priority),
   budgets: async (deps, { query }) => {
     const asked = query.level === undefined ? null : findLevel(deps.actions, query.level);

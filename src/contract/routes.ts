@@ -72,7 +72,7 @@ export const routes = {
   taskResume: post('Lets a parked task go on.', none, done),
   taskRetry: post('Lets a failed or stalled task start again.', actions.taskRetry, done),
   taskAnswer: post('Answers a question of a Ralph.', actions.taskAnswer, done),
-  taskSeen: post('Says that a person has seen its flags.', none, done),
+  taskSeen: post('Says that a person has seen its flags, and that it failed.', none, done),
   taskPrioritize: post('Changes its place in the queue.', actions.taskPrioritize, done),
   budgets: get('The budget tree: limits, what was spent, what is left.', budgets.budgetsView, budgets.budgetsQuery),
   budgetSet: post('Sets limits at one level of the budget tree.', budgets.budgetSet, done),

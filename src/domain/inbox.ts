@@ -155,6 +155,7 @@ function mendItem(task: InboxTask, severity: InboxSeverity, now: number): InboxI
     severity,
     actions: [
       action('r', 'try again', `ralph-fleet task retry ${task.id}${task.phase === 'blocked' ? '' : ' -m NOTES'}`),
+      ...(task.phase === 'failed' ? [action('s', 'seen, leave it', `ralph-fleet task seen ${task.id}`)] : []),
       action('X', 'cancel', `ralph-fleet task cancel ${task.id}`, 'type-id'),
     ],
   });

@@ -136,7 +136,7 @@ export function createStore(deps: { db: Database; clock: Clock }): Store {
       const task = tables.tasks.mustGet(id);
       if (task.phase !== to) assertMove('task', id, taskTransitions, task.phase, to);
       const changes: Partial<Task> = { reason: null, until: null, ...more, phase: to };
-      if (task.phase !== to) changes.since = clock.now();
+      if (task.phase !== to) Object.assign(changes, { since: clock.now(), seen: false });
       tables.tasks.update(id, changes);
       // The change an approval was given for is no more once its implementer starts again.
       if (to === 'ready') voidApprovals(id);

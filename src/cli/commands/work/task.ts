@@ -150,6 +150,6 @@ export const task: readonly CommandSpec[] = [
   simple('pause', 'Parks a task; its saved work and counters stay.'),
   simple('resume', 'Lets a parked task go on.'),
   retry,
-  simple('seen', 'Says that you have seen what its agents flagged.'),
+  simple('seen', 'Says that you have seen what its agents flagged, or that it failed: it asks for you no longer.'),
   prioritize,
 ];
