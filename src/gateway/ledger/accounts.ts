@@ -1,8 +1,10 @@
 import type { SQLInputValue } from 'node:sqlite';
 import { type Level, type NodeBudget, type Settlement, type SpentBy, spentSchema } from '../../contract/gateway.ts';
-import { type Amounts, type BudgetPeriod, budgetUnits, parseNode } from '../../domain/budget.ts';
+import { type Amounts, type BudgetPeriod, budgetUnits } from '../../domain/budget.ts';
 import { type Period, periodAt } from '../../domain/budget-period.ts';
+import type { Reservations } from './reservations.ts';
 import type { Sql } from './sql.ts';
+import { countsAt } from './who.ts';
 
 /**
  * What stands at each level of the budget tree: its limits, and per period what was settled and what is reserved. A call belongs
@@ -22,7 +24,11 @@ type Row = Amounts & { warned: boolean };
 
 const sums = 'coalesce(sum(input + cache_write + output), 0) AS tokens, coalesce(sum(usd), 0) AS usd';
 
-export function createAccounts({ run, get, all }: Sql, timeZone: string): Accounts {
+export function createAccounts(
+  { run, get, all }: Sql,
+  timeZone: string,
+  reservations: Pick<Reservations, 'sum'>,
+): Accounts {
   /** Only this process writes them. */
   const budgets = new Map<string, NodeBudget>();
   /** Days and months, asked for several times a call, take the calendar a while. */
@@ -77,15 +83,6 @@ export function createAccounts({ run, get, all }: Sql, timeZone: string): Accoun
     return { ...summed, warned: false };
   }
 
-  function reservedIn(node: string, { start, end }: Period): Amounts {
-    const { where, values } = scope(node);
-    return get(
-      `SELECT coalesce(sum(input + output), 0) AS tokens, coalesce(sum(usd), 0) AS usd, count(*) AS calls
-       FROM reservations WHERE at >= ? AND at < ?${where}`,
-      ...[start, end ?? Number.MAX_SAFE_INTEGER, ...values],
-    ) as unknown as Amounts;
-  }
-
   return {
     put: (wanted) => {
       for (const { node, per, runSince, tokens, usd, calls, warnAt } of wanted) {
@@ -114,7 +111,7 @@ export function createAccounts({ run, get, all }: Sql, timeZone: string): Accoun
           until: period.end,
           limit: { tokens, usd, calls },
           settled,
-          reserved: { ...reservedIn(node, period) },
+          reserved: reservations.sum(node, period),
           held: 0,
         };
       }),
@@ -183,12 +180,8 @@ function crossed(budget: NodeBudget, before: Amounts, spent: Amounts, until: num
   return null;
 }
 
-/** Which rows count at a level. The same columns stand in `settlements` and `reservations`. */
+/** Which settlements count at a level. */
 function scope(node: string): { where: string; values: SQLInputValue[] } {
-  const { kind, name } = parseNode(node);
-  if (kind === 'project') return { where: ' AND project = ?', values: [name] };
-  if (kind === 'task') return { where: " AND task = ? AND role = 'implementer'", values: [name] };
-  if (kind === 'review') return { where: " AND task = ? AND role = 'reviewer'", values: [name] };
-  if (kind === 'ralph') return { where: ' AND ralph = ?', values: [name] };
-  return { where: '', values: [] };
+  const wanted = Object.entries(countsAt(node));
+  return { where: wanted.map(([column]) => ` AND ${column} = ?`).join(''), values: wanted.map(([, value]) => value) };
 }

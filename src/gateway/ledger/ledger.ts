@@ -19,9 +19,10 @@ import { decide, type Need, type Verdict } from '../budget/level.ts';
 import { createAccounts } from './accounts.ts';
 import { createAdvances } from './advances.ts';
 import { createLimitRows, type LimitRows } from './limits.ts';
+import { createReservations, type Reservation } from './reservations.ts';
 import { createSaid, type SaidBook } from './said.ts';
 import { type After, openSql, type Sql } from './sql.ts';
-import { type Who, whoSchema } from './who.ts';
+import { type Who, whoColumns, whoValues } from './who.ts';
 
 /**
  * The gateway's books (`gas.db`), written by this process only. A call's life:
@@ -92,7 +93,6 @@ const manyCommits = 4000;
 /** Calls that one gateway may carry in its life. */
 const perStart = 2 ** 32;
 
-const whoColumns = 'grant_id AS "grant", project, task, ralph, iteration, role';
 const amountColumns =
   'model, input AS inputTokens, cache_write AS cacheWriteTokens, cache_read AS cacheReadTokens, output AS outputTokens, ' +
   'usd, price_known AS priceKnown';
@@ -121,16 +121,6 @@ const rowSchema = settlementSchema
   })
   .extend({ priceKnown: z.number().transform((it) => it === 1), more: z.string() })
   .transform(({ more, ...row }): Settlement => ({ ...row, ...moreSchema.parse(JSON.parse(more)) }));
-const reservationSchema = whoSchema.extend({
-  at: z.number(),
-  model: z.string(),
-  priceKnown: z.number().transform((it) => it === 1),
-  input: z.number(),
-  output: z.number(),
-  usd: z.number(),
-  loweredFrom: z.number().nullable(),
-  heldMs: z.number(),
-});
 
 interface Frame {
   now: () => number;
@@ -151,7 +141,8 @@ export function openLedger(path: string, frame: Frame): Ledger {
 /** On a database that may have been left by another: what it left open is settled first. */
 export function createLedger(sql: Sql, { now, timeZone, bootId, elsewhere = [] }: Frame): Ledger {
   const { run, get, all } = sql;
-  const accounts = createAccounts(sql, timeZone);
+  const reservations = createReservations(sql);
+  const accounts = createAccounts(sql, timeZone, reservations);
   const advances = createAdvances(sql, bootId);
   const said = createSaid(sql, now);
   /** As they were last asked for; only this process changes them. */
@@ -186,39 +177,25 @@ export function createLedger(sql: Sql, { now, timeZone, bootId, elsewhere = [] }
   /** The log is moved into the database when no call waits for it, or when it has grown long. */
   function checkpoint(): void {
     sinceCheckpoint += 1;
-    const isIdle = () => get('SELECT 1 FROM reservations LIMIT 1') === undefined;
-    if (sinceCheckpoint < manyCommits && !(sinceCheckpoint > fewCommits && isIdle())) return;
+    const isIdle = reservations.ids().length === 0;
+    if (sinceCheckpoint < manyCommits && !(sinceCheckpoint > fewCommits && isIdle)) return;
     sinceCheckpoint = 0;
     sql.checkpoint();
   }
 
   function settle(reservation: number, end: End, counted: Counted | null): Settlement | null {
-    return sql.transaction(() => {
-      const row = get(
-        `SELECT at, ${whoColumns}, model, price_known AS priceKnown, input, output, usd, lowered_from AS loweredFrom,
-           held_ms AS heldMs FROM reservations WHERE id = ?`,
-        reservation,
-      );
-      if (row === undefined) return null;
-      const { at, model, priceKnown, input, output, usd, loweredFrom, heldMs, ...who } = reservationSchema.parse(row);
-      run('DELETE FROM reservations WHERE id = ?', reservation);
-      const worst: Counted = {
-        ...{
-          model,
-          inputTokens: input,
-          cacheWriteTokens: 0,
-          cacheReadTokens: 0,
-          outputTokens: output,
-          usd,
-          priceKnown,
-        },
-        ...{ counted: 'worst', flags: ['unsettled'] },
-      };
+    const found = reservations.find(reservation);
+    if (found === null) return null;
+    const { id, who, at, input, output, usd, loweredFrom, heldMs } = found;
+    const settlement = sql.transaction(() => {
+      reservations.delete(id);
       const lowered = loweredFrom === null ? null : { from: loweredFrom, to: output };
       const tells = { worst: { tokens: input + output, usd }, lowered, heldMs };
       const calls = counted?.counted === 'nothing' && end.status === 0 ? 0 : 1;
-      return append(who, counted ?? worst, end, { opened: at, calls, tells });
+      return append(who, counted ?? worstOf(found), end, { opened: at, calls, tells });
     });
+    reservations.dropped(id);
+    return settlement;
   }
 
   function settlements(after: number, limit: number): Settlements {
@@ -228,12 +205,11 @@ export function createLedger(sql: Sql, { now, timeZone, bootId, elsewhere = [] }
     return { settlements: all(query, after, limit).map((row) => rowSchema.parse(row)), last: Number(last) };
   }
 
-  const open = () => all('SELECT id FROM reservations ORDER BY id').map(({ id }) => Number(id));
   const giveUp = (ids: readonly number[]) =>
     ids.filter((id) => settle(id, { at: now(), status: 0, refused: 'upstream', retryAt: null }, null) !== null).length;
 
   const others = new Set(elsewhere);
-  giveUp(open().filter((id) => !others.has(id)));
+  giveUp(reservations.ids().filter((id) => !others.has(id)));
   sql.transaction(() => {
     for (const { who, lost } of advances.recover()) {
       const end = { at: now(), status: 0, refused: 'upstream', retryAt: null } as const;
@@ -279,20 +255,20 @@ export function createLedger(sql: Sql, { now, timeZone, bootId, elsewhere = [] }
       const reserved = sql.transaction(() => {
         const verdict = decide(accounts.levels(budgetChain(who), at), need);
         if (verdict.kind !== 'go') return verdict;
-        const { outputTokens, worst } = verdict;
+        const { outputTokens: output, worst } = verdict;
         lastId += 1;
-        run(
-          `INSERT INTO reservations (id, at, grant_id, project, task, ralph, iteration, role, model, price_known, input, output, usd,
-             lowered_from, held_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-          ...[lastId, accounts.time(at), ...whoValues(who), model, priceKnown ? 1 : 0],
-          ...[need.inputTokens, outputTokens, worst.usd],
-          ...[outputTokens < need.outputTokens ? need.outputTokens : null, heldMs],
-        );
-        return { ...verdict, id: lastId };
+        const loweredFrom = output < need.outputTokens ? need.outputTokens : null;
+        const amounts = { input: need.inputTokens, output, usd: worst.usd };
+        const call = { id: lastId, who, at: accounts.time(at), model, priceKnown, ...amounts, loweredFrom, heldMs };
+        reservations.insert(call);
+        return { ...verdict, call };
       });
-      return 'id' in reserved ? { ...reserved, stored: advances.take(who, reserved.worst) } : reserved;
+      if (!('call' in reserved)) return reserved;
+      const { call, ...verdict } = reserved;
+      reservations.noted(call);
+      return { ...verdict, id: call.id, stored: advances.take(who, verdict.worst) };
     },
-    open,
+    open: reservations.ids,
     giveUp,
     settle: (reservation, end, counted) => {
       const settlement = settle(reservation, end, counted);
@@ -320,14 +296,15 @@ export function createLedger(sql: Sql, { now, timeZone, bootId, elsewhere = [] }
   };
 }
 
+function worstOf({ model, priceKnown, input, output, usd }: Reservation): Counted {
+  const amounts = { inputTokens: input, cacheWriteTokens: 0, cacheReadTokens: 0, outputTokens: output, usd };
+  return { model, priceKnown, ...amounts, counted: 'worst', flags: ['unsettled'] };
+}
+
 /** It cost nothing: it never went up, or the provider refused it. */
 export function nothing(model: string): Counted {
   const zero = { inputTokens: 0, cacheWriteTokens: 0, cacheReadTokens: 0, outputTokens: 0, usd: 0 };
   return { model, ...zero, priceKnown: true, counted: 'nothing', flags: [] };
-}
-
-function whoValues(who: Who): SQLInputValue[] {
-  return [who.grant, who.project, who.task, who.ralph, who.iteration, who.role];
 }
 
 function amountValues(it: Omit<Counted, 'counted' | 'flags'>): SQLInputValue[] {

@@ -35,20 +35,29 @@ async function firstViolation(bend: (sql: Sql) => Sql): Promise<string> {
 const nothing = { tokens: 0, usd: 0, calls: 0 };
 
 describe('the simulation notices', () => {
-  it('reservations that nobody looks at', async () => {
+  it('settlements that nobody looks at', async () => {
     const told = await firstViolation((sql) => ({
       ...sql,
-      get: (text, ...values) => (/FROM reservations\s+WHERE at/.test(text) ? nothing : sql.get(text, ...values)),
+      get: (text, ...values) => (/FROM periods\s+WHERE/.test(text) ? nothing : sql.get(text, ...values)),
     }));
     expect(told).toMatch(/was let [\d.]+ (tokens|usd|calls) where [\d.]+ are the limit|says .* its rows/);
+  });
+
+  it('reservations in memory that are not those of the books', async () => {
+    const told = await firstViolation((sql) => ({
+      ...sql,
+      run: (text, ...values) =>
+        text.startsWith('DELETE FROM reservations') ? { changes: 1 } : sql.run(text, ...values),
+    }));
+    expect(told).toMatch(/says .* its rows|times in the books|reservations were left/);
   });
 
   it('a gateway that forgets at its start what was open', async () => {
     const told = await firstViolation((sql) => ({
       ...sql,
-      all: (text, ...values) => (text.startsWith('SELECT id FROM reservations') ? [] : sql.all(text, ...values)),
+      all: (text, ...values) => (/FROM reservations$/.test(text) ? [] : sql.all(text, ...values)),
     }));
-    expect(told).toMatch(/reservations were left|never came to rest/);
+    expect(told).toMatch(/says .* its rows|reservations were left|never came to rest/);
   });
 
   it('calls that leave before the disk has what they may cost', async () => {
