@@ -29,6 +29,7 @@ import { limitCauses, type UsageLimit } from '../domain/usage-limit.ts';
  *   PUT    /v1/credentials             {credentials: credentialWish[]} -> {credentials: credentialLook[]}: where each provider's credential
  *                                      comes from (never its value), and how it stands; idempotent
  *   GET    /v1/signals?iteration=ID -> saidSchema: what its agent said through its tools; whole once its grant has ended
+ *   GET    /v1/figures                 -> {figures: figureSchema[]}: its histograms, which begin anew with the gateway
  *   GET    /v1/settlements?after=SEQ&limit=N  -> {settlements: settlementSchema[], last: SEQ}   (append only, gap-free)
  */
 export const gatewayVersion = 3;
@@ -264,6 +265,21 @@ export const saidSchema = z.object({
   arrived: z.object({ prompt: z.number().nullable(), tools: z.number().nullable() }),
 });
 
+/** A metric as prom-client gives it in JSON (`getMetricsAsJSON`). */
+export const figureSchema = z.object({
+  name: z.string(),
+  help: z.string(),
+  type: z.literal('histogram'),
+  aggregator: z.literal('sum'),
+  values: z.array(
+    z.object({
+      metricName: z.string(),
+      value: z.number(),
+      labels: z.record(z.string(), z.union([z.string(), z.number()])),
+    }),
+  ),
+});
+
 export const settlementsSchema = z.object({ settlements: z.array(settlementSchema), last: z.number().int() });
 
 export const tunnelStateSchema = z.object({
@@ -274,6 +290,7 @@ export const tunnelStateSchema = z.object({
 });
 
 export type CallsOf = z.infer<typeof callsSchema>;
+export type Figure = z.infer<typeof figureSchema>;
 export type Health = z.infer<typeof healthSchema>;
 export type Tunnel = z.infer<typeof tunnelSchema>;
 export type Mirror = z.infer<typeof mirrorSchema>;

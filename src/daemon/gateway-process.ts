@@ -1,7 +1,15 @@
 import { closeSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { gatewayVersion, type Health, type Level, type Settlement, type SpentBy } from '../contract/gateway.ts';
+import {
+  type Figure,
+  gatewayVersion,
+  type Health,
+  type Level,
+  type Settlement,
+  type SpentBy,
+  type TunnelState,
+} from '../contract/gateway.ts';
 import { sessionEnvironment } from '../credentials/keychain.ts';
 import {
   type CredentialLook,
@@ -54,6 +62,8 @@ export interface GatewayProcess {
     wanted: readonly NodeBudget[],
     one: string | null,
   ): Promise<{ levels: Level[] | null; spent: SpentBy | null }>;
+  /** How it stands with these levels of the budget tree; null when it does not answer soon. Starts none. */
+  look(nodes: readonly string[]): Promise<GatewayLook | null>;
   /** Says where credentials come from, and hears how they stand, of a gateway that runs. `again`: what this provider turned down is tried once more. */
   credentials(again: Provider | null): Promise<CredentialLook[]>;
   /** Puts a new gateway, of this program, in the place of the one that runs: that one ends when what it has begun is over. */
@@ -61,6 +71,16 @@ export interface GatewayProcess {
   /** For `purge` only. */
   end(): Promise<void>;
 }
+
+export interface GatewayLook {
+  openCalls: number;
+  tunnels: TunnelState[];
+  levels: Level[];
+  figures: Figure[];
+}
+
+/** Who looks does not wait as long as who needs it. */
+const lookMs = 2_000;
 
 export function createGatewayProcess(deps: GatewayProcessDeps): GatewayProcess {
   const client = createGatewayClient(deps.paths.gatewaySocket);
@@ -107,6 +127,24 @@ export function createGatewayProcess(deps: GatewayProcessDeps): GatewayProcess {
         deps.log.warn({ err: error }, 'the gateway could not be asked for budgets');
         return { levels: null, spent: null };
       }
+    },
+    async look(nodes) {
+      const none = () => [];
+      const asked = Promise.all([
+        client.health(),
+        client.tunnels(),
+        levelsOf(client, nodes),
+        client.figures().catch(none), // an older one has none
+      ]);
+      let callOff = () => {};
+      const late = new Promise<null>((resolve) => {
+        callOff = deps.clock.after(lookMs, () => resolve(null));
+      });
+      const found = await Promise.race([asked.catch(() => null), late]);
+      callOff();
+      if (found === null) return null;
+      const [{ openStreams }, tunnels, levels, figures] = found;
+      return { openCalls: openStreams, tunnels, levels, figures };
     },
     async upgrade() {
       await starting?.catch(() => {});
@@ -179,6 +217,15 @@ function settledCall(call: Settlement): SettledCall {
     tokens,
     calls: isCall ? 1 : 0,
     imputedUsd: call.imputed ? usd : 0,
+    metered: {
+      at: call.at,
+      role: call.role,
+      input: call.inputTokens,
+      output: call.outputTokens,
+      cacheRead: call.cacheReadTokens,
+      cacheWrite: call.cacheWriteTokens,
+      isKnown: call.priceKnown !== false,
+    },
   };
 }
 

@@ -28,6 +28,7 @@ import { createRunFiles } from '../loop/run-files.ts';
 import { createTranscripts } from '../loop/transcripts.ts';
 import { createNotifier } from '../notify/notify.ts';
 import { loadPrompts } from '../prompts/prompts.ts';
+import type { Live } from '../queries/deps.ts';
 import { fleetView } from '../queries/fleet-view.ts';
 import { waitOfVm } from '../queries/vm-view.ts';
 import { type Control, createControl } from '../reconcile/control.ts';
@@ -46,6 +47,7 @@ import { capacityOf, hostFacts } from './host.ts';
 import { createImageCheck } from './image-check.ts';
 import { openKeys } from './keys.ts';
 import { createLive } from './live.ts';
+import { createDaemonMetrics } from './metrics.ts';
 import { openParts } from './parts.ts';
 import { purgedPaths, refusePurge } from './purge.ts';
 import { createReadSettings } from './read-settings.ts';
@@ -104,7 +106,16 @@ export async function wire(deps: WireDeps): Promise<Wired> {
       return last === undefined ? null : { iteration: last.id, agent: agentOf(last.id), ended: last.phase === 'ended' };
     },
   });
-  const control = createControl({
+  const notify = createNotifier({ exec, log, env, fetch, fleet: () => config.name, channels: () => config.notify });
+  const metrics = createDaemonMetrics({
+    ...{ store, clock, log, paths, version: deps.version, notify },
+    config: () => config,
+    capacity: () => capacityOf(config),
+    control: () => control,
+    live: () => live,
+    look: gateway.look,
+  });
+  const control: Control = createControl({
     store,
     clock,
     random,
@@ -137,7 +148,9 @@ export async function wire(deps: WireDeps): Promise<Wired> {
         () => false,
       ),
     readSettings,
-    notify: createNotifier({ exec, log, env, fetch, fleet: () => config.name, channels: () => config.notify }),
+    notify,
+    onSettled: metrics.onSettled,
+    watch: metrics.watch,
     capacity: () => capacityOf(config),
     accel: parts.accel,
     pause: { busyMs: 1_000, idleMs: 10_000 },
@@ -152,7 +165,7 @@ export async function wire(deps: WireDeps): Promise<Wired> {
   // Two `up` at once are two after each other.
   const inTurn = createTurns();
   const doing = createDoing({ store, transcripts });
-  const live = createLive({
+  const live: Live = createLive({
     parts,
     clock,
     control: () => control,
@@ -160,7 +173,9 @@ export async function wire(deps: WireDeps): Promise<Wired> {
     version: deps.version,
     host: () => hostFacts(paths.state),
     doing,
+    more: metrics.problems,
   });
+  await metrics.take(config);
   const filesOf = async (task: Task) => {
     if (task.head === null || task.base === null) return [];
     const settings = await readSettings(store.projects.mustGet(task.project), task.base);
@@ -188,6 +203,7 @@ export async function wire(deps: WireDeps): Promise<Wired> {
         await parts.take(next);
         await keepConfig(paths, next);
         config = next;
+        await metrics.take(next);
       }),
     startDemo: () => inTurn(() => startDemo({ ...actions, exec, paths })),
     purge: async (confirmed) => {
@@ -238,6 +254,7 @@ export async function wire(deps: WireDeps): Promise<Wired> {
     api,
     control,
     async close() {
+      await metrics.close();
       await control.runner.stop(10_000);
       await writeFileAtomic(join(paths.state, 'last-status.json'), JSON.stringify(fleetView(api.queries)));
       await guests.close();

@@ -4,6 +4,8 @@ import { credentialLook, type credentialWish } from '../contract/credentials.ts'
 import {
   type CallsOf,
   callsSchema,
+  type Figure,
+  figureSchema,
   type grantSchema,
   type Health,
   healthSchema,
@@ -50,6 +52,8 @@ export interface GatewayClient {
   limits(): Promise<LimitsTold>;
   putKeepFree(share: number): Promise<void>;
   deleteLimit(id: string, since: number): Promise<void>;
+  /** Its histograms, as prom-client gives them. */
+  figures(): Promise<Figure[]>;
   /** What the iteration's agent said through its tools, and what was seen to arrive at it. */
   said(iteration: string): Promise<Said>;
   /** Settlements with a higher seq than `after`, oldest first, and the highest seq there is. */
@@ -137,6 +141,7 @@ export function createGatewayClient(socketPath: string): GatewayClient {
     limits: () => ask('GET', '/v1/limits', limitsSchema),
     putKeepFree: async (keepFree) => void (await ask('PUT', '/v1/limits', doneSchema, { keepFree })),
     deleteLimit: async (id, since) => void (await ask('DELETE', `${at('limits', id)}?since=${since}`, doneSchema)),
+    figures: async () => (await ask('GET', '/v1/figures', z.object({ figures: z.array(figureSchema) }))).figures,
     said: (iteration) => ask('GET', `/v1/signals?iteration=${encodeURIComponent(iteration)}`, saidSchema),
     settlements: (after, limit = 1000) =>
       ask('GET', `/v1/settlements?after=${after}&limit=${limit}`, settlementsSchema),

@@ -14,6 +14,7 @@ import {
 import type { Clock } from '../lib/clock.ts';
 import { asFleetError, type ErrorKind, FleetError } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
+import type { Meters } from '../telemetry/meters.ts';
 import type { Api } from './apis.ts';
 import type { Gate } from './budget/gate.ts';
 import type { Credential } from './credentials/credential.ts';
@@ -34,6 +35,7 @@ export interface ControlDeps {
   mirror: RegistryMirror;
   credentials: Readonly<Record<Api['provider'], Credential>>;
   predecessors: Predecessors;
+  meters: Pick<Meters, 'figures'>;
   program: string;
   /** Resolves when another gateway may take this one's place. */
   handOver: () => Promise<void>;
@@ -101,6 +103,7 @@ function addRoutes(app: FastifyInstance, deps: ControlDeps): void {
       leaving: predecessors.list(),
     };
   });
+  app.get('/v1/figures', async () => ({ figures: await deps.meters.figures() }));
   app.put('/v1/credentials', async (request) => {
     const { credentials: wanted } = z.object({ credentials: z.array(credentialWish).max(10) }).parse(request.body);
     for (const { provider, source, again } of wanted) credentials[provider].use(source, again);

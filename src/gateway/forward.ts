@@ -6,6 +6,8 @@ import { shortWaitMs, type UsageLimit } from '../domain/usage-limit.ts';
 import type { Clock } from '../lib/clock.ts';
 import { isAbort } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
+import { timeCall } from '../telemetry/call-times.ts';
+import type { Meters } from '../telemetry/meters.ts';
 import { limited, saidOf, whoOf } from './admission.ts';
 import type { Api } from './apis.ts';
 import type { Gate } from './budget/gate.ts';
@@ -33,6 +35,7 @@ export interface ForwardDeps {
   upstream: Upstream;
   clock: Clock;
   log: Log;
+  meters: Pick<Meters, 'observe'>;
 }
 
 /** A request on its way up. */
@@ -57,6 +60,7 @@ export interface Call {
  */
 export async function forward(deps: ForwardDeps, call: Call, req: IncomingMessage, res: ServerResponse): Promise<void> {
   const book = openBook(deps, call);
+  const time = timeCall(deps.meters, call.api.provider, deps.clock.now);
   const { dispatcher, urls } = deps.upstream;
   try {
     await exchange(
@@ -64,8 +68,12 @@ export async function forward(deps: ForwardDeps, call: Call, req: IncomingMessag
         url: `${urls[call.api.provider]}${call.path}`,
         headers: upHeaders(req, call),
         body: call.metered?.bytes ?? passing(req),
-        sent: book.sent,
+        sent: () => {
+          time.sent();
+          book.sent();
+        },
         answered: (status, headers) => {
+          time.answered();
           call.metered?.release();
           const down = downHeaders(status, headers);
           const limit = learnLimit(deps, call, { status, headers });
@@ -89,6 +97,7 @@ export async function forward(deps: ForwardDeps, call: Call, req: IncomingMessag
     if (!isAbort(error)) deps.log.warn({ grant: call.grant.id, err: String(error) }, 'call broke off');
     res.destroy();
   } finally {
+    time.ended();
     call.metered?.release();
     book.settle();
   }

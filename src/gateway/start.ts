@@ -8,6 +8,8 @@ import type { Log } from '../lib/log.ts';
 import type { Paths } from '../lib/paths.ts';
 import { createSystemRandom } from '../lib/random.ts';
 import { resourcePath } from '../lib/resources.ts';
+import { createMeters } from '../telemetry/meters.ts';
+import { isGatewaysOwn } from '../telemetry/metrics.ts';
 import type { Api } from './apis.ts';
 import { createGate } from './budget/gate.ts';
 import { type Control, listenControl } from './control.ts';
@@ -107,7 +109,8 @@ async function open(options: GatewayOptions, { urls, prices, lock, predecessors 
   const limits = createLimits({ rows, clock, log, random: createSystemRandom() });
   const mcp = createIterationMcp({ ledger, clock, log });
   const books = { ledger, gate, limits, settle };
-  const proxy = createProxy({ ...books, clock, log, credentials, prices, mirror, mcp, upstream });
+  const meters = createMeters({ only: isGatewaysOwn, withProcess: false, onError: () => {} });
+  const proxy = createProxy({ ...books, clock, log, credentials, prices, mirror, mcp, upstream, meters });
   predecessors.begin(ledger, gate.changed);
   const accept = (vm: string, stream: Duplex) =>
     departure === null ? proxy.accept(vm, stream) : departure.carry(vm, stream);
@@ -120,7 +123,7 @@ async function open(options: GatewayOptions, { urls, prices, lock, predecessors 
   );
   const { promise: left, resolve: leave } = Promise.withResolvers<void>();
   const control = await listenControl(
-    { ledger, gate, limits, tunnels, proxy, mirror, credentials, predecessors, program, handOver, clock, log },
+    { ledger, gate, limits, tunnels, proxy, mirror, credentials, predecessors, meters, program, handOver, clock, log },
     paths.gatewaySocket,
   );
   for (const { vm, tunnel } of ledger.tunnels()) tunnels.put(vm, tunnel);

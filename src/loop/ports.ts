@@ -80,6 +80,20 @@ export interface SettledCall {
   warnings: Omit<BudgetStop, 'at' | 'needed'>[];
   /** Why its figures are not simply the provider's. */
   flags: ('unsettled' | 'power-cut' | 'says-less' | 'says-more')[];
+  metered: Metered;
+}
+
+/** What else the gateway says of a call. */
+export interface Metered {
+  /** When it was settled. */
+  at: number;
+  role: RalphRole;
+  input: number;
+  output: number;
+  cacheRead: number;
+  cacheWrite: number;
+  /** The model is one of the price table. */
+  isKnown: boolean;
 }
 
 export type NodeBudget = Omit<Budget, 'ms'> & { node: string; runSince: number };

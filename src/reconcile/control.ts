@@ -12,7 +12,7 @@ import { createRowsReader } from './observe/rows.ts';
 import { plan } from './plan/plan.ts';
 import type { Plan, Step } from './plan/step.ts';
 import type { Observed, World } from './plan/world.ts';
-import { createRunner, type Runner } from './runner.ts';
+import { createRunner, type Runner, type RunnerWatch } from './runner.ts';
 
 export interface Control {
   runner: Runner;
@@ -33,6 +33,7 @@ export interface ControlDeps extends ExecuteDeps {
   planner?: (world: World) => Plan;
   /** Round every step; for tests that end the process at a named one. */
   around?: <End>(step: Step, run: () => Promise<End>) => Promise<End>;
+  watch?: RunnerWatch;
 }
 
 /** The control plane over its ports: the same for the daemon and for the simulation. */
@@ -87,6 +88,7 @@ export function createControl(deps: ControlDeps): Control {
     execute: (step) => (deps.around ? deps.around(step, () => execute(deps, step)) : execute(deps, step)),
     clock: deps.clock,
     log: deps.log,
+    watch: deps.watch,
     pauseMs: (last, seen) => (isBusy(seen, last) ? deps.pause.busyMs : deps.pause.idleMs),
   });
   return {

@@ -2,7 +2,7 @@ import { backoffMs } from '../lib/backoff.ts';
 import type { Clock } from '../lib/clock.ts';
 import { asFleetError, isAbort } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
-import type { Plan, Step } from './plan/step.ts';
+import type { Plan, Step, StepKind } from './plan/step.ts';
 import type { World } from './plan/world.ts';
 
 /**
@@ -36,7 +36,19 @@ export interface RunnerDeps {
   log: Log;
   /** Milliseconds until the next pass when nothing nudges, given the last one. */
   pauseMs: (plan: Plan, world: World) => number;
+  /** Is told how passes and steps go; changes nothing. */
+  watch?: RunnerWatch | undefined;
 }
+
+export interface RunnerWatch {
+  /** Milliseconds with fractions, of a clock that only goes forward. */
+  now(): number;
+  pass(result: 'ok' | 'failed'): void;
+  stage(stage: 'observe' | 'plan', ms: number): void;
+  step(kind: StepKind, result: StepResult, ms: number): void;
+}
+
+export type StepResult = 'done' | 'waits' | 'failed';
 
 interface Failure {
   step: Step;
@@ -51,9 +63,10 @@ const firstBackoffMs = 1_000;
 const maxBackoffMs = 60_000;
 const settleMs = 15;
 const failedPassPauseMs = 1_000;
+const unwatched: RunnerWatch = { now: () => 0, pass: () => {}, stage: () => {}, step: () => {} };
 
 export function createRunner(deps: RunnerDeps): Runner {
-  const { clock, log } = deps;
+  const { clock, log, watch = unwatched } = deps;
   const running = new Map<string, { step: Step; since: number; done: Promise<void> }>();
   const failed = new Map<string, Failure>();
   let last: { plan: Plan; world: World; at: number } | null = null;
@@ -70,9 +83,12 @@ export function createRunner(deps: RunnerDeps): Runner {
   async function run(step: Step): Promise<void> {
     const id = `${step.key} ${step.kind}`;
     let isNews = true;
+    const began = watch.now();
+    const end = (result: StepResult) => watch.step(step.kind, result, watch.now() - began);
     try {
       isNews = (await deps.execute(step)) !== 'waits';
       failed.delete(id);
+      end(isNews ? 'done' : 'waits');
     } catch (error) {
       isNews = false;
       if (isAbort(error)) return;
@@ -81,6 +97,7 @@ export function createRunner(deps: RunnerDeps): Runner {
       const { message, remedy = null } = asFleetError(error);
       const until = clock.now() + backoffMs(count, firstBackoffMs, maxBackoffMs);
       failed.set(id, { step, count, until, since: before?.since ?? clock.now(), message, remedy });
+      end('failed');
       log.warn({ step: step.kind, key: step.key, count, err: error }, 'a step failed');
     } finally {
       running.delete(step.key);
@@ -105,9 +122,13 @@ export function createRunner(deps: RunnerDeps): Runner {
   }
 
   async function pass(): Promise<void> {
+    const began = watch.now();
     const world = await deps.world();
     if (stopped) return;
+    const seen = watch.now();
     const plan = deps.plan(world);
+    watch.stage('observe', seen - began);
+    watch.stage('plan', watch.now() - seen);
     last = { plan, world, at: clock.now() };
     forgetUnplanned(plan);
     for (const step of plan.steps) launch(step);
@@ -123,9 +144,11 @@ export function createRunner(deps: RunnerDeps): Runner {
         await pass();
         if (last !== null) pauseMs = deps.pauseMs(last.plan, last.world);
         passFailed = null;
+        watch.pass('ok');
       } catch (error) {
         const { message, remedy = null } = asFleetError(error);
         passFailed = { message, remedy, since: passFailed?.since ?? clock.now() };
+        watch.pass('failed');
         log.error({ err: error }, 'a pass failed');
       }
       if (stopped) return;

@@ -152,4 +152,7 @@ export const migrations: readonly string[] = [
   ) STRICT;
   CREATE INDEX replays_task ON replays(task);
   `,
+  `
+  CREATE TABLE tallies (name TEXT NOT NULL, labels TEXT NOT NULL, value REAL NOT NULL, PRIMARY KEY (name, labels)) STRICT;
+  `,
 ];

@@ -21,6 +21,7 @@ import { createKeyed, type Keyed } from './keyed.ts';
 import type { Database } from './open.ts';
 import { createSpend, type SpendStore } from './spend.ts';
 import { createTable, type Table } from './table.ts';
+import { createTallies, type Tallies } from './tallies.ts';
 
 /**
  * The daemon's memory. The only SQL of the daemon lives in this folder. Every change of desired state and its event are one
@@ -55,6 +56,7 @@ export interface Store {
   alive: Alive;
   events: Events;
   spend: SpendStore;
+  tallies: Tallies;
   /** Moves a task by its transition table; refuses an illegal move. Writes the event. */
   moveTask(id: string, to: TaskPhase, more?: Partial<Task>): Task;
   moveVm(id: string, to: VmPhase, more?: Partial<Vm>): Vm;
@@ -88,6 +90,7 @@ export function createStore(deps: { db: Database; clock: Clock }): Store {
   };
   const events = createEvents(db, clock);
   const spend = createSpend(db);
+  const tallies = createTallies(db);
   db.prepare('INSERT OR IGNORE INTO fleet (id, desire, paused, since, nextTask) VALUES (1, ?, 0, ?, 1)').run(
     'down',
     clock.now(),
@@ -116,6 +119,7 @@ export function createStore(deps: { db: Database; clock: Clock }): Store {
       if (db.isTransaction) rollback.run();
       for (const table of Object.values(tables)) table.touch();
       spend.forget();
+      tallies.forget();
       pings = null;
       fleet = null;
       throw error;
@@ -165,6 +169,7 @@ export function createStore(deps: { db: Database; clock: Clock }): Store {
     alive: createAlive(tables),
     events,
     spend,
+    tallies,
     tx,
     moveTask,
     moveVm,

@@ -19,6 +19,8 @@ export interface Table<T extends object> {
   list(where?: string, ...values: SQLInputValue[]): T[];
   /** For what is looked at again and again; it is kept up to date for as long as the table lives. */
   standing(condition: Condition<T>): Standing<T>;
+  /** Calls within each write of a row, with what it was before; null: it was not there. */
+  onWrite(listener: (row: T, before: T | null) => void): void;
   /** Moves with every change: what was read at the same version is still true. */
   version(): number;
   /** Says that rows were changed, or a change was taken back, outside this table's own calls. */
@@ -42,6 +44,7 @@ export function createTable<T extends object>(
   );
   const one = db.prepare(`SELECT ${names.map(quoted).join(', ')} FROM ${name} WHERE ${quoted(id)} = ?`);
   const standings: Told<T>[] = [];
+  const listeners: ((row: T, before: T | null) => void)[] = [];
   const rows = new Map<string | number, T>();
   const found = new Map<string, { version: number; rows: T[] }>();
   let version = 0;
@@ -52,10 +55,11 @@ export function createTable<T extends object>(
     rows.set(key, row);
   }
 
-  function wrote(key: string | number, row: T, isNew: boolean): void {
+  function wrote(key: string | number, row: T, before: T | null): void {
     version++;
     remember(key, row);
-    for (const standing of standings) standing.wrote(row, isNew);
+    for (const standing of standings) standing.wrote(row, before === null);
+    for (const listener of listeners) listener(row, before);
   }
 
   function get(key: string | number): T | null {
@@ -92,7 +96,7 @@ export function createTable<T extends object>(
         row[column] = decode(columns[column], value);
       }
       insertion.run(...values);
-      wrote(given[id] as string | number, row as T, true);
+      wrote(given[id] as string | number, row as T, null);
     },
     get,
     mustGet,
@@ -111,7 +115,7 @@ export function createTable<T extends object>(
         row[column] = decode(columns[column], value);
       }
       statement.run(...values, key);
-      wrote(key, row as T, false);
+      wrote(key, row as T, before);
     },
     remove(key) {
       db.prepare(`DELETE FROM ${name} WHERE ${quoted(id)} = ?`).run(key);
@@ -132,6 +136,7 @@ export function createTable<T extends object>(
       standings.push(made);
       return made;
     },
+    onWrite: (listener) => void listeners.push(listener),
     version: () => version,
     touch() {
       version++;

@@ -93,6 +93,7 @@ export function createFakeGateway(dice: Dice, now: () => number): FakeGateway {
         shortfall,
         warnings: [],
         flags: [],
+        metered: { at: now(), role: grant.role, input: 80, output: 20, cacheRead: 0, cacheWrite: 0, isKnown: true },
       });
     },
     credentials: async () => [

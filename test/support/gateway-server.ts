@@ -11,6 +11,8 @@ import { createRegistryMirror } from '../../src/gateway/registry-mirror.ts';
 import { createSystemClock } from '../../src/lib/clock.ts';
 import { createSilentLog } from '../../src/lib/log.ts';
 import { createSystemRandom } from '../../src/lib/random.ts';
+import { createMeters } from '../../src/telemetry/meters.ts';
+import { isGatewaysOwn } from '../../src/telemetry/metrics.ts';
 import { withCrashPoint } from './crash-points.ts';
 import { credentialOf } from './credential-of.ts';
 
@@ -34,7 +36,9 @@ const ledger = crashPoint === undefined ? books : withCrashPoint(books, (point) 
 const gate = createGate({ ledger, clock });
 const key = credentialOf('not-a-real-key', { clock, log });
 const limits = createLimits({ rows: ledger.limits, clock, log, random: createSystemRandom() });
+const meters = createMeters({ only: isGatewaysOwn, withProcess: false, onError: () => {} });
 const proxy = createProxy({
+  meters,
   ...{ ledger, gate, limits, clock, log, settle: ledger.settle },
   credentials: { anthropic: key, openai: key },
   prices: createPriceList({ builtIn: 'prices/prices.json', own: join(folder, 'prices.json'), clock, log }),

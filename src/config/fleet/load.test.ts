@@ -123,7 +123,6 @@ limits: {stackDepth: 3, keepFreeOfUsageWindow: 0.25}
 egress: {allow: [example.org]}
 integrate: {mode: pr}
 credentials: {anthropic: {from: env}, google: {from: env}}
-metrics: {listen: "127.0.0.1:1"}
 telemetry: {loki: {url: "http://127.0.0.1:3100"}}`;
     const { value, warnings } = read(text);
     expect(value).toMatchObject({
@@ -137,9 +136,27 @@ telemetry: {loki: {url: "http://127.0.0.1:3100"}}`;
       expect.stringContaining('f:5:10 `egress.allow` has no effect yet'),
       expect.stringContaining('f:6:13 `integrate.mode` has no effect yet: no pull request is made'),
       'f:7:39 `credentials.google` has no effect yet: only `anthropic` and `openai` are used',
-      'f:8:1 `metrics` has no effect yet',
-      'f:9:1 `telemetry` has no effect yet',
+      'f:8:1 `telemetry` has no effect yet',
     ]);
+  });
+
+  it('serves metrics where it is told, on this machine alone, and nowhere when it is not', () => {
+    expect(read('version: 1').value.metrics).toBe(null);
+    expect(read('version: 1\nmetrics: {}').value.metrics).toEqual({ listen: '127.0.0.1:9464' });
+    expect(read('version: 1\nmetrics: {listen: "[::1]:9000"}').value.metrics).toEqual({ listen: '[::1]:9000' });
+    for (const far of [
+      '0.0.0.0:9464',
+      ':9464',
+      '192.0.2.1:9464',
+      'localhost',
+      '127.0.0.1:70000',
+      '127.0.0.999:1',
+      '::1:9',
+    ])
+      expect(refusal(`version: 1\nmetrics: {listen: "${far}"}`)).toContain(
+        `\`metrics.listen\` is "${far}": an address of this machine alone and a port, like 127.0.0.1:9464`,
+      );
+    expect(refusal('version: 1\nmetrics: on')).toContain('`metrics` is "on"');
   });
 
   it('says nothing of keys that do what they say', () => {

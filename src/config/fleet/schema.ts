@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { defaultMetricsListen, parseListen } from '../../domain/listen.ts';
 import { isSafeUpstream } from '../../domain/upstream.ts';
 
 /**
@@ -126,7 +127,20 @@ export const fleetFile = z.strictObject({
     .array(channel)
     .max(20)
     .default([{ kind: 'terminal' }, { kind: 'desktop' }]),
-  metrics: z.strictObject({ listen: z.string() }).optional(),
+  metrics: z
+    .strictObject({
+      listen: z
+        .string()
+        .refine(
+          (text) => parseListen(text) !== null,
+          'an address of this machine alone and a port, like 127.0.0.1:9464',
+        )
+        .default(defaultMetricsListen)
+        .describe('Where Prometheus finds the metrics'),
+    })
+    .nullable()
+    .default(null)
+    .describe('Figures for Prometheus (docs/metrics.md); null: nobody listens'),
   telemetry: z
     .strictObject({
       loki: z.strictObject({ url: z.url() }).optional(),
@@ -167,6 +181,5 @@ export const withoutEffect: readonly WithoutEffect[] = [
     when: (value) => value === 'pr',
     instead: 'no pull request is made; a change you approve goes onto the project’s branch',
   },
-  { path: ['metrics'], instead: null },
   { path: ['telemetry'], instead: null },
 ];

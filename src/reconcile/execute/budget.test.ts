@@ -48,6 +48,7 @@ const call: SettledCall = {
     fault: null,
   },
   ...{ shortfall: null, warnings: [], flags: [] },
+  metered: { at: 1, role: 'implementer', input: 8, output: 2, cacheRead: 0, cacheWrite: 0, isKnown: true },
 };
 const level: BudgetLevel = {
   ...{ node: 'fleet', per: 'day', since: 0, until: 9, limit: { usd: 10, tokens: null, calls: 100 }, held: 0 },

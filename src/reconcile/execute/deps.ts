@@ -11,7 +11,7 @@ import type { ImageBuilder } from '../../images/builder.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Log } from '../../lib/log.ts';
 import type { Random } from '../../lib/random.ts';
-import type { GatewayPort, RunFiles, RunRecords } from '../../loop/ports.ts';
+import type { GatewayPort, RunFiles, RunRecords, SettledCall } from '../../loop/ports.ts';
 import type { Prompts } from '../../prompts/prompts.ts';
 import type { Store } from '../../store/store.ts';
 import type { Step, StepKind, StepMap } from '../plan/step.ts';
@@ -50,6 +50,8 @@ export interface ExecuteDeps {
   /** What it all runs on here. */
   about: () => HostAbout;
   notify: (item: InboxItem) => Promise<void>;
+  /** Hears of each settled call once, in the transaction that stores it. */
+  onSettled?: (call: SettledCall) => void;
 }
 
 /** `waits`: it looked and found nothing to change yet, so that its end is no reason for another pass at once. */

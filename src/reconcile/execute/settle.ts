@@ -7,7 +7,7 @@ import { keepLimits, liftLimits } from './limits.ts';
 
 const pageSize = 500;
 
-type Deps = Pick<ExecuteDeps, 'gateway' | 'store' | 'clock'>;
+type Deps = Pick<ExecuteDeps, 'gateway' | 'store' | 'clock' | 'onSettled'>;
 
 /**
  * Reads what the gateway settled since the last time; rows and cursor move together, so that nothing counts twice. Then which usage
@@ -25,6 +25,7 @@ export async function settle(deps: Deps): Promise<UsageWindow[]> {
         store.spend.setCursor(call.seq);
         if (call.shortfall !== null) store.stops.set({ ...call.shortfall, at: deps.clock.now() });
         tell(deps, call);
+        deps.onSettled?.(call);
       }
     });
     if (calls.length < pageSize) break;
