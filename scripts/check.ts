@@ -3,6 +3,7 @@ import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { metricsPage, metricsPagePath } from './metrics-page.ts';
 
 const root = join(import.meta.dirname, '..');
 const run = promisify(execFile);
@@ -72,6 +73,12 @@ async function checkHosts(): Promise<string> {
   return found.join('\n');
 }
 
+/** What is written by a program and kept in the project says what that program says now. */
+async function checkGenerated(): Promise<string> {
+  const there = await readFile(join(root, metricsPagePath), 'utf8').catch(() => '');
+  return there === metricsPage() ? '' : `${metricsPagePath} is not current: node scripts/metrics-page.ts --write`;
+}
+
 const withoutUnit = process.argv.includes('--no-unit');
 const parts: Part[] = [
   tool('types', ['tsc', '--noEmit', '--incremental', '--tsBuildInfoFile', 'node_modules/.cache/types.json']),
@@ -81,6 +88,7 @@ const parts: Part[] = [
   tool('dead code', ['knip', '--no-progress']),
   { name: 'file lengths', check: checkLengths },
   { name: 'registry hosts', check: checkHosts },
+  { name: 'generated', check: checkGenerated },
 ];
 
 async function time(part: Part): Promise<{ name: string; seconds: number; said: string }> {
