@@ -25,7 +25,7 @@ export interface ListenerDeps {
   log: Log;
 }
 
-const againAfterMs = 30_000;
+const againAfterMs = 5_000;
 const maxBodyBytes = 512 * 1024;
 /** Names by which containers of this machine reach it. */
 const names = /^(localhost|127(\.\d{1,3}){3}|\[::1\]|host\.docker\.internal|host\.containers\.internal)(:\d+)?$/;

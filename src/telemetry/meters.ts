@@ -73,7 +73,12 @@ export function createMeters({ only, withProcess, onError }: MetersOptions): Met
   };
 
   function fill(): void {
-    for (const [name, metric] of made) if (metrics[name].type === 'gauge') metric.reset();
+    for (const [name, metric] of made) {
+      if (metrics[name].type !== 'gauge') continue;
+      metric.reset();
+      // One without labels is 0 again, which is not the same as absent.
+      if (Object.keys(metrics[name].labels).length === 0) metric.remove();
+    }
     for (const source of sources) {
       try {
         source(put);
