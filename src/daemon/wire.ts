@@ -106,7 +106,12 @@ export async function wire(deps: WireDeps): Promise<Wired> {
       return last === undefined ? null : { iteration: last.id, agent: agentOf(last.id), ended: last.phase === 'ended' };
     },
   });
-  const notify = createNotifier({ exec, log, env, fetch, fleet: () => config.name, channels: () => config.notify });
+  const notify = createNotifier({
+    ...{ exec, log, env, fetch },
+    fleet: () => config.name,
+    channels: () => config.notify,
+    onPing: (channel, result) => store.tallies.add('notifications_total', { channel, result }, 1),
+  });
   const metrics = createDaemonMetrics({
     ...{ store, clock, log, paths, version: deps.version, notify },
     config: () => config,

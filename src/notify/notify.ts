@@ -11,6 +11,8 @@ export interface NotifyDeps {
   channels: () => readonly NotifyChannel[];
   env: Record<string, string | undefined>;
   fetch: typeof fetch;
+  /** Hears how each ping on each channel went. */
+  onPing: (channel: NotifyChannel['kind'], result: 'sent' | 'failed') => void;
 }
 
 const deadlineMs = 10_000;
@@ -24,6 +26,10 @@ export function createNotifier(deps: NotifyDeps): (item: InboxItem) => Promise<v
   return async (item) => {
     const channels = deps.channels();
     const results = await Promise.allSettled(channels.map((channel) => send(deps, channel, item)));
+    for (const [at, { status }] of results.entries()) {
+      const kind = channels[at]?.kind;
+      if (kind !== undefined) deps.onPing(kind, status === 'fulfilled' ? 'sent' : 'failed');
+    }
     const failed = results.flatMap((result) => (result.status === 'rejected' ? [result.reason] : []));
     for (const error of failed) deps.log.warn({ err: formatError(error), item: item.id }, 'a ping could not be sent');
     if (channels.length > 0 && failed.length === channels.length) {

@@ -21,7 +21,7 @@ const url = (path: string) => `http://127.0.0.1:${port}${path}`;
 const scrape = async (accept = '') => (await fetch(url('/metrics'), { headers: { accept } })).text();
 
 /** The value of one series. */
-function valueOf(text: string, series: string): number {
+function seriesIn(text: string, series: string): number {
   const line = text.split('\n').find((one) => one.startsWith(`${prefix}${series} `));
   return Number(line?.split(' ')[1]);
 }
@@ -58,7 +58,7 @@ afterAll(async () => {
 
 describe('the metrics of a daemon', () => {
   it('are what promtool finds nothing wrong with', async () => {
-    await until('a pass', async () => valueOf(await scrape(), 'last_pass_timestamp_seconds') > 0);
+    await until('a pass', async () => seriesIn(await scrape(), 'last_pass_timestamp_seconds') > 0);
     const file = join(home.root, 'metrics.txt');
     await writeFile(file, await scrape());
     const { stdout, stderr } = await exec(['sh', '-c', 'promtool check metrics <"$1"', 'sh', file], {
@@ -79,10 +79,10 @@ describe('the metrics of a daemon', () => {
       expect(text).toMatch(/^process_resident_memory_bytes \d+/m);
     }
     expect(open.endsWith('# EOF\n')).toBe(true);
-    expect(valueOf(plain, 'passes_total{result="ok"}')).toBeGreaterThan(0);
-    expect(valueOf(plain, 'driver_up')).toBe(0);
-    expect(valueOf(plain, 'store_bytes{part="fleet"}')).toBeGreaterThan(0);
-    expect(valueOf(plain, 'host_disk_free_bytes{part="state"}')).toBeGreaterThan(0);
+    expect(seriesIn(plain, 'passes_total{result="ok"}')).toBeGreaterThan(0);
+    expect(seriesIn(plain, 'driver_up')).toBe(0);
+    expect(seriesIn(plain, 'store_bytes{part="fleet"}')).toBeGreaterThan(0);
+    expect(seriesIn(plain, 'host_disk_free_bytes{part="state"}')).toBeGreaterThan(0);
   });
 
   it('count tasks, and what is counted stays over a restart', async () => {
@@ -91,9 +91,9 @@ describe('the metrics of a daemon', () => {
     });
     expect(await home.cli('project', 'add', folder, '--yes')).toMatchObject({ code: 0 });
     expect(await home.cli('submit', 'Add a page')).toMatchObject({ code: 0 });
-    expect(valueOf(await scrape(), 'tasks{project="shop",phase="ready"}')).toBe(1);
+    expect(seriesIn(await scrape(), 'tasks{project="shop",phase="ready"}')).toBe(1);
     expect(await home.cli('task', 'cancel', 'T1', '--yes')).toMatchObject({ code: 0 });
-    const counted = async () => valueOf(await scrape(), 'tasks_finished_total{project="shop",result="cancelled"}');
+    const counted = async () => seriesIn(await scrape(), 'tasks_finished_total{project="shop",result="cancelled"}');
     expect(await counted()).toBe(1);
     const before = await home.daemonPid();
     await home.cli('daemon', 'stop');
@@ -145,7 +145,7 @@ describe('the metrics of a daemon', () => {
     await until('it is sent again', problem);
     const pings = heard.filter(({ title }) => title === 'The driver is away.');
     expect(pings).toMatchObject([{ why: 'Run `ralph-fleet doctor`. (RalphFleetTried)' }]);
-    expect(valueOf(await scrape(), 'alerts_received_total{severity="critical"}')).toBe(1);
+    expect(seriesIn(await scrape(), 'alerts_received_total{severity="critical"}')).toBe(1);
     expect((await prometheus.rules()).filter(({ health }) => health === 'err')).toEqual([]);
   });
 });
