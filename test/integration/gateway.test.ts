@@ -98,6 +98,21 @@ describe('a granted call', () => {
     expect(level?.reserved).toEqual({ tokens: 0, usd: 0, calls: 0 });
   });
 
+  it('is timed, from its first byte up to its last one down; one that did not go up is not', async () => {
+    api.setRules([{ reply: { text: 'hello' } }]);
+    await (await post(message('hi'))).body.text();
+    await gateway.client.deleteGrant('g1');
+    await (await post(message('again'))).body.text();
+    const count = async (name: string) => {
+      const { values = [] } = (await gateway.client.figures()).find((it) => it.name === `ralph_fleet_${name}`) ?? {};
+      return values.filter(({ metricName }) => metricName.endsWith('_count'));
+    };
+    const one = [{ value: 1, labels: { provider: 'anthropic' } }];
+    expect(await count('gateway_first_byte_seconds')).toMatchObject(one);
+    expect(await until('it is over', async () => (await count('gateway_request_seconds')).length > 0)).toBe(true);
+    expect(await count('gateway_request_seconds')).toMatchObject(one);
+  });
+
   it('passes large bodies unchanged both ways, on one connection and on many', async () => {
     const said = randomBytes(1_200_000).toString('base64');
     api.setRules([{ reply: { text: said, thinking: 'hm', usage: { output_tokens: 60_000 } } }]);

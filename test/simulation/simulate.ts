@@ -8,7 +8,7 @@ import type { ImageBuilder } from '../../src/images/builder.ts';
 import { sha256 } from '../../src/lib/digest.ts';
 import { FleetError } from '../../src/lib/errors.ts';
 import type { Log } from '../../src/lib/log.ts';
-import { type Control, createControl } from '../../src/reconcile/control.ts';
+import { type Control, type ControlDeps, createControl } from '../../src/reconcile/control.ts';
 import type { Plan } from '../../src/reconcile/plan/step.ts';
 import type { World } from '../../src/reconcile/plan/world.ts';
 import { createStore, type Store } from '../../src/store/store.ts';
@@ -73,7 +73,7 @@ export interface SimOptions {
   /** A broken planner, to prove that the simulation notices. */
   planner?: (world: World) => Plan;
   /** For measuring: no faults, and nothing is checked but that it comes to rest. */
-  measure?: { begin(store: Store): void; end(): void };
+  measure?: { begin(store: Store): void; end(): void } & Pick<ControlDeps, 'watch' | 'onSettled'>;
 }
 
 /** One whole schedule: tasks, faults, a person, crashes; then calm, until every task has come to rest. */
@@ -135,6 +135,8 @@ export async function simulate(
   };
   const chaosMs = measure === undefined ? dice.between(20_000, dice.pick(chaosLengths)) : 0;
   let isCalm = measure !== undefined;
+  const { watch, onSettled } = measure ?? {};
+  const measured = { ...(watch && { watch }), ...(onSettled && { onSettled }) };
   let crashes = 0;
   let lostWithVm = 0;
   const note = (what: string) => void (withTrace && trace.push(`${clock.now() - start} ${what}`));
@@ -156,6 +158,7 @@ export async function simulate(
       onTakenBack: remembered,
     };
     const made = createControl({
+      ...measured,
       store: withCrashes(store, using),
       clock: {
         now: clock.now,
