@@ -19,7 +19,8 @@ const MAY_IMPORT = {
   queries: ['store', 'contract', 'domain', 'lib'],
   api: ['actions', 'queries', 'contract', 'domain', 'lib'],
   credentials: ['contract', 'domain', 'lib'],
-  gateway: ['credentials', 'contract', 'guest', 'domain', 'lib'],
+  telemetry: ['domain', 'lib'],
+  gateway: ['telemetry', 'credentials', 'contract', 'guest', 'domain', 'lib'],
   preflight: ['credentials', 'config', 'agents', 'drivers', 'images', 'domain', 'lib'],
   daemon: [
     'api',
@@ -31,6 +32,7 @@ const MAY_IMPORT = {
     'preflight',
     'gateway',
     'credentials',
+    'telemetry',
     'changes',
     'prompts',
     'agents',

@@ -50,6 +50,7 @@ import { openParts } from './parts.ts';
 import { purgedPaths, refusePurge } from './purge.ts';
 import { createReadSettings } from './read-settings.ts';
 import { createFindRegistry } from './registries.ts';
+import { createTraces } from './traces.ts';
 
 export interface WireDeps {
   paths: Paths;
@@ -104,6 +105,7 @@ export async function wire(deps: WireDeps): Promise<Wired> {
       return last === undefined ? null : { iteration: last.id, agent: agentOf(last.id), ended: last.phase === 'ended' };
     },
   });
+  const traces = createTraces({ store, clock, log, config: () => config, keyed: keys.keyed, version: deps.version });
   const control = createControl({
     store,
     clock,
@@ -129,6 +131,7 @@ export async function wire(deps: WireDeps): Promise<Wired> {
     prompts: await loadPrompts(resourcePath('prompts')),
     authorizedKey: keys.authorizedKey,
     tokenOf: keys.tokenOf,
+    traceOf: traces.of,
     preparedPath: (key) => preparedPath(paths, key),
     incomingPath: (iteration) => join(paths.runs, `${iteration}.bundle`),
     isThere: (path) =>
@@ -188,6 +191,7 @@ export async function wire(deps: WireDeps): Promise<Wired> {
         await parts.take(next);
         await keepConfig(paths, next);
         config = next;
+        traces.nudge();
       }),
     startDemo: () => inTurn(() => startDemo({ ...actions, exec, paths })),
     purge: async (confirmed) => {
@@ -234,11 +238,13 @@ export async function wire(deps: WireDeps): Promise<Wired> {
       return guests.terminal(addressOf({ driver: parts.driver, store }, vm), { user: ralphUser, ...size });
     },
   };
+  traces.start();
   return {
     api,
     control,
     async close() {
       await control.runner.stop(10_000);
+      await traces.stop();
       await writeFileAtomic(join(paths.state, 'last-status.json'), JSON.stringify(fleetView(api.queries)));
       await guests.close();
       store.close();
