@@ -1,6 +1,7 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createTraces, type Traces } from '../../src/daemon/traces.ts';
 import { createSystemClock } from '../../src/lib/clock.ts';
@@ -10,6 +11,7 @@ import { openDatabase } from '../../src/store/open.ts';
 import { createStore, type Store } from '../../src/store/store.ts';
 import { genAi, genAiConvention, ours } from '../../src/telemetry/traces/attributes.ts';
 import { type OtlpReceiver, startOtlpReceiver } from '../fixtures/otlp-receiver.ts';
+import { createCliHome } from '../support/cli-home.ts';
 import { until } from '../support/gateway-process.ts';
 import { anIteration, aProject, aRun, aTask, base, config, head } from '../support/rows.ts';
 
@@ -129,6 +131,26 @@ describe('the spans of a task', () => {
     await until('the second', () => names().length > 0);
     expect(receiver.spans.map(({ attributes }) => attributes[ours.iteration])).toEqual(['it-2']);
   });
+});
+
+it('the real daemon does so, and keeps what a shell says of other receivers to itself', async () => {
+  const shellsOwn = 'key=of-another-receiver';
+  await using home = await createCliHome({
+    OTEL_EXPORTER_OTLP_HEADERS: shellsOwn,
+    OTEL_RESOURCE_ATTRIBUTES: shellsOwn,
+  });
+  await mkdir(dirname(home.paths.fleetYaml), { recursive: true });
+  await writeFile(home.paths.fleetYaml, `version: 1\nname: shop\ntelemetry: {otlp: {url: "${receiver.url}/"}}\n`);
+  const shop = await home.repository('shop', { '.ralph/project.yaml': 'version: 1\nchecks: [{id: t, run: "true"}]\n' });
+  expect(await home.cli('project', 'add', shop, '--yes')).toMatchObject({ code: 0 });
+  expect(await home.cli('submit', 'mend README.md', '--project', 'shop')).toMatchObject({ code: 0 });
+  expect(await home.cli('task', 'cancel', 'T1', '--yes')).toMatchObject({ code: 0 });
+  const task = await until('the task', () => receiver.spans.find(({ name }) => name === 'task'));
+  expect(task).toMatchObject({
+    attributes: { [ours.task]: 'T1', [ours.fleet]: 'shop', [ours.project]: 'shop', [ours.taskPhase]: 'cancelled' },
+  });
+  expect(JSON.stringify([receiver.bodies, receiver.headers])).not.toContain('of-another-receiver');
+  expect(receiver.strange).toEqual([]);
 });
 
 it('names of the convention stand in one file', () => {
