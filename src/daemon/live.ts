@@ -12,6 +12,7 @@ export interface LiveDeps {
   version: string;
   host: Live['host'];
   doing: Live['doing'];
+  traceOf: Live['traceOf'];
 }
 
 /** What only the running daemon knows, for the status document. */
@@ -30,5 +31,6 @@ export function createLive(deps: LiveDeps): Live {
     fleetLevel: () => deps.control().fleetLevel(),
     usageWindows: () => deps.control().usageWindows(),
     doing: deps.doing,
+    traceOf: deps.traceOf,
   };
 }

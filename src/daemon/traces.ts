@@ -6,13 +6,15 @@ import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
 import type { Store } from '../store/store.ts';
 import { createFollower, type Follower } from '../telemetry/traces/follow-tasks.ts';
-import { iterationRef, type Keyed, traceparent } from '../telemetry/traces/ids.ts';
+import { iterationRef, type Keyed, taskRef, traceparent } from '../telemetry/traces/ids.ts';
 import { createOtlpSender, type OtlpSender } from '../telemetry/traces/otlp-sender.ts';
 import { taskSpans } from '../telemetry/traces/task-spans.ts';
 
 /** The daemon's part of the traces: where an iteration stands in them, and the spans of tasks as they end. */
 export interface Traces extends Follower {
   of(task: Task, iteration: string): (IterationTrace & { traceparent: string }) | null;
+  /** Null while no receiver is configured. */
+  idOf(task: Task): string | null;
 }
 
 export interface TracesDeps {
@@ -70,6 +72,7 @@ export function createTraces({ store, clock, log, config, keyed, version }: Trac
       await follower.stop();
       await made?.sender.close();
     },
+    idOf: (task) => (config().telemetry.otlp === null ? null : taskRef(keyed, task).traceId),
     of: (task, iteration) => {
       const { otlp } = config().telemetry;
       if (otlp === null) return null;

@@ -163,6 +163,7 @@ export async function wire(deps: WireDeps): Promise<Wired> {
     version: deps.version,
     host: () => hostFacts(paths.state),
     doing,
+    traceOf: traces.idOf,
   });
   const filesOf = async (task: Task) => {
     if (task.head === null || task.base === null) return [];

@@ -144,8 +144,11 @@ it('the real daemon does so, and keeps what a shell says of other receivers to i
   const shop = await home.repository('shop', { '.ralph/project.yaml': 'version: 1\nchecks: [{id: t, run: "true"}]\n' });
   expect(await home.cli('project', 'add', shop, '--yes')).toMatchObject({ code: 0 });
   expect(await home.cli('submit', 'mend README.md', '--project', 'shop')).toMatchObject({ code: 0 });
+  const shown = (await home.cli('task', 'show', 'T1')).out;
   expect(await home.cli('task', 'cancel', 'T1', '--yes')).toMatchObject({ code: 0 });
   const task = await until('the task', () => receiver.spans.find(({ name }) => name === 'task'));
+  expect(shown).toContain(`\nTrace      ${task.traceId}\n`);
+  expect(names().toSorted()).toEqual(['task', 'wait']);
   expect(task).toMatchObject({
     attributes: { [ours.task]: 'T1', [ours.fleet]: 'shop', [ours.project]: 'shop', [ours.taskPhase]: 'cancelled' },
   });

@@ -47,7 +47,7 @@ const whole: TaskRows = {
   events: moves.map(([phase, seconds], n) => ({
     seq: n + 1,
     at: at(seconds),
-    kind: `task.${phase}`,
+    kind: n === 0 ? 'task.submitted' : `task.${phase}`,
     subject: 'T1',
     text: 'x',
   })),

@@ -64,7 +64,7 @@ const named: Partial<Record<TaskPhase, string>> = {
 
 export function taskSpans(deps: TaskSpansDeps, rows: TaskRows): Span[] {
   const { task } = rows;
-  const stretches = stretchesOf(rows.events);
+  const stretches = stretchesOf(rows);
   const frame: Frame = {
     ...{ ...deps, rows, stretches, root: taskRef(deps.keyed, task) },
     common: known({
@@ -264,10 +264,11 @@ function stretchAt(frame: Frame, phase: TaskPhase, at: number): string | null {
 }
 
 /** From the events of its moves; one that only says another reason moves nothing. */
-function stretchesOf(events: readonly FleetEvent[]): Stretch[] {
+function stretchesOf({ task, events }: TaskRows): Stretch[] {
+  const first = task.dependsOn.length > 0 ? 'waiting' : 'ready';
   const stretches: Stretch[] = [];
   for (const { kind, seq, at } of events) {
-    const phase = taskPhases.find((it) => kind === `task.${it}`);
+    const phase = kind === 'task.submitted' ? first : taskPhases.find((it) => kind === `task.${it}`);
     const last = stretches.at(-1);
     if (phase === undefined || last?.phase === phase) continue;
     if (last !== undefined) Object.assign(last, { end: at, next: phase });
