@@ -156,8 +156,16 @@ it('the real daemon does so, and keeps what a shell says of other receivers to i
   expect(receiver.strange).toEqual([]);
 });
 
+const sources = () => readdirSync('src', { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.ts'));
+
+it('nothing of OpenTelemetry is loaded by who does not send', () => {
+  const loading = /^import (?!type )[^;]*'@opentelemetry\//m;
+  expect(loading.test("import { a } from '@opentelemetry/api';")).toBe(true);
+  expect(sources().filter((name) => loading.test(readFileSync(join('src', name), 'utf8')))).toEqual([]);
+});
+
 it('names of the convention stand in one file', () => {
-  const files = readdirSync('src', { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.ts'));
+  const files = sources();
   expect(files).toContain('telemetry/traces/attributes.ts');
   const naming = files.filter((name) => /gen_ai\.|['"`]ralph_fleet\./.test(readFileSync(join('src', name), 'utf8')));
   expect(naming.filter((name) => !name.endsWith('.test.ts'))).toEqual(['telemetry/traces/attributes.ts']);

@@ -1,4 +1,4 @@
-import { type SpanContext, SpanKind, SpanStatusCode } from '@opentelemetry/api';
+import type { SpanContext } from '@opentelemetry/api';
 import type { OTLPLogExporter } from '@opentelemetry/exporter-logs-otlp-http';
 import type { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http';
 import type { Resource } from '@opentelemetry/resources';
@@ -32,7 +32,11 @@ interface Exporters {
   spans: OTLPTraceExporter;
   events: OTLPLogExporter;
   resource: (service: Service) => Resource;
+  words: Words;
 }
+
+/** OpenTelemetry's own for kinds and ends of spans. */
+type Words = Pick<typeof import('@opentelemetry/api'), 'SpanKind' | 'SpanStatusCode'>;
 
 const scope = { name: 'ralph-fleet' };
 
@@ -44,12 +48,12 @@ export function createOtlpSender(options: SenderOptions): OtlpSender {
   return {
     send: async (batch) => {
       loaded ??= load(options);
-      const { spans, events, resource } = await loaded;
+      const { spans, events, resource, words } = await loaded;
       return new Promise<Sent>((resolve) => {
         const done = ({ code, error }: { code: number; error?: unknown }) => resolve(code === 0 ? 'taken' : why(error));
         if ('spans' in batch)
           spans.export(
-            batch.spans.map((span) => readable(span, resource(span.from), clean)),
+            batch.spans.map((span) => readable(span, { resource: resource(span.from), clean, words })),
             done,
           );
         else
@@ -68,7 +72,8 @@ export function createOtlpSender(options: SenderOptions): OtlpSender {
 }
 
 async function load({ url, version, timeoutMs = 10_000 }: SenderOptions): Promise<Exporters> {
-  const [traces, logs, resources] = await Promise.all([
+  const [api, traces, logs, resources] = await Promise.all([
+    import('@opentelemetry/api'),
     import('@opentelemetry/exporter-trace-otlp-http'),
     import('@opentelemetry/exporter-logs-otlp-http'),
     import('@opentelemetry/resources'),
@@ -88,6 +93,7 @@ async function load({ url, version, timeoutMs = 10_000 }: SenderOptions): Promis
     spans: new traces.OTLPTraceExporter({ ...common, url: `${base}/v1/traces` }),
     events: new logs.OTLPLogExporter({ ...common, url: `${base}/v1/logs` }),
     resource,
+    words: api,
   };
 }
 
@@ -98,18 +104,24 @@ function why(error: unknown): Sent {
   return isFinal ? 'refused' : 'later';
 }
 
-function readable(span: Span, resource: Resource, clean: (text: string) => string): ReadableSpan {
+interface Making {
+  resource: Resource;
+  clean: (text: string) => string;
+  words: Words;
+}
+
+function readable(span: Span, { resource, clean, words }: Making): ReadableSpan {
   const context = contextOf(span.traceId, span.spanId);
   const durationMs = Math.max(0, msOf(span.end) - msOf(span.start));
   return {
     name: clean(span.name),
-    kind: span.kind === 'client' ? SpanKind.CLIENT : SpanKind.INTERNAL,
+    kind: span.kind === 'client' ? words.SpanKind.CLIENT : words.SpanKind.INTERNAL,
     spanContext: () => context,
     ...(span.parentSpanId === null ? {} : { parentSpanContext: contextOf(span.traceId, span.parentSpanId) }),
     startTime: span.start,
     endTime: span.end,
     duration: timeOf(durationMs),
-    status: { code: span.isError ? SpanStatusCode.ERROR : SpanStatusCode.UNSET },
+    status: { code: span.isError ? words.SpanStatusCode.ERROR : words.SpanStatusCode.UNSET },
     attributes: cleaned(span.attributes, clean),
     links: [],
     events: [],
