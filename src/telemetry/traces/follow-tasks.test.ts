@@ -61,7 +61,7 @@ function setup() {
       clock,
       log: createSilentLog(),
     });
-  return { clock, state, span, happens, pass, daemon, listeners };
+  return { clock, state, span, spans, happens, pass, daemon, listeners };
 }
 
 describe('following tasks', () => {
@@ -135,6 +135,25 @@ describe('following tasks', () => {
     await pass(5_000);
     expect(state.arrived).toEqual(['early', 'early', 'late']);
     await third.stop();
+  });
+
+  it('is not held up by one task whose spans cannot be made', async () => {
+    const { state, span, spans, happens, pass, daemon } = setup();
+    const follower = daemon();
+    follower.start();
+    await pass(1_000);
+    Object.defineProperty(spans, 'get', {
+      value: (task: string) => {
+        if (task === 'T1') throw new Error('strange row');
+        return Map.prototype.get.call(spans, task);
+      },
+    });
+    span('T2', 'two', start + 1_000);
+    happens('T1');
+    happens('T2');
+    await pass(5_000);
+    expect(state).toMatchObject({ arrived: ['two'], cursor: 2 });
+    await follower.stop();
   });
 
   it('counts what is refused, and goes on', async () => {

@@ -115,9 +115,19 @@ export function createFollower(deps: FollowDeps): Follower {
     return last;
   }
 
+  /** A task whose spans cannot be made does not hold up the others. */
+  function spansOf(task: string): Span[] | null {
+    try {
+      return deps.spansOf(task);
+    } catch (error) {
+      log.error({ task, err: error }, 'spans of a task could not be made');
+      return null;
+    }
+  }
+
   async function sendTask(sender: OtlpSender, task: string): Promise<boolean> {
     const before = sent.get(task) ?? new Set<string>();
-    const all = deps.spansOf(task);
+    const all = spansOf(task);
     if (all === null) return true;
     const news = all.filter((span) => msOf(span.end) >= (since ?? 0) && !before.has(keyOf(span)));
     for (let from = 0; from < news.length; from += batchSize) {
