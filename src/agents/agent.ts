@@ -30,6 +30,8 @@ export interface AgentRun {
   gatewayUrl: string;
   /** The per-iteration token, not a credential of the user. */
   token: string;
+  /** What it says of itself is wanted: the iteration's place in the traces (W3C `traceparent`), and where to in the guest; null: it is not. */
+  telemetry: { url: string; traceparent: string } | null;
   /** For `scripted`: which part of the scenario to play. */
   iteration: number;
   scenario: unknown;

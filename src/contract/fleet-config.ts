@@ -56,4 +56,5 @@ export const fleetConfig = z.strictObject({
   ),
   upstream: z.strictObject({ anthropic: z.string(), openai: z.string().default('https://api.openai.com') }),
   metrics: z.strictObject({ listen: z.string() }).nullable().default(null),
+  telemetry: z.strictObject({ otlp: z.string().nullable().default(null) }).default({ otlp: null }),
 }) satisfies z.ZodType<FleetConfig>;

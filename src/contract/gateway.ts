@@ -43,6 +43,13 @@ export const healthSchema = z.object({
   openStreams: z.number().int(),
   /** Gateways before this one that still carry what they had begun. */
   leaving: z.array(z.object({ pid: z.number().int(), openCalls: z.number().int(), vms: z.number().int() })),
+  /** Spans and events that went to the receiver of traces, and those that were lost. */
+  traces: z
+    .object({
+      exported: z.number().int(),
+      dropped: z.object({ full: z.number().int(), refused: z.number().int(), ended: z.number().int() }),
+    })
+    .default({ exported: 0, dropped: { full: 0, refused: 0, ended: 0 } }),
 });
 
 export const tunnelSchema = z.object({
@@ -88,6 +95,15 @@ export const grantSchema = z.object({
       prompt: z.string().min(16).max(200),
       /** The name by which its agent CLI offers the model a tool of the gateway's. */
       tool: z.string().min(1).max(200),
+    })
+    .nullable()
+    .default(null),
+  /** Its place in the traces, and the base URL of the OTLP receiver they go to; null: it is not traced. */
+  trace: z
+    .object({
+      traceId: z.string().regex(/^[0-9a-f]{32}$/),
+      spanId: z.string().regex(/^[0-9a-f]{16}$/),
+      otlp: z.url({ protocol: /^https?$/ }),
     })
     .nullable()
     .default(null),

@@ -145,6 +145,8 @@ export const taskView = z.object({
     }),
     createdAt: isoTime,
   }),
+  /** Id of its trace, 32 hexadecimal digits; null while no receiver of traces is configured. */
+  trace: z.string().nullable().default(null),
   /** The open one an answer would be for. */
   question: questionView.nullable(),
   questions: z.array(questionView),

@@ -78,6 +78,7 @@ async function main(): Promise<void> {
       bootId: readBootId(),
       program: String(JSON.parse(readFileSync(resourcePath('package.json'), 'utf8')).version),
       takeOver: values['take-over'],
+      hide,
       atStep: createCrashStep(env['RALPH_FLEET_GATEWAY_CRASH']),
     });
     void gateway.left.then(() => process.exit(0));

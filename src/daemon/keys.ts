@@ -11,6 +11,8 @@ export interface Keys {
   authorizedKey: string;
   /** An iteration's token: the same each time it is asked for, stored nowhere. */
   tokenOf: (iteration: string) => string;
+  /** What only this installation can make of a text: 64 hexadecimal digits. Of another kind than tokens. */
+  keyed: (text: string) => string;
 }
 
 /** Reads the fleet's own keys, or makes them. They open guests and the gateway of this host only. */
@@ -35,6 +37,7 @@ export async function openKeys(folder: string, exec: Exec): Promise<Keys> {
     sshKeyFile,
     authorizedKey: (await readFile(`${sshKeyFile}.pub`, 'utf8')).trim(),
     tokenOf: (iteration) => `rft_${hmacSha256(key, iteration).slice(0, 48)}`,
+    keyed: (text) => hmacSha256(key, `keyed ${text}`),
   };
 }
 

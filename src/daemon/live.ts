@@ -14,6 +14,7 @@ export interface LiveDeps {
   doing: Live['doing'];
   /** Of other parts. */
   more: () => LiveProblem[];
+  traceOf: Live['traceOf'];
 }
 
 /** What only the running daemon knows, for the status document. */
@@ -32,5 +33,6 @@ export function createLive(deps: LiveDeps): Live {
     fleetLevel: () => deps.control().fleetLevel(),
     usageWindows: () => deps.control().usageWindows(),
     doing: deps.doing,
+    traceOf: deps.traceOf,
   };
 }

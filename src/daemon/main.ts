@@ -20,6 +20,8 @@ const alreadyRunningExit = 4;
 
 async function main(): Promise<void> {
   process.umask(0o022);
+  // What the user's shell says of the telemetry of other programs, keys included, is not for ours.
+  for (const name of Object.keys(process.env)) if (name.startsWith('OTEL_')) delete process.env[name];
   const paths = resolvePaths(process.env);
   const log = createLog({ level: process.env['RALPH_FLEET_LOG'] ?? 'info' });
   await makeFolders(paths);

@@ -52,6 +52,7 @@ import { openParts } from './parts.ts';
 import { purgedPaths, refusePurge } from './purge.ts';
 import { createReadSettings } from './read-settings.ts';
 import { createFindRegistry } from './registries.ts';
+import { createTraces } from './traces.ts';
 
 export interface WireDeps {
   paths: Paths;
@@ -120,6 +121,7 @@ export async function wire(deps: WireDeps): Promise<Wired> {
     live: () => live,
     look: gateway.look,
   });
+  const traces = createTraces({ store, clock, log, config: () => config, keyed: keys.keyed, version: deps.version });
   const control: Control = createControl({
     store,
     clock,
@@ -145,6 +147,7 @@ export async function wire(deps: WireDeps): Promise<Wired> {
     prompts: await loadPrompts(resourcePath('prompts')),
     authorizedKey: keys.authorizedKey,
     tokenOf: keys.tokenOf,
+    traceOf: traces.of,
     preparedPath: (key) => preparedPath(paths, key),
     incomingPath: (iteration) => join(paths.runs, `${iteration}.bundle`),
     isThere: (path) =>
@@ -179,6 +182,7 @@ export async function wire(deps: WireDeps): Promise<Wired> {
     host: () => hostFacts(paths.state),
     doing,
     more: metrics.problems,
+    traceOf: traces.idOf,
   });
   await metrics.take(config);
   const filesOf = async (task: Task) => {
@@ -209,6 +213,7 @@ export async function wire(deps: WireDeps): Promise<Wired> {
         await keepConfig(paths, next);
         config = next;
         await metrics.take(next);
+        traces.nudge();
       }),
     startDemo: () => inTurn(() => startDemo({ ...actions, exec, paths })),
     purge: async (confirmed) => {
@@ -255,12 +260,14 @@ export async function wire(deps: WireDeps): Promise<Wired> {
       return guests.terminal(addressOf({ driver: parts.driver, store }, vm), { user: ralphUser, ...size });
     },
   };
+  traces.start();
   return {
     api,
     control,
     async close() {
       await metrics.close();
       await control.runner.stop(10_000);
+      await traces.stop();
       await writeFileAtomic(join(paths.state, 'last-status.json'), JSON.stringify(fleetView(api.queries)));
       await guests.close();
       store.close();

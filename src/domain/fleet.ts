@@ -33,6 +33,8 @@ export interface FleetConfig {
   upstream: { anthropic: string; openai: string };
   /** Where metrics are served; null: nowhere. */
   metrics: { listen: string } | null;
+  /** Base URLs; null: nothing goes there. */
+  telemetry: { otlp: string | null };
 }
 
 export type NotifyChannel = { kind: 'terminal' } | { kind: 'desktop' } | { kind: 'webhook'; url: string };

@@ -23,6 +23,7 @@ import type { Ledger } from './ledger/ledger.ts';
 import type { Limits } from './limits/limits.ts';
 import type { ModelProxy } from './proxy.ts';
 import type { RegistryMirror } from './registry-mirror.ts';
+import type { Traces } from './traces/traces.ts';
 import type { Tunnels } from './tunnels.ts';
 
 /** The daemon's side of the gateway: `src/contract/gateway.ts` over a unix socket that only this user may open. */
@@ -33,6 +34,7 @@ export interface ControlDeps {
   tunnels: Tunnels;
   proxy: ModelProxy;
   mirror: RegistryMirror;
+  traces: Traces;
   credentials: Readonly<Record<Api['provider'], Credential>>;
   predecessors: Predecessors;
   meters: Pick<Meters, 'figures'>;
@@ -101,6 +103,7 @@ function addRoutes(app: FastifyInstance, deps: ControlDeps): void {
       since,
       openStreams: proxy.openStreams(),
       leaving: predecessors.list(),
+      traces: deps.traces.counts(),
     };
   });
   app.get('/v1/figures', async () => ({ figures: await deps.meters.figures() }));
@@ -148,6 +151,7 @@ function addRoutes(app: FastifyInstance, deps: ControlDeps): void {
     ledger.endGrant(id, clock.now());
     proxy.endCalls(id);
     predecessors.endCalls(id);
+    deps.traces.end(id);
     return done;
   });
   app.get('/v1/calls', async (): Promise<{ calls: CallsOf[] }> => ({ calls: proxy.calls() }));

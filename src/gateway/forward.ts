@@ -20,6 +20,8 @@ import { countCall, type Reserved } from './meter/counted.ts';
 import { createMeter, type Meter } from './meter/meter.ts';
 import type { Prices } from './meter/prices.ts';
 import { answerRefusal } from './refusal.ts';
+import { type CallTrace, traceCall } from './traces/call.ts';
+import type { Traces } from './traces/traces.ts';
 
 export interface Upstream {
   /** Base URL of each provider, without a trailing slash. */
@@ -33,6 +35,7 @@ export interface ForwardDeps {
   gate: Gate;
   limits: Limits;
   upstream: Upstream;
+  traces: Traces;
   clock: Clock;
   log: Log;
   meters: Pick<Meters, 'observe'>;
@@ -59,8 +62,9 @@ export interface Call {
  * known is settled. Throws what broke the upstream before it answered.
  */
 export async function forward(deps: ForwardDeps, call: Call, req: IncomingMessage, res: ServerResponse): Promise<void> {
-  const book = openBook(deps, call);
   const time = timeCall(deps.meters, call.api.provider, deps.clock.now);
+  const trace = traceOf(deps, call, req);
+  const book = openBook(deps, call, trace);
   const { dispatcher, urls } = deps.upstream;
   try {
     await exchange(
@@ -100,7 +104,15 @@ export async function forward(deps: ForwardDeps, call: Call, req: IncomingMessag
     time.ended();
     call.metered?.release();
     book.settle();
+    trace?.end();
   }
+}
+
+function traceOf(deps: ForwardDeps, { grant, api, metered }: Call, req: IncomingMessage): CallTrace | null {
+  if (metered === null || grant.trace === null) return null;
+  const server = new URL(deps.upstream.urls[api.provider]).hostname;
+  const { reserved, reservation } = metered;
+  return traceCall(deps, { grant, provider: api.provider, model: reserved.model, reservation, server }, req);
 }
 
 /** What the answer says of limits; those of the credential it was asked with. */
@@ -158,7 +170,11 @@ interface Book {
 }
 
 /** What is known of one call, and its way into the ledger. */
-function openBook({ settle: enter, gate, clock, log }: ForwardDeps, { api, key, turnDown, metered: call }: Call): Book {
+function openBook(
+  { settle: enter, gate, clock, log }: ForwardDeps,
+  { api, key, turnDown, metered: call }: Call,
+  trace: CallTrace | null,
+): Book {
   let meter: Meter | null = null;
   const end = {
     status: 0,
@@ -185,6 +201,7 @@ function openBook({ settle: enter, gate, clock, log }: ForwardDeps, { api, key, 
     const counting = key.isSubscription ? { ...counted, imputed: true } : counted;
     const { fault } = end;
     const retryAt = end.limit?.until ?? null;
+    trace?.settled({ status, refused, fault }, counting);
     const entered = enter(call.reservation, { at: clock.now(), status, refused, retryAt, fault }, counting);
     isSettled = true; // not before: what a full disk refused is tried once more at the call's end, and at the next start
     if (entered instanceof Promise) {
@@ -213,6 +230,7 @@ function openBook({ settle: enter, gate, clock, log }: ForwardDeps, { api, key, 
       meter = createMeter(api.dialect, contentType);
     },
     push: (chunk) => {
+      trace?.firstByte();
       if (end.status === 403 && said.length < maxSaid) said += chunk.toString('latin1').slice(0, maxSaid);
       meter?.push(chunk);
       if (isStream) {

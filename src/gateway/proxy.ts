@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream';
 import type { CallsOf } from '../contract/gateway.ts';
 import type { CredentialLook } from '../domain/credential.ts';
 import { iterationMcpPath } from '../domain/signal.ts';
+import { agentTelemetryPath } from '../domain/trace.ts';
 import { isAbort } from '../lib/errors.ts';
 import {
   admit,
@@ -28,6 +29,8 @@ import type { IterationMcp } from './mcp/iteration-mcp.ts';
 import type { PriceList } from './meter/price-file.ts';
 import { answerRefusal } from './refusal.ts';
 import type { RegistryMirror } from './registry-mirror.ts';
+import { traceRefusal } from './traces/call.ts';
+import type { Intake } from './traces/intake.ts';
 
 /**
  * The model APIs as guests see them (`apis.ts`). A connection comes with the VM whose tunnel brought it; a request is forwarded
@@ -59,6 +62,7 @@ export interface ProxyDeps extends ForwardDeps {
   prices: PriceList;
   mirror: RegistryMirror;
   mcp: IterationMcp;
+  intake: Intake;
 }
 
 interface OpenCall {
@@ -118,6 +122,8 @@ export function createProxy(deps: ProxyDeps): ModelProxy {
       return answerRefusal(res, null, { kind: 'not-found', message });
     }
     if (route.kind === 'hello') return void res.writeHead(200, { 'content-length': '0' }).end();
+    // No sign of life, and nothing to wait for: what an agent says of itself stands beside its calls.
+    if (route.kind === 'telemetry') return deps.intake.serve(vm, route.signal, req, res);
     await serve(vm, route, { req, res, place });
   }
 
@@ -179,7 +185,10 @@ export function createProxy(deps: ProxyDeps): ModelProxy {
   async function follow(asked: Asked, open: Open, req: IncomingMessage, res: ServerResponse): Promise<void> {
     try {
       const call = await prepare(asked, req, open);
-      if ('kind' in call) return refuse(asked.vm, res, asked.api, call);
+      if ('kind' in call) {
+        traceRefusal(deps, asked, call, req);
+        return refuse(asked.vm, res, asked.api, call);
+      }
       asked.place.isUp = true;
       await forward(deps, { ...call, signal: open.signal }, req, res);
     } catch (error) {
@@ -322,9 +331,8 @@ export function createProxy(deps: ProxyDeps): ModelProxy {
   };
 }
 
-type Route = { kind: 'hello' } | { kind: 'mcp' } | { kind: 'model'; api: Api; path: string; isMetered: boolean };
-
-type Granted = Exclude<Route, { kind: 'hello' }>;
+type Granted = { kind: 'mcp' } | { kind: 'model'; api: Api; path: string; isMetered: boolean };
+type Route = Granted | { kind: 'hello' } | { kind: 'telemetry'; signal: 'traces' | 'logs' };
 
 /** Null: it is not served. */
 function routeOf(req: IncomingMessage): Route | null {
@@ -333,6 +341,8 @@ function routeOf(req: IncomingMessage): Route | null {
   const asked = `${req.method} ${path}`;
   if (hello.has(asked)) return { kind: 'hello' };
   if (path === iterationMcpPath && query === '') return { kind: 'mcp' };
+  if (path === `${agentTelemetryPath}/v1/traces`) return { kind: 'telemetry', signal: 'traces' };
+  if (path === `${agentTelemetryPath}/v1/logs`) return { kind: 'telemetry', signal: 'logs' };
   const isMetered = asked !== countTokens;
   const api = apis.get(isMetered ? asked : 'POST /v1/messages');
   return api === undefined ? null : { kind: 'model', api, path: query === '' ? path : `${path}?${query}`, isMetered };

@@ -25,6 +25,8 @@ import { createIterationMcp } from './mcp/iteration-mcp.ts';
 import { createPriceList, type PriceList } from './meter/price-file.ts';
 import { createProxy } from './proxy.ts';
 import { createRegistryMirror } from './registry-mirror.ts';
+import { createIntake } from './traces/intake.ts';
+import { createTraces } from './traces/traces.ts';
 import { createTunnels } from './tunnels.ts';
 
 export interface GatewayOptions {
@@ -42,6 +44,8 @@ export interface GatewayOptions {
   program: string;
   /** Takes the place of the gateway that runs, if one does. */
   takeOver: boolean;
+  /** Takes the user's credentials out of a text. */
+  hide: (text: string) => string;
   atStep: AtStep;
 }
 
@@ -60,6 +64,8 @@ const patienceMs = 15 * 60_000;
 /** How long one that left waits for a gateway to take its last settlements: as the daemon may be away; when it is told to end. */
 const unsettledMs = 10 * 60_000;
 const endMs = 5_000;
+/** How long a gateway that ends tries to get rid of its last spans. */
+const lastSpansMs = 2_000;
 
 /** Everything of the gateway, put together; only one at a time has the books of a state folder. */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
@@ -107,10 +113,15 @@ async function open(options: GatewayOptions, { urls, prices, lock, predecessors 
     departure === null ? ledger.settle(reservation, end, counted) : departure.settle(reservation, end, counted);
   const rows = { ...ledger.limits, put: unlessLeft(ledger.limits.put), drop: unlessLeft(ledger.limits.drop) };
   const limits = createLimits({ rows, clock, log, random: createSystemRandom() });
-  const mcp = createIterationMcp({ ledger, clock, log });
+  const traces = createTraces({ clock, log, version: program, hide: options.hide });
+  const intake = createIntake({ ledger, traces, clock, log });
+  const mcp = createIterationMcp({ ledger, traces, clock, log });
   const books = { ledger, gate, limits, settle };
   const meters = createMeters({ only: isGatewaysOwn, withProcess: false, onError: () => {} });
-  const proxy = createProxy({ ...books, clock, log, credentials, prices, mirror, mcp, upstream, meters });
+  const proxy = createProxy({
+    ...{ ...books, traces, intake, clock, log, meters },
+    ...{ credentials, prices, mirror, mcp, upstream },
+  });
   predecessors.begin(ledger, gate.changed);
   const accept = (vm: string, stream: Duplex) =>
     departure === null ? proxy.accept(vm, stream) : departure.carry(vm, stream);
@@ -123,7 +134,10 @@ async function open(options: GatewayOptions, { urls, prices, lock, predecessors 
   );
   const { promise: left, resolve: leave } = Promise.withResolvers<void>();
   const control = await listenControl(
-    { ledger, gate, limits, tunnels, proxy, mirror, credentials, predecessors, meters, program, handOver, clock, log },
+    {
+      ...{ ledger, gate, limits, tunnels, proxy, mirror, traces, credentials, predecessors, meters },
+      ...{ program, handOver, clock, log },
+    },
     paths.gatewaySocket,
   );
   for (const { vm, tunnel } of ledger.tunnels()) tunnels.put(vm, tunnel);
@@ -182,7 +196,7 @@ async function open(options: GatewayOptions, { urls, prices, lock, predecessors 
     });
     await it.settled(unsettledMs);
     await it.close();
-    await Promise.all([control.close(), dispatcher.destroy(), mirror.close()]);
+    await Promise.all([control.close(), dispatcher.destroy(), mirror.close(), traces.close(lastSpansMs)]);
     log.info('gateway that handed over ends');
   }
 
@@ -193,7 +207,7 @@ async function open(options: GatewayOptions, { urls, prices, lock, predecessors 
       await proxy.drain(drainMs);
       await tunnels.close();
       await control.close();
-      await Promise.all([dispatcher.destroy(), mirror.close()]);
+      await Promise.all([dispatcher.destroy(), mirror.close(), traces.close(lastSpansMs)]);
       if (departure !== null) {
         await departure.settled(endMs);
         return departure.close();

@@ -4,6 +4,7 @@ import type { GuestEndpoint } from '../domain/endpoint.ts';
 import type { Arrived, RalphRole } from '../domain/iteration.ts';
 import type { RegistryKind } from '../domain/registry.ts';
 import type { RunRecord } from '../domain/run-record.ts';
+import type { IterationTrace } from '../domain/trace.ts';
 import type { UsageLimit, UsageWindow } from '../domain/usage-limit.ts';
 
 /** What the control side needs of the gateway process. The daemon hands in a client of its socket; the simulation a fake. */
@@ -26,6 +27,8 @@ export interface GatewayPort {
     expiresAt: number;
     /** What shows that its agent was given prompt and tools; null where that cannot be looked for. */
     marks: { prompt: string; tool: string } | null;
+    /** Null: it is not traced. */
+    trace: IterationTrace | null;
   }): Promise<void>;
   revoke(iteration: string): Promise<void>;
   /** Per iteration that has called a model: how many calls are open, and how many there were since the gateway began. */

@@ -1,5 +1,6 @@
 import type { Level } from '../contract/gateway.ts';
 import type { FleetConfig } from '../domain/fleet.ts';
+import type { Task } from '../domain/task.ts';
 import type { UsageWindow } from '../domain/usage-limit.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Store } from '../store/store.ts';
@@ -29,6 +30,8 @@ export interface Live {
   problems: () => LiveProblem[];
   /** A few words on what an iteration does, from its own stream. */
   doing: (iteration: string) => string | null;
+  /** The task's trace id; null while no receiver of traces is configured. */
+  traceOf: (task: Task) => string | null;
 }
 
 export interface LiveProblem {

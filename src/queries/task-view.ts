@@ -41,6 +41,7 @@ export function taskView(deps: QueryDeps, task: Task, files: FileView[]): TaskVi
       },
       createdAt: toIso(task.createdAt),
     },
+    trace: deps.live.traceOf(task),
     question: next === null ? null : questionView(next),
     questions: task.questions.map(questionView),
     howItWent: howItWent(task, { iterations, checkRuns }),

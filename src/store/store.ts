@@ -16,6 +16,7 @@ import { type Vm, type VmPhase, vmTransitions } from '../domain/vm.ts';
 import type { Clock } from '../lib/clock.ts';
 import { type Alive, createAlive } from './alive.ts';
 import { columns } from './columns.ts';
+import { type Cursors, createCursors } from './cursors.ts';
 import { createEvents, type Events } from './events.ts';
 import { createKeyed, type Keyed } from './keyed.ts';
 import type { Database } from './open.ts';
@@ -55,6 +56,7 @@ export interface Store {
   limits: Table<KnownLimit>;
   alive: Alive;
   events: Events;
+  cursors: Cursors;
   spend: SpendStore;
   tallies: Tallies;
   /** Moves a task by its transition table; refuses an illegal move. Writes the event. */
@@ -91,6 +93,7 @@ export function createStore(deps: { db: Database; clock: Clock }): Store {
   const events = createEvents(db, clock);
   const spend = createSpend(db);
   const tallies = createTallies(db);
+  const cursors = createCursors(db);
   db.prepare('INSERT OR IGNORE INTO fleet (id, desire, paused, since, nextTask) VALUES (1, ?, 0, ?, 1)').run(
     'down',
     clock.now(),
@@ -168,6 +171,7 @@ export function createStore(deps: { db: Database; clock: Clock }): Store {
     ...tables,
     alive: createAlive(tables),
     events,
+    cursors,
     spend,
     tallies,
     tx,

@@ -15,6 +15,7 @@ export const sampleRun: AgentRun = {
   gatewayUrl: 'http://127.0.0.1:4141',
   token: 'rft_0123456789abcdef0123456789abcdef',
   iteration: 1,
+  telemetry: null,
   scenario: { version: 1, implementer: [[{ do: 'say', text: 'hi' }]], reviewer: [[{ do: 'say', text: 'hi' }]] },
 };
 

@@ -235,6 +235,7 @@ describe('starting', () => {
         program: '0',
         takeOver: false,
         atStep: () => {},
+        hide: (text: string) => text,
       },
       credentials: { anthropic: none, openai: none },
     });

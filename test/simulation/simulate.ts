@@ -187,6 +187,7 @@ export async function simulate(
       prompts: { implementer: () => 'p', reviewer: () => 'p' },
       authorizedKey: 'ssh-ed25519 AAAA sim',
       tokenOf: (iteration) => `rft_${iteration}`,
+      traceOf: () => null,
       preparedPath: (key) => `/prepared/${key}`,
       incomingPath: (iteration) => `/incoming/${iteration}`,
       isThere: async () => true,

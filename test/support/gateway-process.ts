@@ -77,6 +77,7 @@ export function grantFor(token: string, more: Partial<Grant> = {}): Grant {
     role: 'implementer',
     expiresAt: Date.now() + 3_600_000,
     marks: null,
+    trace: null,
     ...more,
   };
 }

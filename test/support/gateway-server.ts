@@ -8,6 +8,8 @@ import { createIterationMcp } from '../../src/gateway/mcp/iteration-mcp.ts';
 import { createPriceList } from '../../src/gateway/meter/price-file.ts';
 import { createProxy } from '../../src/gateway/proxy.ts';
 import { createRegistryMirror } from '../../src/gateway/registry-mirror.ts';
+import { createIntake } from '../../src/gateway/traces/intake.ts';
+import { createTraces } from '../../src/gateway/traces/traces.ts';
 import { createSystemClock } from '../../src/lib/clock.ts';
 import { createSilentLog } from '../../src/lib/log.ts';
 import { createSystemRandom } from '../../src/lib/random.ts';
@@ -37,13 +39,14 @@ const gate = createGate({ ledger, clock });
 const key = credentialOf('not-a-real-key', { clock, log });
 const limits = createLimits({ rows: ledger.limits, clock, log, random: createSystemRandom() });
 const meters = createMeters({ only: isGatewaysOwn, withProcess: false, onError: () => {} });
+const traces = createTraces({ clock, log, version: '0', hide: (text) => text });
 const proxy = createProxy({
-  meters,
-  ...{ ledger, gate, limits, clock, log, settle: ledger.settle },
+  ...{ ledger, gate, limits, traces, meters, clock, log, settle: ledger.settle },
   credentials: { anthropic: key, openai: key },
   prices: createPriceList({ builtIn: 'prices/prices.json', own: join(folder, 'prices.json'), clock, log }),
   mirror: createRegistryMirror({ clock, log }),
-  mcp: createIterationMcp({ ledger, clock, log }),
+  mcp: createIterationMcp({ ledger, traces, clock, log }),
+  intake: createIntake({ ledger, traces, clock, log }),
   upstream: {
     urls: { anthropic: upstream, openai: upstream },
     dispatcher: new Agent({ allowH2: false, headersTimeout: 60_000, bodyTimeout: 60_000 }),

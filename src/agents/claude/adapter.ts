@@ -48,6 +48,7 @@ function command(run: AgentRun): AgentCommand {
       [mcpTokenVariable]: run.token,
       CLAUDE_CODE_TMPDIR: `${run.home}/.claude-tmp`,
       ...constantEnv,
+      ...telemetryEnv(run),
     },
     files: [
       { path: `${run.home}/.claude.json`, content: seededState(run.workspace), mode: 0o600 },
@@ -72,6 +73,27 @@ const constantEnv = {
   // A VM is the sandbox that --dangerously-skip-permissions asks for.
   IS_SANDBOX: '1',
 } as const;
+
+/**
+ * Its own OpenTelemetry: spans and events, no figures (the gateway is the meter), and nothing of what was said (`OTEL_LOG_*` stays off).
+ * With `TRACEPARENT` its spans stand below the iteration's, and its model calls name theirs to the gateway. The header is sent as it
+ * stands here, so the token needs no escaping.
+ */
+function telemetryEnv({ telemetry, token }: AgentRun): Record<string, string> {
+  if (telemetry === null) return {};
+  return {
+    CLAUDE_CODE_ENABLE_TELEMETRY: '1',
+    CLAUDE_CODE_ENHANCED_TELEMETRY_BETA: '1',
+    CLAUDE_CODE_PROPAGATE_TRACEPARENT: '1',
+    TRACEPARENT: telemetry.traceparent,
+    OTEL_TRACES_EXPORTER: 'otlp',
+    OTEL_LOGS_EXPORTER: 'otlp',
+    OTEL_METRICS_EXPORTER: 'none',
+    OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json',
+    OTEL_EXPORTER_OTLP_ENDPOINT: telemetry.url,
+    OTEL_EXPORTER_OTLP_HEADERS: `x-api-key=${token}`,
+  };
+}
 
 /** Each key skips one dialog that would wait for a person: welcome, trust in the folder, bypassed permissions. */
 function seededState(workspace: string): string {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { AgentExit, StreamItem, StreamSummary } from '../agent.ts';
+import type { AgentExit, AgentRun, StreamItem, StreamSummary } from '../agent.ts';
 import { createClaudeAdapter } from './adapter.ts';
 import { judgeClaude } from './judge.ts';
 import { createClaudeParser } from './parser.ts';
@@ -107,20 +107,37 @@ describe('judging', () => {
   });
 });
 
-it('gives the prompt by a file and the token by the environment only', () => {
-  const command = createClaudeAdapter().command({
-    role: 'implementer',
-    home: '/home/ralph1',
-    workspace: '/home/ralph1/work',
-    jobDir: '/jobs/it-1',
-    promptFile: '/jobs/it-1/prompt $(x).md',
-    model: '$(touch /tmp/x)',
-    maxTurns: 7,
-    gatewayUrl: 'http://127.0.0.1:4141',
-    token: 'rft_secret',
-    iteration: 1,
-    scenario: null,
+const run: AgentRun = {
+  role: 'implementer',
+  home: '/home/ralph1',
+  workspace: '/home/ralph1/work',
+  jobDir: '/jobs/it-1',
+  promptFile: '/jobs/it-1/prompt $(x).md',
+  model: '$(touch /tmp/x)',
+  maxTurns: 7,
+  gatewayUrl: 'http://127.0.0.1:4141',
+  token: 'rft_secret',
+  telemetry: null,
+  iteration: 1,
+  scenario: null,
+};
+
+it('says nothing of itself unless that is wanted, and never what was said', () => {
+  const { command } = createClaudeAdapter();
+  const names = (given: AgentRun) =>
+    Object.keys(command(given).env).filter((name) => /OTEL|TRACE|ENABLE_TEL/.test(name));
+  expect(names(run)).toEqual([]);
+  const telemetry = { url: 'http://127.0.0.1:4141/otel', traceparent: '00-a-b-01' };
+  expect(command({ ...run, telemetry }).env).toMatchObject({
+    ...{ CLAUDE_CODE_ENABLE_TELEMETRY: '1', CLAUDE_CODE_PROPAGATE_TRACEPARENT: '1', TRACEPARENT: '00-a-b-01' },
+    ...{ OTEL_METRICS_EXPORTER: 'none', OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:4141/otel' },
+    OTEL_EXPORTER_OTLP_HEADERS: 'x-api-key=rft_secret',
   });
+  expect(names({ ...run, telemetry }).filter((name) => name.startsWith('OTEL_LOG_'))).toEqual([]);
+});
+
+it('gives the prompt by a file and the token by the environment only', () => {
+  const command = createClaudeAdapter().command(run);
   expect(command.argv).toContain('$(touch /tmp/x)');
   expect(command.argv[2]).not.toContain('prompt $(x)');
   expect(JSON.stringify([command.argv, command.files])).not.toContain('rft_secret');

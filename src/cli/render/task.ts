@@ -15,6 +15,7 @@ export function renderTask(view: TaskView, look: Look): string[] {
     ...(task.waitsFor ? [`Waits for  ${cell(task.waitsFor, width)}`] : []),
     `Commit     ${short(task.commit)} on ${short(task.base)}`,
     `Spent      ${tokens(task.spent.tokens)} tokens · $${usd(task.spent.usd)} · ${task.iterations} of ${plural(task.iterationLimit, 'iteration')}${task.uncounted > 0 ? `, ${task.uncounted} not counted` : ''}`,
+    ...(view.trace === null ? [] : [`Trace      ${clean(view.trace)}`]),
     ...question(view),
     '',
     ...task.description

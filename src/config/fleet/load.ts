@@ -67,6 +67,7 @@ function toConfig(file: FleetFile): FleetConfig {
     notify: file.notify,
     upstream: file.upstream,
     metrics: file.metrics,
+    telemetry: { otlp: file.telemetry?.otlp?.url ?? null },
   };
 }
 

@@ -40,6 +40,11 @@ const channel = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('webhook'), url: z.url({ protocol: /^https?$/ }) }),
 ]);
 
+const receiver = z
+  .url({ protocol: /^https?$/ })
+  .max(1000)
+  .refine((text) => !/[?#@]/.test(text), 'an address without user, password, query and fragment');
+
 export const fleetFile = z.strictObject({
   version: z.literal(1).describe('Version of this format'),
   name: z
@@ -144,7 +149,7 @@ export const fleetFile = z.strictObject({
   telemetry: z
     .strictObject({
       loki: z.strictObject({ url: z.url() }).optional(),
-      otlp: z.strictObject({ url: z.url() }).optional(),
+      otlp: z.strictObject({ url: receiver.describe('Base URL; /v1/traces and /v1/logs are added') }).optional(),
     })
     .optional(),
   upstream: z
@@ -181,5 +186,5 @@ export const withoutEffect: readonly WithoutEffect[] = [
     when: (value) => value === 'pr',
     instead: 'no pull request is made; a change you approve goes onto the project’s branch',
   },
-  { path: ['telemetry'], instead: null },
+  { path: ['telemetry', 'loki'], instead: null },
 ];

@@ -97,14 +97,14 @@ const amountColumns =
   'model, input AS inputTokens, cache_write AS cacheWriteTokens, cache_read AS cacheReadTokens, output AS outputTokens, ' +
   'usd, price_known AS priceKnown';
 const grantColumns =
-  'id, token_hash AS tokenHash, vm, project, task, ralph, iteration, role, expires_at AS expiresAt, marks';
+  'id, token_hash AS tokenHash, vm, project, task, ralph, iteration, role, expires_at AS expiresAt, marks, trace';
 const insertSettlement = `INSERT INTO settlements
   (at, grant_id, project, task, ralph, iteration, role, model, input, cache_write, cache_read, output, usd, price_known, status,
    refused, retry_at, opened, calls, more) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING seq`;
 
 const grantRowSchema = grantSchema.extend({ id: z.string() });
 const grantOf = (row: Record<string, unknown>): OpenGrant =>
-  grantRowSchema.parse({ ...row, marks: JSON.parse(String(row['marks'])) });
+  grantRowSchema.parse({ ...row, marks: JSON.parse(String(row['marks'])), trace: JSON.parse(String(row['trace'])) });
 const moreSchema = z.object(settlementMore).omit({ role: true });
 const noTells = moreSchema.parse({});
 const rowSchema = settlementSchema
@@ -226,12 +226,13 @@ export function createLedger(sql: Sql, { now, timeZone, bootId, elsewhere = [] }
       if (owner !== undefined && owner !== id) {
         throw new FleetError('refused', `Grant \`${id}\` has the same token as grant \`${owner}\`.`);
       }
-      const { tokenHash, vm, project, task, ralph, iteration, role, expiresAt, marks } = grant;
+      const { tokenHash, vm, project, task, ralph, iteration, role, expiresAt, marks, trace } = grant;
       grants.clear();
       run(
-        `INSERT OR REPLACE INTO grants (id, token_hash, vm, project, task, ralph, iteration, role, expires_at, marks)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-        ...[id, tokenHash, vm, project, task, ralph, iteration, role, expiresAt, JSON.stringify(marks)],
+        `INSERT OR REPLACE INTO grants (id, token_hash, vm, project, task, ralph, iteration, role, expires_at, marks, trace)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+        ...[id, tokenHash, vm, project, task, ralph, iteration, role, expiresAt],
+        ...[JSON.stringify(marks), JSON.stringify(trace)],
       );
     },
     endGrant: (id, at) => {

@@ -73,6 +73,7 @@ const migrations: readonly string[] = [
   'ALTER TABLE advances ADD COLUMN calls INTEGER NOT NULL DEFAULT 0;',
   // A reservation's number begins with that of its gateway's start, so that none is used twice: one that left may still speak of it.
   'CREATE TABLE starts (n INTEGER NOT NULL) STRICT; INSERT INTO starts VALUES (0);',
+  "ALTER TABLE grants ADD COLUMN trace TEXT NOT NULL DEFAULT 'null';",
 ];
 
 export function migrate(db: DatabaseSync, path: string): void {

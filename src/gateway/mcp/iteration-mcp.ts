@@ -5,6 +5,7 @@ import type { Clock } from '../../lib/clock.ts';
 import type { Log } from '../../lib/log.ts';
 import { BodyTooLarge, createBodies } from '../budget/body.ts';
 import type { Ledger, OpenGrant } from '../ledger/ledger.ts';
+import { type Traces, toolSpan } from '../traces/traces.ts';
 import { createCallRate, createToolServer, type ToolDeps } from './tools.ts';
 
 /**
@@ -27,10 +28,10 @@ export interface McpCall {
 const bodyLimits = { maxBytes: 128 * 1024, perVmBytes: 512 * 1024 };
 const headerNames = ['accept', 'content-type', 'mcp-protocol-version', 'mcp-method', 'mcp-name'];
 
-export function createIterationMcp(deps: { ledger: Ledger; clock: Clock; log: Log }): IterationMcp {
+export function createIterationMcp(deps: { ledger: Ledger; traces: Traces; clock: Clock; log: Log }): IterationMcp {
   const { log } = deps;
   const bodies = createBodies(bodyLimits);
-  const tools: ToolDeps = { ledger: deps.ledger, mayCall: createCallRate(deps.clock) };
+  const tools = { ledger: deps.ledger, mayCall: createCallRate(deps.clock) };
 
   async function answer({ vm, grant, signal, onBody }: McpCall, req: IncomingMessage): Promise<Response> {
     const method = req.method ?? '';
@@ -39,7 +40,15 @@ export function createIterationMcp(deps: { ledger: Ledger; clock: Clock; log: Lo
     body.release();
     onBody();
     const onerror = (error: Error) => log.debug({ vm, task: grant.task, err: error.message }, 'MCP request refused');
-    const handler = createMcpHandler(() => createToolServer(tools, grant), { maxSubscriptions: 0, onerror });
+    const { now } = deps.clock;
+    const start = now();
+    const parent = req.headers['traceparent'];
+    const onCall: ToolDeps['onCall'] = (verb, isError) =>
+      deps.traces.of(grant)?.span(toolSpan(verb, { start, end: now() }, isError), parent);
+    const handler = createMcpHandler(() => createToolServer({ ...tools, onCall }, grant), {
+      maxSubscriptions: 0,
+      onerror,
+    });
     const headers = headerNames.flatMap((name): [string, string][] => {
       const value = req.headers[name];
       return typeof value === 'string' ? [[name, value]] : [];

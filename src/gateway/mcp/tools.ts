@@ -8,6 +8,8 @@ export interface ToolDeps {
   ledger: Pick<Ledger, 'say' | 'refuseSaid' | 'sync'>;
   /** False once an agent calls in a tight loop: it is then answered without a look at what it says. */
   mayCall: (grant: OpenGrant) => boolean;
+  /** Hears of each call of one of its tools. */
+  onCall: (verb: SignalVerb, isError: boolean) => void;
 }
 
 const maxGivenBytes = 64 * 1024;
@@ -33,7 +35,12 @@ export function createToolServer(deps: ToolDeps, grant: OpenGrant): Server {
       inputSchema: { ...signalJsonSchema(verb), type: 'object' as const },
     })),
   }));
-  server.setRequestHandler('tools/call', ({ params }) => call(deps, grant, params.name, params.arguments ?? {}));
+  server.setRequestHandler('tools/call', async ({ params }) => {
+    const result = await call(deps, grant, params.name, params.arguments ?? {});
+    const verb = roleVerbs[grant.role].find((it) => it === params.name);
+    if (verb !== undefined) deps.onCall(verb, result.isError === true);
+    return result;
+  });
   return server;
 }
 

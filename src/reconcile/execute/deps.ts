@@ -5,6 +5,8 @@ import type { FleetConfig } from '../../domain/fleet.ts';
 import type { InboxItem } from '../../domain/inbox-item.ts';
 import type { Project, ProjectSettings } from '../../domain/project.ts';
 import type { HostAbout } from '../../domain/run-record.ts';
+import type { Task } from '../../domain/task.ts';
+import type { IterationTrace } from '../../domain/trace.ts';
 import type { Driver } from '../../drivers/driver.ts';
 import type { Guests } from '../../guest/guest.ts';
 import type { ImageBuilder } from '../../images/builder.ts';
@@ -49,6 +51,8 @@ export interface ExecuteDeps {
   readSettings: (project: Project, commit: string) => Promise<ProjectSettings>;
   /** What it all runs on here. */
   about: () => HostAbout;
+  /** Its place in the traces, and how an agent is told it; null while no receiver of traces is configured. */
+  traceOf: (task: Task, iteration: string) => (IterationTrace & { traceparent: string }) | null;
   notify: (item: InboxItem) => Promise<void>;
   /** Hears of each settled call once, in the transaction that stores it. */
   onSettled?: (call: SettledCall) => void;

@@ -20,7 +20,7 @@ function setup(error: FleetError) {
   const driver = { consoleTail: async () => '', endpoint: () => ({ kind: 'unix', path: '/x' }) };
   const guests = { jobs: () => Promise.reject(error) };
   const parts = { store, clock, gateway, driver, guests, config: () => config, log: createSilentLog() };
-  const deps = { ...parts, tokenOf: () => 't', agent: () => ({}) } as unknown as ExecuteDeps;
+  const deps = { ...parts, tokenOf: () => 't', traceOf: () => null, agent: () => ({}) } as unknown as ExecuteDeps;
   const vm = aVm().id;
   const data = { iteration: 'it-1', vm, stop: false, vmLost: false, why: 'x' };
   const run = (kind: 'launch_iteration' | 'end_iteration') =>

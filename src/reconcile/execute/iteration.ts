@@ -1,6 +1,7 @@
 import type { Iteration } from '../../domain/iteration.ts';
 import { roleVerbs } from '../../domain/signal.ts';
 import type { Task } from '../../domain/task.ts';
+import { agentTelemetryPath } from '../../domain/trace.ts';
 import { guestGatewayUrl, ralphUser, workspaceFolder } from '../../guest/guest.ts';
 import { addressOf, readyVm } from './address.ts';
 import { budgetsFor, msLeft, nodesOf } from './budget.ts';
@@ -77,6 +78,7 @@ async function launch(deps: ExecuteDeps, iteration: Iteration): Promise<void> {
   const task = store.tasks.mustGet(iteration.task);
   const token = deps.tokenOf(iteration.id);
   const { mcpTool } = deps.agent(task.agent);
+  const traced = deps.traceOf(task, iteration.id);
   await gateway.openTunnel({
     id: at.vm.id,
     endpoint: driver.endpoint(at.vm.id, 'gateway'),
@@ -93,8 +95,9 @@ async function launch(deps: ExecuteDeps, iteration: Iteration): Promise<void> {
     role: iteration.role,
     expiresAt: iteration.deadline,
     marks: mcpTool === null ? null : { prompt: iteration.nonce, tool: mcpTool(roleVerbs[iteration.role][0]) },
+    trace: traced === null ? null : { traceId: traced.traceId, spanId: traced.spanId, otlp: traced.otlp },
   });
-  const job = await agentJob(deps, task, iteration, token);
+  const job = await agentJob(deps, task, iteration, { token, traceparent: traced?.traceparent ?? null });
   store.vms.update(iteration.vm, { touched: true });
   await guests.startJob(at.address, job);
   store.tx(() => {
@@ -103,7 +106,12 @@ async function launch(deps: ExecuteDeps, iteration: Iteration): Promise<void> {
   });
 }
 
-async function agentJob(deps: ExecuteDeps, task: Task, iteration: Iteration, token: string) {
+async function agentJob(
+  deps: ExecuteDeps,
+  task: Task,
+  iteration: Iteration,
+  { token, traceparent }: { token: string; traceparent: string | null },
+) {
   const { config } = deps;
   const jobDir = `/var/lib/ralph/jobs/${iteration.id}`;
   const home = `/home/${ralphUser}`;
@@ -121,6 +129,7 @@ async function agentJob(deps: ExecuteDeps, task: Task, iteration: Iteration, tok
     maxTurns: config().agent.maxTurns,
     gatewayUrl: guestGatewayUrl,
     token,
+    telemetry: traceparent === null ? null : { url: `${guestGatewayUrl}${agentTelemetryPath}`, traceparent },
     iteration: iteration.n,
     scenario: task.scenario,
   });
