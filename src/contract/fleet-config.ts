@@ -55,4 +55,5 @@ export const fleetConfig = z.strictObject({
     ]),
   ),
   upstream: z.strictObject({ anthropic: z.string(), openai: z.string().default('https://api.openai.com') }),
+  telemetry: z.strictObject({ loki: z.string().nullable().default(null) }).default({ loki: null }),
 }) satisfies z.ZodType<FleetConfig>;

@@ -1,5 +1,5 @@
 import type { Clock } from '../lib/clock.ts';
-import type { Live } from '../queries/deps.ts';
+import type { Live, LiveProblem } from '../queries/deps.ts';
 import type { Control } from '../reconcile/control.ts';
 import type { Parts } from './parts.ts';
 import { createProblems } from './problems.ts';
@@ -12,6 +12,8 @@ export interface LiveDeps {
   version: string;
   host: Live['host'];
   doing: Live['doing'];
+  /** Of other parts. */
+  more: () => LiveProblem[];
 }
 
 /** What only the running daemon knows, for the status document. */

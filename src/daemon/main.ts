@@ -8,6 +8,7 @@ import { createLog } from '../lib/log.ts';
 import { resolvePaths } from '../lib/paths.ts';
 import { createSystemRandom } from '../lib/random.ts';
 import { resourcePath } from '../lib/resources.ts';
+import { logDestination } from '../lib/rotating-file.ts';
 import { makeFolders } from './folders.ts';
 import { removePaths } from './purge.ts';
 import { type Wired, wire } from './wire.ts';
@@ -21,7 +22,10 @@ const alreadyRunningExit = 4;
 async function main(): Promise<void> {
   process.umask(0o022);
   const paths = resolvePaths(process.env);
-  const log = createLog({ level: process.env['RALPH_FLEET_LOG'] ?? 'info' });
+  const log = createLog({
+    level: process.env['RALPH_FLEET_LOG'] ?? 'info',
+    destination: logDestination(paths.daemonLog),
+  });
   await makeFolders(paths);
   const lock = await acquireLock(paths.daemonLock, 'daemon');
   const version = String(JSON.parse(await readFile(resourcePath('package.json'), 'utf8')).version);

@@ -26,6 +26,7 @@ function setup() {
     control: () => ({ runner }),
     host: () => ({ memoryMiB: 1, diskFreeGiB: state.diskFreeGiB }),
     clock,
+    more: () => [],
   });
   return { clock, state, problems };
 }

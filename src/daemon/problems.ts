@@ -7,6 +7,8 @@ export interface ProblemsDeps {
   control: () => { runner: Pick<Control['runner'], 'failures' | 'passFailure' | 'lastPass'> };
   host: Live['host'];
   clock: Clock;
+  /** Of other parts. */
+  more: () => LiveProblem[];
 }
 
 /** A step that failed this often is a problem a person should see. */
@@ -17,7 +19,7 @@ const tightGiB = 2;
 const fullGiB = 0.5;
 
 /** What is wrong now and no row says: a pass or a step that fails, a silent driver, a full disk. */
-export function createProblems({ control, host, clock }: ProblemsDeps): () => LiveProblem[] {
+export function createProblems({ control, host, clock, more }: ProblemsDeps): () => LiveProblem[] {
   let tightSince: number | null = null;
   return () => {
     const { runner } = control();
@@ -27,6 +29,7 @@ export function createProblems({ control, host, clock }: ProblemsDeps): () => Li
       ...passProblem(runner.passFailure()),
       ...driverProblem(runner.lastPass()?.world.observed.driver, clock.now()),
       ...credentialProblems(runner.lastPass()?.world.observed.credentials?.values() ?? []),
+      ...more(),
       ...(tightSince === null ? [] : [diskProblem(diskFreeGiB ?? 0, tightSince)]),
       ...runner
         .failures()

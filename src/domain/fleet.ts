@@ -31,6 +31,8 @@ export interface FleetConfig {
   integrate: { mode: 'branch' | 'pr' };
   notify: NotifyChannel[];
   upstream: { anthropic: string; openai: string };
+  /** Base URLs; null: nothing goes there. */
+  telemetry: { loki: string | null };
 }
 
 export type NotifyChannel = { kind: 'terminal' } | { kind: 'desktop' } | { kind: 'webhook'; url: string };

@@ -25,4 +25,5 @@ export const config: FleetConfig = {
   integrate: { mode: 'branch' },
   notify: [],
   upstream: { anthropic: 'http://127.0.0.1:1', openai: 'http://127.0.0.1:1' },
+  telemetry: { loki: null },
 };

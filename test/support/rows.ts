@@ -39,6 +39,7 @@ export const config: FleetConfig = {
   integrate: { mode: 'branch' },
   notify: [],
   upstream: { anthropic: 'http://127.0.0.1:1', openai: 'http://127.0.0.1:1' },
+  telemetry: { loki: null },
 };
 
 export function aProject(more: Partial<Project> = {}): Project {

@@ -124,7 +124,7 @@ egress: {allow: [example.org]}
 integrate: {mode: pr}
 credentials: {anthropic: {from: env}, google: {from: env}}
 metrics: {listen: "127.0.0.1:1"}
-telemetry: {loki: {url: "http://127.0.0.1:3100"}}`;
+telemetry: {otlp: {url: "http://127.0.0.1:4318"}}`;
     const { value, warnings } = read(text);
     expect(value).toMatchObject({
       vms: { size: { cpus: 3 } },
@@ -138,7 +138,7 @@ telemetry: {loki: {url: "http://127.0.0.1:3100"}}`;
       expect.stringContaining('f:6:13 `integrate.mode` has no effect yet: no pull request is made'),
       'f:7:39 `credentials.google` has no effect yet: only `anthropic` and `openai` are used',
       'f:8:1 `metrics` has no effect yet',
-      'f:9:1 `telemetry` has no effect yet',
+      'f:9:13 `telemetry.otlp` has no effect yet',
     ]);
   });
 

@@ -66,6 +66,7 @@ function toConfig(file: FleetFile): FleetConfig {
     integrate: file.integrate,
     notify: file.notify,
     upstream: file.upstream,
+    telemetry: { loki: file.telemetry?.loki?.url ?? null },
   };
 }
 

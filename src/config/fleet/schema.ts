@@ -39,6 +39,11 @@ const channel = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('webhook'), url: z.url({ protocol: /^https?$/ }) }),
 ]);
 
+const receiver = z
+  .url({ protocol: /^https?$/ })
+  .max(1000)
+  .refine((text) => !/[?#@]/.test(text), 'an address without user, password, query and fragment');
+
 export const fleetFile = z.strictObject({
   version: z.literal(1).describe('Version of this format'),
   name: z
@@ -129,7 +134,7 @@ export const fleetFile = z.strictObject({
   metrics: z.strictObject({ listen: z.string() }).optional(),
   telemetry: z
     .strictObject({
-      loki: z.strictObject({ url: z.url() }).optional(),
+      loki: z.strictObject({ url: receiver.describe('Base URL of Loki; logs go there (docs/logs.md)') }).optional(),
       otlp: z.strictObject({ url: z.url() }).optional(),
     })
     .optional(),
@@ -168,5 +173,5 @@ export const withoutEffect: readonly WithoutEffect[] = [
     instead: 'no pull request is made; a change you approve goes onto the project’s branch',
   },
   { path: ['metrics'], instead: null },
-  { path: ['telemetry'], instead: null },
+  { path: ['telemetry', 'otlp'], instead: null },
 ];
