@@ -8,8 +8,7 @@ import type { LogSource } from '../telemetry/logs/source.ts';
 import type { FromRelay, RelaySettings, ToRelay } from './log-relay.ts';
 
 /** The thread of the relay: whatever the logs cost, the daemon's own thread does not wait for it. */
-const { url, fleet, cursorFile, secrets } = workerData as RelaySettings;
-const figuresMs = 1000;
+const { url, fleet, cursorFile, secrets, figuresMs } = workerData as RelaySettings;
 const deadlineMs = 30_000;
 const clock = createSystemClock();
 const end = new AbortController();

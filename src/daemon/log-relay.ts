@@ -16,6 +16,8 @@ export interface RelaySettings {
   cursorFile: string;
   /** Hidden wherever they stand in a line. */
   secrets: readonly string[];
+  /** How often it tells how it gets on. */
+  figuresMs: number;
 }
 
 export type ToRelay = { sources: readonly LogSource[] } | { end: true };
@@ -39,6 +41,8 @@ export interface LogRelayDeps {
   secrets: () => string[];
   clock: Clock;
   log: Log;
+  /** How often figures are taken; default: each second. */
+  figuresMs?: number;
 }
 
 const offerMs = 1000;
@@ -55,7 +59,8 @@ export function createLogRelay(deps: LogRelayDeps): LogRelay {
 
   /** One life of the thread: until it is told to end, or dies. */
   async function live(settings: Pick<RelaySettings, 'url' | 'fleet'>, signal: AbortSignal): Promise<void> {
-    const workerData: RelaySettings = { ...settings, cursorFile: deps.cursorFile, secrets: deps.secrets() };
+    const { cursorFile, figuresMs = 1000 } = deps;
+    const workerData: RelaySettings = { ...settings, cursorFile, figuresMs, secrets: deps.secrets() };
     const worker = new Worker(entry(), { workerData, env: {}, execArgv, resourceLimits });
     const post = (message: ToRelay) => worker.postMessage(message);
     const exited = new Promise<void>((resolve) => worker.once('exit', () => resolve()));

@@ -5,6 +5,7 @@ import { createExec } from '../../src/lib/exec.ts';
 import { changes } from './changes.ts';
 import { daemon } from './daemon.ts';
 import { gateway } from './gateway.ts';
+import { logs } from './logs.ts';
 import { loop } from './loop.ts';
 import type { Bench, Result } from './result.ts';
 import { sim } from './sim.ts';
@@ -12,7 +13,7 @@ import { status } from './status.ts';
 import { up } from './up.ts';
 import { vm } from './vm.ts';
 
-const benches: Record<string, Bench> = { status, daemon, sim, loop, changes, gateway, up, vm };
+const benches: Record<string, Bench> = { status, daemon, sim, loop, changes, gateway, logs, up, vm };
 const root = join(import.meta.dirname, '../..');
 const exec = createExec();
 const say = (line: string) => process.stderr.write(`${line}\n`);
