@@ -111,8 +111,8 @@ export function createLogRelay(deps: LogRelayDeps): LogRelay {
   async function stop(): Promise<void> {
     const before = running;
     running = null;
-    figures = null;
     await before?.stop();
+    figures = null;
   }
 
   return {

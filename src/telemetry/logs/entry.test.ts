@@ -37,6 +37,12 @@ describe('times', () => {
     expect(make(lines, now - 60_000).entries.map(({ ns }) => Number(ns.slice(0, -6)))).toEqual(times);
   });
 
+  it('before the first line with a time there is that one’s; where there is none, the moment they were seen', () => {
+    const times = (lines: string[]) => make(lines).entries.map(({ ns }) => Number(ns.slice(0, -6)));
+    expect(times(['(node:1) Warning', record(now - 9), 'x'])).toEqual([now - 9, now - 9, now - 9]);
+    expect(times(['(node:1) Warning'])).toEqual([now]);
+  });
+
   it('never fall, lie in the past, differ, and come out the same again, whatever clocks did', () => {
     const times = fc.array(fc.integer({ min: now - 1e9, max: now + 1e9 }), { minLength: 1, maxLength: 50 });
     const kinds = fc.constantFrom<LogSource['kind']>('daemon', 'iteration');

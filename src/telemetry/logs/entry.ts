@@ -49,7 +49,7 @@ export function makeEntries(
   const stream = JSON.stringify(labelsOf(source, deps.fleet));
   const isJson = source.kind === 'daemon' || source.kind === 'gateway';
   const seen = stamp.atMs;
-  let lastMs = Math.min(stamp.lastMs, seen);
+  let lastMs = Math.min(stamp.lastMs === 0 && isJson ? firstTime(lines, seen) : stamp.lastMs, seen);
   const entries: Entry[] = [];
   const plain = JSON.stringify(source.ids);
   for (const { offset, bytes, whole } of lines) {
@@ -100,18 +100,31 @@ const head = /^\{"level":(\d{1,3}),"time":"([^"]{20,30})"/;
 const idKeys = ['project', 'task', 'ralph', 'iteration', 'vm', 'step', 'trace_id', 'span_id'] as const;
 const maxIdChars = 200;
 
+/** What stands before the first line with a time has that one's: Node's own words, before the log began. */
+function firstTime(lines: readonly RawLine[], seen: number): number {
+  for (const { bytes } of lines) {
+    const atMs = timeOf(head.exec(bytes.toString('latin1', 0, 80)));
+    if (atMs !== null) return atMs;
+  }
+  return seen;
+}
+
+function timeOf(found: RegExpExecArray | null): number | null {
+  const atMs = Date.parse(found?.[2] ?? '');
+  return Number.isFinite(atMs) && atMs > 0 ? atMs : null;
+}
+
 /** Level and time stand first in each of pino's lines, so that they are found in one that is cut too. */
 function readRecord(text: string): { atMs: number | null; ids: Record<string, string> } {
   const found = head.exec(text);
   if (found === null) return { atMs: null, ids: {} }; // what Node itself prints as it dies
   const ids: Record<string, string> = { level: levels[found[1] ?? ''] ?? 'info' };
-  const atMs = Date.parse(found[2] ?? '');
   const record = parsed(text);
   for (const key of idKeys) {
     const value = record[key];
     if (typeof value === 'string' || typeof value === 'number') ids[key] = String(value).slice(0, maxIdChars);
   }
-  return { atMs: Number.isFinite(atMs) && atMs > 0 ? atMs : null, ids };
+  return { atMs: timeOf(found), ids };
 }
 
 function parsed(text: string): Record<string, unknown> {

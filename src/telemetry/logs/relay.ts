@@ -178,6 +178,8 @@ async function ship(deps: RelayDeps, signal: AbortSignal, tell: (ask: () => LogF
   } finally {
     stop.abort();
     await looking;
+    // Nothing is under way: the next run, and another Loki, begin right here.
+    if (cursor.plan === null) await save().catch(() => {});
   }
 }
 
