@@ -31,7 +31,7 @@ describe('times', () => {
   it.each([
     ['a line without one has that of the line before', [record(now - 9), 'FATAL ERROR: heap'], [now - 9, now - 9]],
     ['a clock that went back stays', [record(now - 9), record(now - 7_200_000)], [now - 9, now - 9]],
-    ['none lies after the moment it was seen', [record(now + 7_200_000), record(now - 1)], [now, now]],
+    ['none lies a minute after it was seen', [record(now + 7_200_000), record(now - 1)], [now + 60_000, now + 60_000]],
     ['garbage is no time', ['{"level":30,"time":"soon soon soon soon soon"}'], [now - 60_000]],
   ])('%s', (_, lines, times) => {
     expect(make(lines, now - 60_000).entries.map(({ ns }) => Number(ns.slice(0, -6)))).toEqual(times);
@@ -43,7 +43,7 @@ describe('times', () => {
     expect(times(['(node:1) Warning'])).toEqual([now]);
   });
 
-  it('never fall, lie in the past, differ, and come out the same again, whatever clocks did', () => {
+  it('never fall, lie in no future, differ, and come out the same again, whatever clocks did', () => {
     const times = fc.array(fc.integer({ min: now - 1e9, max: now + 1e9 }), { minLength: 1, maxLength: 50 });
     const kinds = fc.constantFrom<LogSource['kind']>('daemon', 'iteration');
     fc.assert(
@@ -51,7 +51,7 @@ describe('times', () => {
         const lines = records.map((ms, at) => (at % 3 === 2 ? 'plain' : record(ms)));
         const { entries } = make(lines, lastMs, { ...daemon, kind });
         const ns = entries.map((entry) => BigInt(entry.ns));
-        expect(entries.every(({ ns: one }) => Number(one.slice(0, -6)) <= now)).toBe(true);
+        expect(entries.every(({ ns: one }) => Number(one.slice(0, -6)) <= now + 60_000)).toBe(true);
         expect(new Set(ns).size).toBe(ns.length);
         expect(ns).toEqual(ns.toSorted((a, b) => Number(a - b)));
         expect(make(lines, lastMs, { ...daemon, kind }).entries).toEqual(entries);

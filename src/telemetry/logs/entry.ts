@@ -29,6 +29,9 @@ export interface Stamp {
   lastMs: number;
 }
 
+/** A file's own time of change may be a few milliseconds behind the clock; a record is not moved for that. */
+const slackMs = 60_000;
+
 export interface MakeEntriesDeps {
   fleet: string;
   hide: (text: string) => string;
@@ -37,8 +40,8 @@ export interface MakeEntriesDeps {
 /**
  * The lines of one part of a file. Loki ignores what it has already only if time and text are the same to the bit, so both come from the record:
  * the time of pino's own line, else the moment the bytes were seen; below a millisecond stands the line's place in the file, so that
- * two equal lines are two. Within a file times never fall, and none lies after the moment it was seen, whatever the clock did: Loki
- * refuses what is an hour behind its stream, or in the future.
+ * two equal lines are two. Within a file times never fall, and none lies more than a moment after it was seen, whatever the clock did: Loki
+ * refuses what is an hour behind its stream, or ten minutes in the future.
  */
 export function makeEntries(
   source: LogSource,
@@ -49,14 +52,15 @@ export function makeEntries(
   const stream = JSON.stringify(labelsOf(source, deps.fleet));
   const isJson = source.kind === 'daemon' || source.kind === 'gateway';
   const seen = stamp.atMs;
-  let lastMs = Math.min(stamp.lastMs === 0 && isJson ? firstTime(lines, seen) : stamp.lastMs, seen);
+  const latest = seen + slackMs;
+  let lastMs = Math.min(stamp.lastMs === 0 && isJson ? firstTime(lines, seen) : stamp.lastMs, latest);
   const entries: Entry[] = [];
   const plain = JSON.stringify(source.ids);
   for (const { offset, bytes, whole } of lines) {
     const said = lineText(bytes, whole, deps.hide);
     if (isJson) {
       const record = readRecord(said.text);
-      lastMs = Math.max(lastMs, Math.min(record.atMs ?? lastMs, seen));
+      lastMs = Math.max(lastMs, Math.min(record.atMs ?? lastMs, latest));
       const ns = `${lastMs}${String(offset % 1_000_000).padStart(6, '0')}`;
       entries.push({ ns, line: said.text, meta: metaOf({ ...source.ids, ...record.ids }, said), stream });
     } else {
