@@ -38,6 +38,7 @@ const MAY_IMPORT = {
     'agents',
     'guest',
     'notify',
+    'telemetry',
     'images',
     'drivers',
     'store',

@@ -64,7 +64,7 @@ export async function askReady(deps: { paths: Paths }): Promise<ReadyView | null
 async function startDaemon(deps: EnsureDaemonDeps): Promise<{ pid: number; logFrom: number }> {
   deps.onStage?.('starting');
   const { spawnDetached } = await import('../lib/exec.ts');
-  const logFile = daemonLog(deps.paths);
+  const logFile = deps.paths.daemonLog;
   let logFd: number;
   let logFrom: number;
   try {
@@ -114,10 +114,6 @@ function daemonEntry(): string {
   return fileURLToPath(new URL(`../daemon/main.${ending}`, import.meta.url));
 }
 
-export function daemonLog(paths: Paths): string {
-  return `${paths.logs}/daemon.log`;
-}
-
 function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
@@ -128,11 +124,11 @@ function isAlive(pid: number): boolean {
 }
 
 function notStarted(paths: Paths, found: string, logFrom: number | null): FleetError {
-  const lines = lastWords(daemonLog(paths), logFrom ?? 0);
+  const lines = lastWords(paths.daemonLog, logFrom ?? 0);
   if (lines.length === 0 && isFull(paths.logs)) lines.push(`The disk of \`${paths.logs}\` is full: free some space.`);
   const tail = lines.map((line) => `\n  ${line.slice(0, 400)}`).join('');
   return new FleetError('daemon_unavailable', `Cannot start the daemon: ${found}.${tail}`, {
-    remedy: `less ${daemonLog(paths)}`,
+    remedy: `less ${paths.daemonLog}`,
   });
 }
 
@@ -150,7 +146,8 @@ function readEnd(file: string, from: number): string {
   try {
     fd = openSync(file, 'r');
     const { size } = fstatSync(fd);
-    const start = Math.max(from, size - maxReadBytes);
+    // Turned over meanwhile: all of it is new.
+    const start = Math.max(size < from ? 0 : from, size - maxReadBytes);
     const bytes = Buffer.alloc(Math.max(0, size - start));
     return bytes.subarray(0, readSync(fd, bytes, 0, bytes.length, start)).toString('utf8');
   } catch {

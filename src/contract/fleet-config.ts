@@ -56,5 +56,7 @@ export const fleetConfig = z.strictObject({
   ),
   upstream: z.strictObject({ anthropic: z.string(), openai: z.string().default('https://api.openai.com') }),
   metrics: z.strictObject({ listen: z.string() }).nullable().default(null),
-  telemetry: z.strictObject({ otlp: z.string().nullable().default(null) }).default({ otlp: null }),
+  telemetry: z
+    .strictObject({ loki: z.string().nullable().default(null), otlp: z.string().nullable().default(null) })
+    .default({ loki: null, otlp: null }),
 }) satisfies z.ZodType<FleetConfig>;

@@ -3,7 +3,7 @@ import type { ActionDeps } from '../actions/deps.ts';
 import { createAgent } from '../agents/registry.ts';
 import type { CredentialView } from '../contract/credentials.ts';
 import { keepChoices, readChoices, wantedSource } from '../credentials/choices.ts';
-import { type Provider, providers } from '../domain/credential.ts';
+import { type Provider, providers, variableOf } from '../domain/credential.ts';
 import type { Paths } from '../lib/paths.ts';
 import { createTurns } from '../lib/turns.ts';
 import { credentialViews } from '../queries/credential-view.ts';
@@ -23,6 +23,12 @@ export async function openChoices(paths: Paths): Promise<Choices> {
 
 export function wishes({ config, choices }: Pick<ActionDeps, 'config'> & { choices: Choices }): CredentialWish[] {
   return providers.map((provider) => ({ provider, source: wantedSource(provider, config(), choices.get()) }));
+}
+
+/** Credentials that stand in the environment: hidden should one ever get into a log. */
+export function secretsIn(env: Record<string, string | undefined>, wanted: readonly CredentialWish[]): string[] {
+  const values = wanted.flatMap(({ source }) => variableOf(source)).map((name) => env[name] ?? '');
+  return values.filter((value) => value.length >= 8);
 }
 
 export interface Credentials {

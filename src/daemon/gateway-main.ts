@@ -17,9 +17,10 @@ import { readBootId } from '../lib/boot-id.ts';
 import { createSystemClock } from '../lib/clock.ts';
 import { formatError, isFleetError } from '../lib/errors.ts';
 import { createExec } from '../lib/exec.ts';
-import { createLog, standardOutput } from '../lib/log.ts';
+import { createLog } from '../lib/log.ts';
 import { resolvePaths } from '../lib/paths.ts';
 import { resourcePath } from '../lib/resources.ts';
+import { logDestination } from '../lib/rotating-file.ts';
 import { createCrashStep } from './crash-point.ts';
 import { makeFolders } from './folders.ts';
 
@@ -61,7 +62,8 @@ async function main(): Promise<void> {
   const told = toldSources(env['RALPH_FLEET_CREDENTIALS']);
   const credentials = { anthropic: open('anthropic'), openai: open('openai') };
   const hide = (line: string) => Object.values(credentials).reduce((text, it) => it.hide(text), line);
-  const log = createLog({ destination: { write: (line) => standardOutput.write(hide(line)) } });
+  const out = logDestination(paths.gatewayLog);
+  const log = createLog({ destination: { write: (line) => out.write(hide(line)) } });
   try {
     await makeFolders(paths);
     const gateway = await startGateway({

@@ -1,5 +1,4 @@
 import { closeSync, openSync } from 'node:fs';
-import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import {
   type Figure,
@@ -239,7 +238,7 @@ async function launch(deps: GatewayProcessDeps, client: GatewayClient, before: L
   const { paths, clock, log } = deps;
   const ending = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
   const entry = fileURLToPath(new URL(`./gateway-main.${ending}`, import.meta.url));
-  const logFile = join(paths.logs, 'gateway.log');
+  const logFile = paths.gatewayLog;
   const logFd = openSync(logFile, 'a', 0o600);
   const takeOver = before === null ? [] : ['--take-over'];
   let pid: number;

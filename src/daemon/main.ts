@@ -8,6 +8,7 @@ import { createLog } from '../lib/log.ts';
 import { resolvePaths } from '../lib/paths.ts';
 import { createSystemRandom } from '../lib/random.ts';
 import { resourcePath } from '../lib/resources.ts';
+import { logDestination } from '../lib/rotating-file.ts';
 import { makeFolders } from './folders.ts';
 import { removePaths } from './purge.ts';
 import { type Wired, wire } from './wire.ts';
@@ -23,7 +24,10 @@ async function main(): Promise<void> {
   // What the user's shell says of the telemetry of other programs, keys included, is not for ours.
   for (const name of Object.keys(process.env)) if (name.startsWith('OTEL_')) delete process.env[name];
   const paths = resolvePaths(process.env);
-  const log = createLog({ level: process.env['RALPH_FLEET_LOG'] ?? 'info' });
+  const log = createLog({
+    level: process.env['RALPH_FLEET_LOG'] ?? 'info',
+    destination: logDestination(paths.daemonLog),
+  });
   await makeFolders(paths);
   const lock = await acquireLock(paths.daemonLock, 'daemon');
   const version = String(JSON.parse(await readFile(resourcePath('package.json'), 'utf8')).version);

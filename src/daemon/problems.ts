@@ -29,6 +29,7 @@ export function createProblems({ control, host, clock, more }: ProblemsDeps): ()
       ...passProblem(runner.passFailure()),
       ...driverProblem(runner.lastPass()?.world.observed.driver, clock.now()),
       ...credentialProblems(runner.lastPass()?.world.observed.credentials?.values() ?? []),
+      ...more(),
       ...(tightSince === null ? [] : [diskProblem(diskFreeGiB ?? 0, tightSince)]),
       ...runner
         .failures()

@@ -38,7 +38,7 @@ import { openDatabase } from '../store/open.ts';
 import { createStore } from '../store/store.ts';
 import { keepConfig, readKeptConfig } from './config-store.ts';
 import { createCrashPoint } from './crash-point.ts';
-import { createCredentials, openChoices, wishes } from './credentials.ts';
+import { createCredentials, openChoices, secretsIn, wishes } from './credentials.ts';
 import { startDemo } from './demo.ts';
 import { diskSizes, preparedPath, removeDiskFile } from './disk-files.ts';
 import { createDoing } from './doing.ts';
@@ -47,6 +47,8 @@ import { capacityOf, hostFacts } from './host.ts';
 import { createImageCheck } from './image-check.ts';
 import { openKeys } from './keys.ts';
 import { createLive } from './live.ts';
+import { createLogRelay } from './log-relay.ts';
+import { logSources } from './log-sources.ts';
 import { createDaemonMetrics } from './metrics.ts';
 import { openParts } from './parts.ts';
 import { purgedPaths, refusePurge } from './purge.ts';
@@ -173,6 +175,12 @@ export async function wire(deps: WireDeps): Promise<Wired> {
   // Two `up` at once are two after each other.
   const inTurn = createTurns();
   const doing = createDoing({ store, transcripts });
+  const logs = createLogRelay({
+    ...{ clock, log, cursorFile: paths.logCursor },
+    sources: (all) => logSources({ paths, store, clock, driver: parts.driver }, all),
+    secrets: () => secretsIn(env, wishes({ config: () => config, choices })),
+  });
+  await logs.take(config);
   const live: Live = createLive({
     parts,
     clock,
@@ -181,7 +189,7 @@ export async function wire(deps: WireDeps): Promise<Wired> {
     version: deps.version,
     host: () => hostFacts(paths.state),
     doing,
-    more: metrics.problems,
+    more: () => [...metrics.problems(), ...logs.problems()],
     traceOf: traces.idOf,
   });
   await metrics.take(config);
@@ -210,6 +218,7 @@ export async function wire(deps: WireDeps): Promise<Wired> {
         refuseLosingVms(actions, next);
         createAgent(next.agent.cli);
         await parts.take(next);
+        await logs.take(next);
         await keepConfig(paths, next);
         config = next;
         await metrics.take(next);
@@ -268,6 +277,7 @@ export async function wire(deps: WireDeps): Promise<Wired> {
       await metrics.close();
       await control.runner.stop(10_000);
       await traces.stop();
+      await logs.close();
       await writeFileAtomic(join(paths.state, 'last-status.json'), JSON.stringify(fleetView(api.queries)));
       await guests.close();
       store.close();

@@ -34,7 +34,7 @@ export interface FleetConfig {
   /** Where metrics are served; null: nowhere. */
   metrics: { listen: string } | null;
   /** Base URLs; null: nothing goes there. */
-  telemetry: { otlp: string | null };
+  telemetry: { loki: string | null; otlp: string | null };
 }
 
 export type NotifyChannel = { kind: 'terminal' } | { kind: 'desktop' } | { kind: 'webhook'; url: string };

@@ -43,6 +43,8 @@ export interface Driver {
   setTime(id: string, ms: number): Promise<void>;
   /** The end of the guest's console, at most `maxBytes`; empty when there is none yet. */
   consoleTail(id: string, maxBytes: number): Promise<string>;
+  /** The host's file the console goes into, there or not yet; what was turned over stands in `<file>.N`. Null: there is none. */
+  consoleFile(id: string): string | null;
   /**
    * Copies a stopped VM's overlay to `target`, a QCOW2 file that still has the same backing file. Atomic by rename. Refused for a VM
    * that was forked: its disk stands on a template's.

@@ -18,6 +18,10 @@ export interface Paths {
   keys: string;
   vms: string;
   logs: string;
+  daemonLog: string;
+  gatewayLog: string;
+  /** How far Loki has the logs. */
+  logCursor: string;
   cache: string;
   images: string;
   /** Saved VMs to fork from, beside the images they stand on. */
@@ -68,6 +72,9 @@ export function resolvePaths(
     keys: join(state, 'keys'),
     vms: isClosedHome && !env['XDG_STATE_HOME'] ? '/var/lib/ralph-fleet/vms' : join(state, 'vms'),
     logs: join(state, 'logs'),
+    daemonLog: join(state, 'logs', 'daemon.log'),
+    gatewayLog: join(state, 'logs', 'gateway.log'),
+    logCursor: join(state, 'logs', 'cursor.json'),
     cache,
     images,
     templates: join(images, 'templates'),

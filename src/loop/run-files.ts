@@ -4,9 +4,14 @@ import { join } from 'node:path';
 import { writeFileAtomic } from '../lib/atomic-file.ts';
 import type { RunFiles } from './ports.ts';
 
+/** Where an iteration's stream stands on the host. */
+export function streamFile(folder: string, iteration: string): string {
+  return join(folder, safe(iteration), 'stream');
+}
+
 /** Run files on the host's disk: one folder per iteration. */
 export function createRunFiles(folder: string): RunFiles {
-  const streamOf = (iteration: string) => join(folder, safe(iteration), 'stream');
+  const streamOf = (iteration: string) => streamFile(folder, iteration);
   const make = (iteration: string) => mkdir(join(folder, safe(iteration)), { recursive: true, mode: 0o700 });
   return {
     async streamSize(iteration) {

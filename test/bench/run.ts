@@ -6,6 +6,7 @@ import { changes } from './changes.ts';
 import { daemon } from './daemon.ts';
 import { firstCall } from './first-call.ts';
 import { gateway } from './gateway.ts';
+import { logs } from './logs.ts';
 import { loop } from './loop.ts';
 import { metrics } from './metrics.ts';
 import type { Bench, Result } from './result.ts';
@@ -15,7 +16,7 @@ import { up } from './up.ts';
 import { vm } from './vm.ts';
 
 const operations: Record<string, Bench> = { status, daemon, up, vm, 'first-call': firstCall };
-const benches: Record<string, Bench> = { ...operations, sim, loop, changes, gateway, metrics };
+const benches: Record<string, Bench> = { ...operations, sim, loop, changes, gateway, metrics, logs };
 const root = join(import.meta.dirname, '../..');
 const exec = createExec();
 const say = (line: string) => process.stderr.write(`${line}\n`);

@@ -1,3 +1,4 @@
+import { stat } from 'node:fs/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { channelUses } from '../../src/domain/endpoint.ts';
 import type { Driver, ObservedVm, VmSpec } from '../../src/drivers/driver.ts';
@@ -146,6 +147,8 @@ export function driverConformance(name: string, setUp: () => Promise<DriverSubje
         expect(await stateOf(id)).toBe('off');
         expect((await subject.driver.consoleTail(id, 400)).length).toBeGreaterThan(0);
         expect((await subject.driver.consoleTail(id, 5)).length).toBeLessThanOrEqual(5);
+        const file = subject.driver.consoleFile(id);
+        if (file !== null) expect((await stat(file)).size).toBeGreaterThan(0);
       });
 
       test('an exported disk is a base like another', async () => {

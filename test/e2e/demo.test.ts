@@ -9,6 +9,7 @@ import type { ReplayView } from '../../src/contract/replay.ts';
 import type { DiffView, TaskView } from '../../src/contract/task-view.ts';
 import { readBundle } from '../../src/evidence/read.ts';
 import type { ExecResult } from '../../src/lib/exec.ts';
+import { type FakeLoki, startFakeLoki } from '../support/fake-loki.ts';
 import { apiKey, findSecrets, findSecretsInVm, type Secret } from '../support/find-secret.ts';
 import { createFleetHome, exec, type FleetHome, fleetRows } from '../support/fleet-home.ts';
 import { until } from '../support/gateway-process.ts';
@@ -18,6 +19,7 @@ const planted = () => `planted${randomBytes(24).toString('hex')}`; // no shape t
 const [anthropicKey, openAiKey, webhookPath] = [planted(), planted(), planted()];
 const minutes = 60_000;
 let home: FleetHome;
+let loki: FakeLoki;
 /** Takes pings; not the first one, so that a failure is told of too. */
 let pings = 0;
 const webhook = createServer((_req, res) => {
@@ -27,13 +29,17 @@ const webhook = createServer((_req, res) => {
 
 beforeAll(async () => {
   await new Promise<void>((resolve) => webhook.listen(0, '127.0.0.1', resolve));
+  loki = await startFakeLoki();
   home = await createFleetHome({ ANTHROPIC_API_KEY: anthropicKey, OPENAI_API_KEY: openAiKey });
   const url = `http://127.0.0.1:${(webhook.address() as AddressInfo).port}/${webhookPath}`;
   await mkdir(home.paths.config, { recursive: true });
   const notify = [{ kind: 'terminal' }, { kind: 'webhook', url }];
-  await writeFile(home.paths.fleetYaml, JSON.stringify({ version: 1, notify }));
+  await writeFile(home.paths.fleetYaml, JSON.stringify({ version: 1, notify, telemetry: { loki: { url: loki.url } } }));
 });
-afterAll(() => home?.close().finally(() => webhook.close()));
+afterAll(async () => {
+  await home?.close().finally(() => webhook.close());
+  await loki?.close();
+});
 
 /** What a user gives to the fleet and nobody else may see, and where it belongs. */
 async function secrets(): Promise<Secret[]> {
@@ -156,7 +162,28 @@ describe('up --demo', () => {
 
   it('keeps the credentials out of everything', async () => {
     expect(pings).toBeGreaterThan(0);
+    await writeFile(join(home.root, 'shipped.json'), JSON.stringify(loki.lines));
     expect(await findSecrets(home, await secrets())).toEqual([]);
+  });
+});
+
+describe('the logs', () => {
+  it('of daemon, gateway, consoles and iterations are in Loki, each line once', async () => {
+    expect(new Set(loki.lines.map(({ labels }) => labels['stream']))).toEqual(
+      new Set(['daemon', 'gateway', 'iteration', 'console']),
+    );
+    const iterations = fleetRows(home, "SELECT id, task FROM iterations WHERE phase = 'ended'") as { id: string }[];
+    for (const { id } of iterations) {
+      const printed = await readFile(join(home.paths.runs, id, 'stream'), 'utf8');
+      const shipped = () => loki.lines.filter(({ meta }) => meta['iteration'] === id && meta['level'] === undefined);
+      const lines = printed.trimEnd().split('\n').length;
+      await until(`all that ${id} printed is there`, () => shipped().length >= lines, 30_000);
+      expect(shipped()).toHaveLength(lines);
+    }
+    const daemon = () => loki.lines.filter(({ labels }) => labels['stream'] === 'daemon').map(({ line }) => line);
+    const written = (await readFile(home.paths.daemonLog, 'utf8')).trimEnd().split('\n');
+    await until('the log of the daemon is there', () => daemon().length >= written.length, 30_000);
+    expect(daemon().slice(0, written.length)).toEqual(written);
   });
 });
 

@@ -27,7 +27,7 @@ function open(): void {
   store = createStore({ db: openDatabase(join(folder, 'fleet.db')), clock });
   traces = createTraces({
     ...{ store, clock, log: createSilentLog(), version: '1' },
-    config: () => ({ ...config, telemetry: { otlp } }),
+    config: () => ({ ...config, telemetry: { loki: null, otlp } }),
     keyed: (text) => hmacSha256(Buffer.from('k'), text),
   });
   traces.start();

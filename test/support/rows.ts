@@ -40,7 +40,7 @@ export const config: FleetConfig = {
   notify: [],
   upstream: { anthropic: 'http://127.0.0.1:1', openai: 'http://127.0.0.1:1' },
   metrics: null,
-  telemetry: { otlp: null },
+  telemetry: { loki: null, otlp: null },
 };
 
 export function aProject(more: Partial<Project> = {}): Project {

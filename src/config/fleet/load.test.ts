@@ -122,8 +122,7 @@ budget: {per: day, usd: 7, warnAt: 0.5}
 limits: {stackDepth: 3, keepFreeOfUsageWindow: 0.25}
 egress: {allow: [example.org]}
 integrate: {mode: pr}
-credentials: {anthropic: {from: env}, google: {from: env}}
-telemetry: {loki: {url: "http://127.0.0.1:3100"}}`;
+credentials: {anthropic: {from: env}, google: {from: env}}`;
     const { value, warnings } = read(text);
     expect(value).toMatchObject({
       vms: { size: { cpus: 3 } },
@@ -136,7 +135,6 @@ telemetry: {loki: {url: "http://127.0.0.1:3100"}}`;
       expect.stringContaining('f:5:10 `egress.allow` has no effect yet'),
       expect.stringContaining('f:6:13 `integrate.mode` has no effect yet: no pull request is made'),
       'f:7:39 `credentials.google` has no effect yet: only `anthropic` and `openai` are used',
-      'f:8:13 `telemetry.loki` has no effect yet',
     ]);
   });
 
@@ -161,9 +159,9 @@ telemetry: {loki: {url: "http://127.0.0.1:3100"}}`;
 
   it('takes an OTLP receiver, and none that would need a secret in its address', () => {
     const of = (url: string) => `version: 1\ntelemetry: {otlp: {url: "${url}"}}`;
-    expect(read('version: 1').value.telemetry).toEqual({ otlp: null });
+    expect(read('version: 1').value.telemetry).toEqual({ loki: null, otlp: null });
     const { value, warnings } = read(of('http://127.0.0.1:4318'));
-    expect([value.telemetry, warnings]).toEqual([{ otlp: 'http://127.0.0.1:4318' }, []]);
+    expect([value.telemetry, warnings]).toEqual([{ loki: null, otlp: 'http://127.0.0.1:4318' }, []]);
     for (const url of ['http://me:word@host:4318', 'http://host?key=1', 'http://host#x'])
       expect(refusal(of(url))).toContain('an address without user, password, query and fragment');
     for (const url of ['127.0.0.1:4318', 'ftp://host', '']) expect(refusal(of(url))).toContain('telemetry.otlp.url');

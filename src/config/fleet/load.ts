@@ -67,7 +67,7 @@ function toConfig(file: FleetFile): FleetConfig {
     notify: file.notify,
     upstream: file.upstream,
     metrics: file.metrics,
-    telemetry: { otlp: file.telemetry?.otlp?.url ?? null },
+    telemetry: { loki: file.telemetry?.loki?.url ?? null, otlp: file.telemetry?.otlp?.url ?? null },
   };
 }
 

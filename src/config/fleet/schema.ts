@@ -148,7 +148,7 @@ export const fleetFile = z.strictObject({
     .describe('Figures for Prometheus (docs/metrics.md); null: nobody listens'),
   telemetry: z
     .strictObject({
-      loki: z.strictObject({ url: z.url() }).optional(),
+      loki: z.strictObject({ url: receiver.describe('Base URL of Loki; logs go there (docs/logs.md)') }).optional(),
       otlp: z.strictObject({ url: receiver.describe('Base URL; /v1/traces and /v1/logs are added') }).optional(),
     })
     .optional(),
@@ -186,5 +186,4 @@ export const withoutEffect: readonly WithoutEffect[] = [
     when: (value) => value === 'pr',
     instead: 'no pull request is made; a change you approve goes onto the project’s branch',
   },
-  { path: ['telemetry', 'loki'], instead: null },
 ];

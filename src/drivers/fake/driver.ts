@@ -80,6 +80,7 @@ export function createFakeDriver(options: FakeDriverOptions): Driver {
       }),
     consoleTail: async (id, maxBytes) =>
       act('consoleTail', id, () => (maxBytes <= 0 ? '' : (own(id)?.console ?? '').slice(-maxBytes))),
+    consoleFile: () => null,
     exportDisk: async (id, target) =>
       act('exportDisk', id, () => {
         const vm = made(own(id), id);

@@ -178,6 +178,7 @@ export function createLibvirtDriver(options: LibvirtDriverOptions): Driver {
     },
 
     consoleTail: async (id, maxBytes) => readTail(vmPlaces(paths, id).console, maxBytes),
+    consoleFile: (id) => vmPlaces(paths, id).console,
 
     async exportDisk(id, target) {
       const domain = await lookMade(id);

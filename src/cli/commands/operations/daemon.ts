@@ -1,4 +1,4 @@
-import { askReady, daemonLog } from '../../../client/ensure-daemon.ts';
+import { askReady } from '../../../client/ensure-daemon.ts';
 import { isMissing } from '../../../client/http.ts';
 import { FleetError } from '../../../lib/errors.ts';
 import type { CommandSpec, Context } from '../../frame/command.ts';
@@ -57,7 +57,7 @@ export const daemon: readonly CommandSpec[] = [
       if (ready === null) return refuseAway(context);
       context.print(ready, (look) => [
         `pid ${ready.pid}, version ${ready.version}, for ${since(ready.since, look.now)}: ${ready.ready ? 'ready' : ready.stage}`,
-        `log ${daemonLog(context.paths)}`,
+        `log ${context.paths.daemonLog}`,
       ]);
       return 0;
     },
@@ -71,12 +71,12 @@ async function stop(context: Context): Promise<number> {
     await context.clock.sleep(100, context.signal);
   if ((await askReady(context)) === null) return pid;
   throw new FleetError('daemon_unavailable', `The daemon (pid ${pid}) was asked to end and still answers after 30 s.`, {
-    remedy: `less ${daemonLog(context.paths)}`,
+    remedy: `less ${context.paths.daemonLog}`,
   });
 }
 
 async function refuseAway(context: Context): Promise<never> {
-  const log = daemonLog(context.paths);
+  const log = context.paths.daemonLog;
   try {
     await context.client.call('healthz', { idleMs: 5000 });
   } catch (error) {
