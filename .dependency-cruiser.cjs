@@ -17,6 +17,7 @@ const MAY_IMPORT = {
   actions: ['store', 'changes', 'config', 'domain', 'lib'],
   notify: ['domain', 'lib'],
   telemetry: ['domain', 'lib'],
+  stack: ['domain', 'lib'],
   queries: ['store', 'contract', 'domain', 'lib'],
   api: ['actions', 'queries', 'contract', 'domain', 'lib'],
   credentials: ['contract', 'domain', 'lib'],
@@ -39,6 +40,7 @@ const MAY_IMPORT = {
     'guest',
     'notify',
     'telemetry',
+    'stack',
     'images',
     'drivers',
     'store',
@@ -48,7 +50,7 @@ const MAY_IMPORT = {
     'lib',
   ],
   client: ['contract', 'domain', 'lib'],
-  cli: ['client', 'credentials', 'contract', 'config', 'preflight', 'domain', 'lib'],
+  cli: ['client', 'stack', 'credentials', 'contract', 'config', 'preflight', 'domain', 'lib'],
 };
 const layers = Object.entries(MAY_IMPORT).map(([dir, deps]) => ({
   name: `${dir}-may-not-import`,

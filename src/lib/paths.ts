@@ -22,6 +22,8 @@ export interface Paths {
   gatewayLog: string;
   /** How far Loki has the logs. */
   logCursor: string;
+  /** What `telemetry up` keeps: configuration, ports, Grafana's password. */
+  telemetry: string;
   cache: string;
   images: string;
   /** Saved VMs to fork from, beside the images they stand on. */
@@ -75,6 +77,7 @@ export function resolvePaths(
     daemonLog: join(state, 'logs', 'daemon.log'),
     gatewayLog: join(state, 'logs', 'gateway.log'),
     logCursor: join(state, 'logs', 'cursor.json'),
+    telemetry: join(state, 'telemetry'),
     cache,
     images,
     templates: join(images, 'templates'),

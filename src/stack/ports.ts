@@ -1,4 +1,4 @@
-import { createServer, connect } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { FleetError } from '../lib/errors.ts';
 import { loopback, type PortName, type Ports, usualPorts } from './services.ts';
 

@@ -43,13 +43,11 @@ const stackState = z.strictObject({
   /** null after `down`: the next `up` may choose. */
   mode: z.enum(['containers', 'native']).nullable(),
   ports: z.partialRecord(z.enum(portNames), port),
-  /** Digest an image without a pinned one had when it was first pulled, by reference. */
-  images: z.record(z.string(), z.string()),
 });
 export type StackState = z.output<typeof stackState>;
 export type Mode = NonNullable<StackState['mode']>;
 
-const nothingYet: StackState = { version: 1, mode: null, ports: {}, images: {} };
+const nothingYet: StackState = { version: 1, mode: null, ports: {} };
 
 export async function readState(folders: StackFolders): Promise<StackState> {
   const text = await readFile(folders.state, 'utf8').catch((error: NodeJS.ErrnoException) => {

@@ -159,6 +159,13 @@ export const commandTable: readonly CommandEntry[] = [
     load: async () => (await import('../commands/operations/credential.ts')).credential,
   },
   {
+    name: 'telemetry',
+    group: 'operations',
+    summary: 'Metrics, logs, traces and dashboards, started by one command',
+    sub: ['up', 'status', 'down', 'password'],
+    load: async () => (await import('../commands/operations/telemetry.ts')).telemetry,
+  },
+  {
     name: 'doctor',
     group: 'operations',
     summary: 'What is missing on this machine, and what mends it',
