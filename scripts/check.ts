@@ -3,6 +3,7 @@ import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { dashboardFiles } from './dashboards.ts';
 import { metricsPage, metricsPagePath } from './metrics-page.ts';
 
 const root = join(import.meta.dirname, '..');
@@ -76,7 +77,13 @@ async function checkHosts(): Promise<string> {
 /** What is written by a program and kept in the project says what that program says now. */
 async function checkGenerated(): Promise<string> {
   const there = await readFile(join(root, metricsPagePath), 'utf8').catch(() => '');
-  return there === metricsPage() ? '' : `${metricsPagePath} is not current: node scripts/metrics-page.ts --write`;
+  const page =
+    there === metricsPage() ? [] : [`${metricsPagePath} is not current: node scripts/metrics-page.ts --write`];
+  const stale: string[] = [];
+  for (const [path, text] of dashboardFiles())
+    if ((await readFile(join(root, path), 'utf8').catch(() => '')) !== text)
+      stale.push(`${path} is not current: npm run dashboards`);
+  return [...page, ...stale].join('\n');
 }
 
 const withoutUnit = process.argv.includes('--no-unit');

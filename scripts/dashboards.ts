@@ -1,33 +1,22 @@
-/**
- * `npm run dashboards`: writes telemetry/grafana/*.json and telemetry/queries.json, the list of all queries in them.
- * With `--check` it writes nothing and says what is not current.
- */
-import { readFileSync, writeFileSync } from 'node:fs';
+/** `npm run dashboards`: writes telemetry/grafana/*.json, and telemetry/queries.json: all queries in them. */
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { dashboards } from './dashboards/all.ts';
 import { buildDashboard } from './dashboards/build.ts';
 import { listQueries } from './dashboards/queries.ts';
 
-const folder = join(import.meta.dirname, '../telemetry');
-const files = new Map<string, unknown>([
-  ...Object.entries(dashboards).map(([name, one]) => [`grafana/${name}.json`, buildDashboard(one)] as const),
-  ['queries.json', listQueries()],
-]);
-const isCheck = process.argv.includes('--check');
-for (const [path, content] of files) {
-  const file = join(folder, path);
-  const text = `${JSON.stringify(content, null, 2)}\n`;
-  if (!isCheck) writeFileSync(file, text);
-  else if (readOrNothing(file) !== text) {
-    console.log(`telemetry/${path} is not what scripts/dashboards makes of it; run: npm run dashboards`);
-    process.exitCode = 1;
-  }
+/** Path from the project's root -> text. */
+export function dashboardFiles(): Map<string, string> {
+  const files = Object.entries(dashboards).map(
+    ([name, one]) => [`telemetry/grafana/${name}.json`, buildDashboard(one)] as const,
+  );
+  return new Map(
+    [...files, ['telemetry/queries.json', listQueries()] as const].map(([path, content]) => [
+      path,
+      `${JSON.stringify(content, null, 2)}\n`,
+    ]),
+  );
 }
 
-function readOrNothing(file: string): string {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch {
-    return '';
-  }
-}
+if (process.argv[1] === import.meta.filename)
+  for (const [path, text] of dashboardFiles()) await writeFile(join(import.meta.dirname, '..', path), text);

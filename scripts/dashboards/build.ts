@@ -130,7 +130,7 @@ function frame<T extends Frame>(builder: T, { title, about, kind, width = 8, hei
 
 function target(query: Query, refId: string, kind: Panel['kind']): Builder<Dataquery> {
   if (query.source === 'tempo') {
-    return new tempo.QueryBuilder()
+    return new tempo.DataqueryBuilder()
       .refId(refId)
       .datasource(sources.tempo)
       .queryType('traceql')

@@ -51,16 +51,13 @@ function valuesFor({ listenHost, ports, peer, scrape }: Addresses, places: Place
 
 /** `${name}` -> its value; `$${…}` stays as it is. */
 export function fill(text: string, values: Readonly<Record<string, string>>): string {
-  return text.replace(
-    /(\$)?\$\{(\w+)([^}]*)\}/g,
-    (whole, escaped: string | undefined, name: string, rest: string) => {
-      if (escaped !== undefined) return whole;
-      const value = rest === '' ? values[name] : undefined;
-      if (value === undefined)
-        throw new FleetError('bug', `A template of the telemetry stack wants \`${name}\`, which nobody fills.`);
-      return value;
-    },
-  );
+  return text.replace(/(\$)?\$\{(\w+)([^}]*)\}/g, (whole, escaped: string | undefined, name: string, rest: string) => {
+    if (escaped !== undefined) return whole;
+    const value = rest === '' ? values[name] : undefined;
+    if (value === undefined)
+      throw new FleetError('bug', `A template of the telemetry stack wants \`${name}\`, which nobody fills.`);
+    return value;
+  });
 }
 
 /** Writes what differs, removes what is no longer there. Readable to other users: containers run as users of their own. */

@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { defaultMetricsListen } from '../../../domain/listen.ts';
 import { FleetError } from '../../../lib/errors.ts';
 import type { ServiceName } from '../../../stack/services.ts';
 import type { Mode } from '../../../stack/state.ts';
@@ -30,7 +31,13 @@ const up: CommandSpec = {
     try {
       progress.say(runner.title, 'ok');
       const done = await stackUp(
-        { folders, runner, isFree: isFreePort, metricsListen: metricsListen(config), ...pick(context) },
+        {
+          folders,
+          runner,
+          isFree: isFreePort,
+          metricsListen: config.metrics?.listen ?? defaultMetricsListen,
+          ...pick(context),
+        },
         {
           done: (line, ms) => progress.say(line, 'ok', ms),
           warn: (line) => progress.say(line, 'warn'),
@@ -123,10 +130,4 @@ async function open(context: Context, mode: Mode, images: string | null) {
 
 function pick({ clock, signal }: Context) {
   return { clock, signal };
-}
-
-/** Where the daemon's metrics are. */
-function metricsListen(config: object): string {
-  const { metrics } = config as { metrics?: { listen: string } };
-  return metrics?.listen ?? '127.0.0.1:9464';
 }
