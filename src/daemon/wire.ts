@@ -42,6 +42,7 @@ import { createCredentials, openChoices, secretsIn, wishes } from './credentials
 import { startDemo } from './demo.ts';
 import { diskSizes, preparedPath, removeDiskFile } from './disk-files.ts';
 import { createDoing } from './doing.ts';
+import { followEndpoints } from './endpoints.ts';
 import { createGatewayProcess } from './gateway-process.ts';
 import { capacityOf, hostFacts } from './host.ts';
 import { createImageCheck } from './image-check.ts';
@@ -80,7 +81,19 @@ const builderNames = { nix: 'NixOS', debian: 'Debian' } as const;
 export async function wire(deps: WireDeps): Promise<Wired> {
   const { paths, exec, clock, random, log, env } = deps;
   const startedAt = clock.now();
-  let config: FleetConfig = await readKeptConfig(paths, log);
+  // Two `up` at once are two after each other.
+  const inTurn = createTurns();
+  // What was asked for, and what goes: the addresses of a telemetry stack that runs stand in it.
+  let asked: FleetConfig = await readKeptConfig(paths, log);
+  const notUsed = (err: unknown) => log.warn({ err }, 'the addresses of the telemetry stack could not be used');
+  const endpoints = await followEndpoints(paths.telemetryEndpoints, () => void inTurn(use).catch(notUsed));
+  let config: FleetConfig = endpoints.fill(asked);
+  async function use(): Promise<void> {
+    config = endpoints.fill(asked);
+    await metrics.take(config);
+    await logs.take(config);
+    traces.nudge();
+  }
   const store = createStore({ db: openDatabase(paths.fleetDb), clock });
   const keys = await openKeys(paths.keys, exec);
   const parts = await openParts({ exec, paths, log, clock }, config);
@@ -172,15 +185,12 @@ export async function wire(deps: WireDeps): Promise<Wired> {
     imageKey: () => parts.images.key(),
   });
   void imageCheck.clear().catch((err: unknown) => log.warn({ err }, 'the VM of a look at an image stays'));
-  // Two `up` at once are two after each other.
-  const inTurn = createTurns();
   const doing = createDoing({ store, transcripts });
   const logs = createLogRelay({
     ...{ clock, log, cursorFile: paths.logCursor },
     sources: (all) => logSources({ paths, store, clock, driver: parts.driver }, all),
     secrets: () => secretsIn(env, wishes({ config: () => config, choices })),
   });
-  await logs.take(config);
   const live: Live = createLive({
     parts,
     clock,
@@ -192,7 +202,7 @@ export async function wire(deps: WireDeps): Promise<Wired> {
     more: () => [...metrics.problems(), ...logs.problems()],
     traceOf: traces.idOf,
   });
-  await metrics.take(config);
+  await use();
   const filesOf = async (task: Task) => {
     if (task.head === null || task.base === null) return [];
     const settings = await readSettings(store.projects.mustGet(task.project), task.base);
@@ -218,11 +228,9 @@ export async function wire(deps: WireDeps): Promise<Wired> {
         refuseLosingVms(actions, next);
         createAgent(next.agent.cli);
         await parts.take(next);
-        await logs.take(next);
         await keepConfig(paths, next);
-        config = next;
-        await metrics.take(next);
-        traces.nudge();
+        asked = next;
+        await use();
       }),
     startDemo: () => inTurn(() => startDemo({ ...actions, exec, paths })),
     purge: async (confirmed) => {
@@ -274,6 +282,7 @@ export async function wire(deps: WireDeps): Promise<Wired> {
     api,
     control,
     async close() {
+      endpoints.close();
       await metrics.close();
       await control.runner.stop(10_000);
       await traces.stop();

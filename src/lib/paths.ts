@@ -24,6 +24,8 @@ export interface Paths {
   logCursor: string;
   /** What `telemetry up` keeps: configuration, ports, Grafana's password. */
   telemetry: string;
+  /** Where the stack it started is, while it runs. */
+  telemetryEndpoints: string;
   cache: string;
   images: string;
   /** Saved VMs to fork from, beside the images they stand on. */
@@ -78,6 +80,7 @@ export function resolvePaths(
     gatewayLog: join(state, 'logs', 'gateway.log'),
     logCursor: join(state, 'logs', 'cursor.json'),
     telemetry: join(state, 'telemetry'),
+    telemetryEndpoints: join(state, 'telemetry', 'endpoints.json'),
     cache,
     images,
     templates: join(images, 'templates'),

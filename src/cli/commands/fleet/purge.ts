@@ -11,6 +11,7 @@ export const purge: CommandSpec = {
     'Removes what the fleet keeps: VMs, databases, runs and its copies of repositories. Lists unmerged work and asks.',
   examples: ['', '--yes'],
   run: async (context) => {
+    await refuseTelemetry(context);
     await context.needDaemon();
     const would = await context.client.call('fleetPurge', { body: { confirmed: false } });
     const lines = would.unmerged.map(
@@ -42,6 +43,15 @@ export const purge: CommandSpec = {
     return 0;
   },
 };
+
+/** Its files go with the state folder; what runs would be in nobody's hands. */
+async function refuseTelemetry({ paths }: Context): Promise<void> {
+  const { readEndpoints } = await import('../../../stack/endpoints.ts');
+  if ((await readEndpoints(paths.telemetryEndpoints)) === null) return;
+  throw new FleetError('refused', 'Cannot purge: the telemetry stack runs.', {
+    remedy: 'ralph-fleet telemetry down --purge     (then purge again)',
+  });
+}
 
 const removalMs = 120_000;
 
