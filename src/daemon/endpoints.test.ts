@@ -14,9 +14,12 @@ const found: Endpoints = {
 };
 
 it('a stack that runs fills in what fleet.yaml leaves open, and nothing else', () => {
-  const open = { ...config, metrics: null };
-  expect(fillOpen(open, found).metrics).toEqual({ listen: '127.0.0.1:9470' });
+  const open = { ...config, metrics: null, telemetry: { ...config.telemetry, loki: null } };
+  expect(fillOpen(open, found)).toMatchObject({
+    metrics: { listen: '127.0.0.1:9470' },
+    telemetry: { loki: 'http://127.0.0.1:3100' },
+  });
   expect(fillOpen(open, null)).toBe(open);
-  const said = { ...config, metrics: { listen: '127.0.0.1:1' } };
+  const said = { ...config, metrics: { listen: '127.0.0.1:1' }, telemetry: { ...config.telemetry, loki: 'http://l' } };
   expect(fillOpen(said, found)).toEqual(said);
 });

@@ -29,5 +29,7 @@ export async function followEndpoints(file: string, onChange: () => void): Promi
 /** The user's own word stands. */
 export function fillOpen(config: FleetConfig, found: Endpoints | null): FleetConfig {
   if (found === null) return config;
-  return { ...config, metrics: config.metrics ?? found.metrics };
+  const urls: Record<string, string | undefined> = { loki: found.loki?.url, otlp: found.otlp?.url };
+  const telemetry = Object.entries(config.telemetry).map(([kind, said]) => [kind, said ?? urls[kind] ?? null]);
+  return { ...config, metrics: config.metrics ?? found.metrics, telemetry: Object.fromEntries(telemetry) };
 }
