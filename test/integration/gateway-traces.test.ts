@@ -4,7 +4,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { genAi, ours } from '../../src/telemetry/traces/attributes.ts';
 import { type OtlpReceiver, startOtlpReceiver } from '../fixtures/otlp-receiver.ts';
 import { sendJson } from '../fixtures/provider.ts';
-import { until } from '../support/gateway-process.ts';
+import { startGatewayProcess, until } from '../support/gateway-process.ts';
 import { type GatewayScene, openGatewayScene } from '../support/gateway-scene.ts';
 
 /** Model calls, tools and what agents say of themselves, through a real tunnel and the real gateway process, at an OTLP receiver. */
@@ -147,6 +147,48 @@ describe('a model call', () => {
     receiver = await startOtlpReceiver(Number(port));
     await until('both spans', () => of().length === 2);
   });
+});
+
+it('a gateway that is told to end sends what it has; the next one goes on in the same trace', async () => {
+  const { token, ref, of } = await traced('E1');
+  await callModel(token);
+  await scene.gateway.end('SIGTERM');
+  // It has ended: nothing of it can come any more.
+  expect(of()).toHaveLength(1);
+  await scene.restart();
+  await callModel(token);
+  await until('the second', () => of().length === 2);
+  expect(of().map((span) => [span.parentSpanId, span.attributes[ours.iteration]])).toEqual([
+    [ref.spanId, 'it-E1'],
+    [ref.spanId, 'it-E1'],
+  ]);
+});
+
+it('a call that is open while its gateway hands over is a span all the same', async () => {
+  const { token, of } = await traced('E2');
+  const { promise: released, resolve: release } = Promise.withResolvers<void>();
+  const { promise: asked, resolve: isAsked } = Promise.withResolvers<void>();
+  const { answer } = scene.provider;
+  scene.provider.answer = async (res, body) => {
+    isAsked();
+    await released;
+    return answer(res, body);
+  };
+  const call = callModel(token);
+  await asked;
+  const before = scene.gateway;
+  const { guestSocket } = scene.guest;
+  const env = { ANTHROPIC_API_KEY: 'sk-ant-not-a-key' };
+  scene.gateway = await startGatewayProcess(scene.folder, {
+    ...{ upstream: scene.provider.url, guestSocket, env, takeOver: true },
+  });
+  release();
+  expect(await call).toBe(200);
+  const span = await until('its span', () => of()[0]);
+  expect(span).toMatchObject({ name: 'chat claude-sonnet-4-6', attributes: { [genAi.outputTokens]: 7 } });
+  await until('the first has ended', () => before.child.exitCode !== null);
+  await before.client.close();
+  await until('tunnel connected', async () => (await scene.gateway.client.tunnels())[0]?.state === 'connected');
 });
 
 it('the tools of an iteration are spans too', async () => {
