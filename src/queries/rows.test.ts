@@ -30,7 +30,7 @@ it('an iteration that is being stopped has no outcome yet', () => {
   const silent = { outcome: 'timed_out', reason: 'silent for 12 minutes' } as const;
   store.iterations.insert(anIteration({ ...silent, id: 'it-1', phase: 'ended' }));
   store.iterations.insert(anIteration({ ...silent, id: 'it-2', n: 2, startedAt: now }));
-  const live = { lastPass: () => null, problems: () => [], doing: () => null } as unknown as Live;
+  const live = { lastPass: () => null, problems: () => [], doing: () => null, traceOf: () => null } as unknown as Live;
   const { iterations } = taskView({ store, clock, config: () => config, live }, store.tasks.mustGet('T1'), []);
   expect(iterations.map(({ outcome, reason }) => [outcome, reason])).toEqual([
     ['timed_out', 'silent for 12 minutes'],
