@@ -15,6 +15,8 @@ import { exportBundle, takeBundle } from '../evidence/hand-over.ts';
 import { createRecordFiles } from '../evidence/records.ts';
 import { ralphUser } from '../guest/guest.ts';
 import { createGuests } from '../guest/guests.ts';
+import { createBallast } from '../host/ballast.ts';
+import { createHostLook } from '../host/look.ts';
 import { writeFileAtomic } from '../lib/atomic-file.ts';
 import { type Clock, toIso } from '../lib/clock.ts';
 import { FleetError } from '../lib/errors.ts';
@@ -138,8 +140,10 @@ export async function wire(deps: WireDeps): Promise<Wired> {
       ),
     readSettings,
     notify: createNotifier({ exec, log, env, fetch, fleet: () => config.name, channels: () => config.notify }),
-    capacity: () => capacityOf(config),
+    capacity: () => capacityOf(config, parts.accel()),
     accel: parts.accel,
+    host: createHostLook(paths),
+    ballast: createBallast({ path: paths.ballast, exec }),
     pause: { busyMs: 1_000, idleMs: 10_000 },
     around: createCrashPoint(env['RALPH_FLEET_CRASH']),
   });

@@ -90,6 +90,8 @@ export interface VmSpec extends VmBase {
 export interface ObservedVm {
   id: string;
   state: VmState;
+  /** What its process holds of the host's memory, where the driver can say at no cost. */
+  residentMiB?: number | null;
 }
 
 /**

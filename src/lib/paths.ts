@@ -18,6 +18,8 @@ export interface Paths {
   keys: string;
   vms: string;
   logs: string;
+  /** Given up to save work when the disk is full. */
+  ballast: string;
   cache: string;
   images: string;
   /** Saved VMs to fork from, beside the images they stand on. */
@@ -68,6 +70,7 @@ export function resolvePaths(
     keys: join(state, 'keys'),
     vms: isClosedHome && !env['XDG_STATE_HOME'] ? '/var/lib/ralph-fleet/vms' : join(state, 'vms'),
     logs: join(state, 'logs'),
+    ballast: join(state, 'ballast'),
     cache,
     images,
     templates: join(images, 'templates'),

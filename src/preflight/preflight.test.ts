@@ -47,6 +47,7 @@ function context(change: Partial<PreflightContext> = {}): PreflightContext {
     host: {
       platform: 'linux',
       env: { ANTHROPIC_API_KEY: 'not-a-real-key-000' },
+      cores: 4,
       memory: async () => ({ totalMiB: 24_000, availableMiB: 19_000 }),
       freeDiskMiB: async () => 100_000,
       writable: async (path) => ({ folder: path, writable: true }),
@@ -60,7 +61,12 @@ function context(change: Partial<PreflightContext> = {}): PreflightContext {
       probe: async () => ({ available: true, version: '11.3.0', accel: 'kvm', problems: [] }),
     }),
     builder: async () => ({ name: 'debian', probe: async () => ({ available: true, problems: [] }) }),
-    wanted: { vms: 2, memoryMiB: 2048, diskGiB: 20 },
+    wanted: {
+      vms: { count: 'auto', size: { cpus: 2, memoryMiB: 2048, diskGiB: 20 }, warm: 1 },
+      roles: { implementer: 1, reviewer: 0 },
+      host: { keepFreeDiskGiB: 2, keepFreeMemoryMiB: 1024 },
+      atOnce: 2,
+    },
     credential: credentialAt(found('not-a-real-key-000')),
     stateVersion: 3,
     setupCommand: 'scripts/setup',
@@ -220,7 +226,7 @@ describe('virtualisation', () => {
 
 describe('room', () => {
   const withMemory = (availableMiB: number) =>
-    context({ host: { ...context().host, memory: async () => ({ totalMiB: 4096, availableMiB }) } });
+    context({ host: { ...context().host, memory: async () => ({ totalMiB: 8192, availableMiB }) } });
 
   it.each([
     [19_000, 'ok'],
@@ -233,7 +239,16 @@ describe('room', () => {
 
   it('says how many VMs fit', async () => {
     expect((await find('memory', withMemory(3500))).found).toBe(
-      '4 GiB, 3.4 GiB free: room for 1 VM of 2 GiB, 2 asked; the others wait',
+      '8 GiB, 3.4 GiB free: room for 1 VM of 2 GiB, 2 asked; the others wait',
+    );
+  });
+
+  it('suggests sizes with which all that is asked for would fit', async () => {
+    const asked = { ...context().wanted, roles: { implementer: 3, reviewer: 1 } };
+    const finding = await find('memory', { ...withMemory(7500), wanted: asked });
+    expect(finding.state).toBe('warn');
+    expect(finding.remedy).toBe(
+      '5 VMs of 2 GiB are asked for, 2 fit on 8 GiB of memory: the others wait; all would with `vms: {memoryMiB: 1024}` in fleet.yaml',
     );
   });
 

@@ -1,5 +1,6 @@
 import type { Found } from '../credentials/found.ts';
 import type { CredentialSource, CredentialState } from '../domain/credential.ts';
+import type { FleetConfig } from '../domain/fleet.ts';
 import type { Driver } from '../drivers/driver.ts';
 import type { ImageBuilder } from '../images/builder.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -41,12 +42,8 @@ export interface PreflightContext {
   /** Opens the driver and builder that would be used; each is opened and asked at most once. May throw: then its check fails. */
   driver: () => Promise<Pick<Driver, 'name' | 'wall' | 'probe'>>;
   builder: () => Promise<Pick<ImageBuilder, 'name' | 'probe'>>;
-  wanted: {
-    /** VMs `up` would start at once. */
-    vms: number;
-    memoryMiB: number;
-    diskGiB: number;
-  };
+  /** What fleet.yaml asks for; `atOnce`: VMs `up` would start at once. */
+  wanted: Pick<FleetConfig, 'vms' | 'roles' | 'host'> & { atOnce: number };
   /** Of the provider whose models the agents call; null when they call none. */
   credential: CredentialAt | null;
   /** The newest layout of fleet.db this version understands; null when the caller does not know. */

@@ -48,7 +48,12 @@ async function look(): Promise<Record<string, string>> {
     paths: resolvePaths({ HOME: folder }),
     driver: async () => ({ name: 'fake', wall: 'device', probe: () => Promise.reject(new Error('probe broke')) }),
     builder: async () => ({ name: 'debian', probe: async () => ({ available: true, problems: [] }) }),
-    wanted: { vms: 1, memoryMiB: 256, diskGiB: 1 },
+    wanted: {
+      vms: { count: 1, size: { cpus: 1, memoryMiB: 256, diskGiB: 1 }, warm: 0 },
+      roles: { implementer: 1, reviewer: 0 },
+      host: { keepFreeDiskGiB: 0.1, keepFreeMemoryMiB: 64 },
+      atOnce: 1,
+    },
     credential: credentialAt(),
     stateVersion: 1,
     setupCommand: 'scripts/setup',

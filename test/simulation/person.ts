@@ -111,6 +111,8 @@ export function createPerson(world: SimWorld, nudge: () => void): Person {
     [0.04, () => replayOne()],
     [0.03, () => removeDisks(deps)],
     [0.06, () => goAway(dice.pick(['gateway', 'driver', 'guests', 'changes', 'storage']))],
+    [0.04, () => world.host.fill()],
+    [0.02, () => world.host.makeRoom()],
     [0.02, () => world.gateway.setCredential(dice.pick(['missing', 'expired', 'refused']))],
     [0.04, () => world.gateway.setCredential('present')],
     [0.03, () => onRunning((id) => world.silence(id, dice.between(5_000, 900_000)))],
@@ -356,6 +358,7 @@ export function createPerson(world: SimWorld, nudge: () => void): Person {
     begin,
     calm: () => {
       isCalm = true;
+      world.host.makeRoom();
       world.gateway.setCredential('present');
     },
     isDone: () => isDone,

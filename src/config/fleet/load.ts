@@ -44,6 +44,7 @@ function toConfig(file: FleetFile): FleetConfig {
     wall: file.wall,
     image: file.image,
     vms: { count, size: { cpus, memoryMiB, diskGiB }, warm },
+    host: file.host,
     roles: file.roles,
     agent: {
       cli,

@@ -7,6 +7,7 @@ import type { Project, ProjectSettings } from '../../domain/project.ts';
 import type { HostAbout } from '../../domain/run-record.ts';
 import type { Driver } from '../../drivers/driver.ts';
 import type { Guests } from '../../guest/guest.ts';
+import type { Ballast } from '../../host/ballast.ts';
 import type { ImageBuilder } from '../../images/builder.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Log } from '../../lib/log.ts';
@@ -45,6 +46,7 @@ export interface ExecuteDeps {
   removeFile: (path: string) => Promise<void>;
   /** The cache may be deleted at any time. */
   isThere: (path: string) => Promise<boolean>;
+  ballast: Ballast;
   /** The project's settings at a commit: its file there, or what the user confirmed when adding it. */
   readSettings: (project: Project, commit: string) => Promise<ProjectSettings>;
   /** What it all runs on here. */

@@ -1,4 +1,6 @@
 import type { Iteration } from '../../domain/iteration.ts';
+import { sayPressure } from '../../domain/pressure.ts';
+import { holdingBack, isFresh } from './held.ts';
 import type { Pass } from './need-vm.ts';
 import { seenOf } from './seen.ts';
 import type { JobSeen, World } from './world.ts';
@@ -54,7 +56,9 @@ function planOpen(pass: Pass, iteration: Iteration): void {
     end(unwanted, { stop: true });
     return;
   }
-  if (job === null) planLaunch(pass, iteration, end);
+  const held = job === null ? holdingBack(world) : null;
+  if (held !== null) to.wait(iteration.task, sayPressure(held));
+  else if (job === null) planLaunch(pass, iteration, end);
   else if (job.state === 'running') planRunning(pass, iteration, job, end);
   else end(job.state === 'lost' ? 'its process is gone without an end' : 'the agent CLI ended');
 }
@@ -78,6 +82,8 @@ function planRunning(
   else if (iteration.phase === 'started') to.step('launch_iteration', key, 'it runs; note it down', at);
   else if (job.streamBytes <= iteration.streamBytes && isSilent(pass, iteration))
     end(`silent for ${minutes(silenceLimit(world, iteration))}`, { stop: true, silent: true });
+  else if (holdingBack(world) !== null && !isFresh(world, iteration))
+    to.step('save_work', key, 'its VM is frozen once its work is saved', at);
   else if (iteration.role === 'implementer' && world.now - (iteration.savedAt ?? iteration.startedAt) > saveEveryMs)
     to.step('save_work', key, 'its work was not saved for 3 minutes', at);
   else if (job.streamBytes > iteration.streamBytes) to.step('pull_stream', key, 'it printed something', at);
@@ -109,7 +115,7 @@ function minutes(ms: number): string {
 }
 
 /** Why a running iteration should be called off, or null. */
-function whyUnwanted(world: World, iteration: Iteration): string | null {
+export function whyUnwanted(world: World, iteration: Iteration): string | null {
   if (world.desire !== 'up') return 'the fleet goes down';
   const task = world.tasks.find((t) => t.id === iteration.task);
   if (task === undefined) return 'its task is gone';
