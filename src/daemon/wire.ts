@@ -44,6 +44,7 @@ import { startDemo } from './demo.ts';
 import { diskSizes, preparedPath, removeDiskFile } from './disk-files.ts';
 import { createDoing } from './doing.ts';
 import { createGatewayProcess } from './gateway-process.ts';
+import { createGc } from './gc.ts';
 import { capacityOf, hostFacts } from './host.ts';
 import { createImageCheck } from './image-check.ts';
 import { openKeys } from './keys.ts';
@@ -194,6 +195,7 @@ export async function wire(deps: WireDeps): Promise<Wired> {
         config = next;
       }),
     startDemo: () => inTurn(() => startDemo({ ...actions, exec, paths })),
+    gc: createGc({ ...actions, ...{ paths, exec, log, driver: parts.driver } }),
     purge: async (confirmed) => {
       const folders = purgedPaths(paths);
       if (!confirmed) return { purged: false, paths: folders };

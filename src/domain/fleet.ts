@@ -13,6 +13,7 @@ export interface FleetConfig {
   image: { builder: 'auto' | 'nix' | 'debian'; agents: string[]; debianMirror: string | null };
   vms: { count: number | 'auto'; size: VmSize; warm: number };
   host: KeptFree;
+  keep: { runsDays: number };
   roles: { implementer: number; reviewer: number };
   agent: { cli: string; model: string | null; maxTurns: number; iterationTimeoutMs: number };
   budget: FleetBudget;

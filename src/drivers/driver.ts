@@ -68,6 +68,10 @@ export interface Driver {
   fork(spec: VmSpec): Promise<void>;
   /** Nothing is forked from it any more; its disk goes once no VM stands on it. */
   dropTemplate(base: VmBase): Promise<void>;
+  /** Templates that no VM stands on and that fit none of these, with the bytes they take. */
+  idleTemplates(wanted: readonly VmBase[]): Promise<{ name: string; sizeBytes: number }[]>;
+  /** Removes one of them; one that a VM stands on meanwhile stays. */
+  removeTemplate(name: string): Promise<void>;
 }
 
 /** What VMs start from. */

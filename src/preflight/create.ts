@@ -12,6 +12,7 @@ import { resourcePath } from '../lib/resources.ts';
 import { preflightChecks } from './checks.ts';
 import type { Host } from './host.ts';
 import { type CredentialAt, type PreflightResult, type RunningCredential, runPreflight } from './preflight.ts';
+import { createUpkeep } from './upkeep.ts';
 
 export interface PreflightParts {
   exec: Exec;
@@ -42,6 +43,7 @@ export function createPreflight(parts: PreflightParts): (wanted: { demo: boolean
         driver,
         builder,
         stateVersion,
+        upkeep: createUpkeep({ paths, exec, clock }),
         wanted: { ...config, atOnce: vmsAtOnce(config) },
         credential: demo ? null : credentialAt(parts),
         setupCommand: resourcePath('scripts/setup'),

@@ -23,6 +23,7 @@ export const config: FleetConfig = {
   image: { builder: 'auto', agents: [], debianMirror: null },
   vms: { count: 'auto', size, warm: 1 },
   host: { keepFreeDiskGiB: 2, keepFreeMemoryMiB: 1024 },
+  keep: { runsDays: 30 },
   roles: { implementer: 1, reviewer: 1 },
   agent: { cli: 'scripted', model: null, maxTurns: 10, iterationTimeoutMs: 600_000 },
   budget: { per: 'day', usd: 10, tokens: 1_000_000, calls: 1000, warnAt: 0.8, reviewShare: 0.2 },

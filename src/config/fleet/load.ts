@@ -45,6 +45,7 @@ function toConfig(file: FleetFile): FleetConfig {
     image: file.image,
     vms: { count, size: { cpus, memoryMiB, diskGiB }, warm },
     host: file.host,
+    keep: file.keep,
     roles: file.roles,
     agent: {
       cli,

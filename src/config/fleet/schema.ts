@@ -79,6 +79,16 @@ export const fleetFile = z.strictObject({
       keepFreeMemoryMiB: z.int().min(64).max(1_048_576).default(1024).describe('Memory left to all else on this host'),
     })
     .prefault({}),
+  keep: z
+    .strictObject({
+      runsDays: z
+        .number()
+        .min(1)
+        .max(36_500)
+        .default(30)
+        .describe('`gc` leaves what agents said and did for so long after their task ended'),
+    })
+    .prefault({}),
   roles: z
     .strictObject({ implementer: many.default(3), reviewer: z.int().nonnegative().max(10_000).default(1) })
     .prefault({}),

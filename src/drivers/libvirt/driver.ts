@@ -200,6 +200,8 @@ export function createLibvirtDriver(options: LibvirtDriverOptions): Driver {
     saveTemplate: forks.saveTemplate,
     fork: forks.fork,
     dropTemplate: templates.drop,
+    idleTemplates: templates.idle,
+    removeTemplate: templates.remove,
   };
 }
 
