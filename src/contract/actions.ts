@@ -32,8 +32,7 @@ export const imageGc = z.strictObject({
 });
 export const imageGcAnswer = z.object({ removed: z.boolean(), disks: z.array(diskView) });
 
-/** Everything of no use any more, not disks alone. */
-export const gc = imageGc;
+/** What `gc` answers: everything of no use any more, not disks alone. */
 export const gcAnswer = z.object({
   removed: z.boolean(),
   items: z.array(
