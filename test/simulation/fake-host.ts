@@ -8,6 +8,7 @@ export interface FakeHost {
   ballast: Ballast;
   /** Another program takes most of the disk, or of the memory. */
   fill(): void;
+  fillDisk(): void;
   makeRoom(): void;
   /** The disk was short of room at some time. */
   wasShort: boolean;
@@ -24,7 +25,7 @@ export function createFakeHost(dice: Dice): FakeHost {
     look: () => ({
       cores: 2,
       memory: { totalMiB: roomyMiB, availableMiB: memoryMiB, stalledPercent: null },
-      disks: [{ path: '/state', uses: ['state', 'vms', 'images'], freeMiB: diskMiB - ballastMiB }],
+      disks: [{ path: '/state', uses: ['state', 'vms', 'images'], freeMiB: Math.max(0, diskMiB - ballastMiB) }],
       hasBallast: ballastMiB > 0,
     }),
     ballast: {
@@ -37,10 +38,11 @@ export function createFakeHost(dice: Dice): FakeHost {
     },
     fill() {
       if (dice.chance(0.3)) memoryMiB = dice.pick([100, 700, 3000]);
-      else {
-        diskMiB = dice.pick([100, 1500, 2600]);
-        host.wasShort = true;
-      }
+      else host.fillDisk();
+    },
+    fillDisk() {
+      diskMiB = dice.pick([100, 1500, 2000]);
+      host.wasShort = true;
     },
     makeRoom() {
       diskMiB = roomyMiB;

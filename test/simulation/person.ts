@@ -33,6 +33,7 @@ export function createPerson(world: SimWorld, nudge: () => void): Person {
   let isDone = false;
   let hasRested = false;
   let hasLeft = false;
+  let isSqueezed = false;
   const retries = new Map<string, number>();
 
   function begin(): void {
@@ -77,8 +78,7 @@ export function createPerson(world: SimWorld, nudge: () => void): Person {
       try {
         if (!isCalm) mischief();
         else {
-          if (!hasLeft) await leaveEarly();
-          undefineOne();
+          await onceCalm();
         }
         for (const task of store.alive.tasks.rows()) {
           glance(task);
@@ -286,6 +286,38 @@ export function createPerson(world: SimWorld, nudge: () => void): Person {
   }
 
   /** Whatever is under way, and whatever became of its VMs: `down --delete` ends. */
+  /** What must go well when nothing else goes wrong. */
+  async function onceCalm(): Promise<void> {
+    if (!isSqueezed) await squeeze();
+    if (!hasLeft) await leaveEarly();
+    undefineOne();
+  }
+
+  /** The disk fills while nothing else goes wrong: whatever works is frozen, and stays so until there is room. */
+  async function squeeze(): Promise<void> {
+    isSqueezed = true;
+    if (dice.chance(0.7)) return;
+    fleetUp(deps);
+    if (dice.chance(0.5)) await nextIteration();
+    world.host.fillDisk();
+    const atWork = () =>
+      store.alive.vms.rows().filter(({ id, purpose, phase }) => {
+        if (purpose === 'warm' || purpose === 'template' || phase === 'stopped') return false;
+        return world.hypervisor.vms.get(id)?.state === 'running';
+      });
+    for (let tries = 0; atWork().length > 0; tries++) {
+      if (tries > 720) {
+        world.violations.push(`${atWork()[0]?.id} ran on for an hour with the disk full`);
+        return;
+      }
+      nudge();
+      await clock.sleep(5_000);
+    }
+    await clock.sleep(dice.between(1_000, 1_200_000));
+    if (atWork().length > 0) world.violations.push(`${atWork()[0]?.id} was thawed with the disk full`);
+    world.host.makeRoom();
+  }
+
   async function leaveEarly(): Promise<void> {
     hasLeft = true;
     if (dice.chance(0.7)) return;
