@@ -10,6 +10,8 @@ import type { Sweep } from '../../src/reclaim/sweep.ts';
 import { openDatabase } from '../../src/store/open.ts';
 import { createStore, type Store } from '../../src/store/store.ts';
 import { type CliHome, createCliHome } from '../support/cli-home.ts';
+import { until } from '../support/gateway-process.ts';
+import { openFilesOf } from '../support/leftovers.ts';
 import { anIteration, aProject, aRun, aTask } from '../support/rows.ts';
 
 const clock = createSystemClock();
@@ -69,6 +71,18 @@ describe('gc of a real home', () => {
     );
     expect(await readdir(state)).toContain('notes of mine.txt');
   });
+});
+
+it('a daemon that is asked again and again holds no more files open than before', async () => {
+  await home.cli('daemon', 'start');
+  const ask = async () => {
+    for (const route of ['fleet', 'gc', 'plan', 'images'] as const) await home.client.call(route);
+  };
+  await ask();
+  const pid = await home.daemonPid();
+  const before = await openFilesOf(pid);
+  for (let n = 0; n < 25; n++) await ask();
+  await until('as few as before', async () => (await openFilesOf(pid)) <= before);
 });
 
 describe('doctor --fix', () => {
