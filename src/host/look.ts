@@ -8,7 +8,7 @@ import type { Paths } from '../lib/paths.ts';
 export function createHostLook(paths: Pick<Paths, 'state' | 'vms' | 'images' | 'ballast'>): () => Promise<HostLook> {
   return async () => ({
     cores: availableParallelism(),
-    memory: await readMemory(),
+    memory: await lookAtMemory(),
     disks: await lookAtDisks({ state: paths.state, vms: paths.vms, images: paths.images }),
     hasBallast: await stat(paths.ballast).then(
       (found) => found.blocks > 0,
@@ -17,16 +17,28 @@ export function createHostLook(paths: Pick<Paths, 'state' | 'vms' | 'images' | '
   });
 }
 
-/** MemAvailable counts what the kernel would give back (caches); os.freemem() does so only on some systems. */
-export async function readMemory(): Promise<MemoryLook> {
-  const isLinux = platform() === 'linux';
-  const table = isLinux ? await readFile('/proc/meminfo', 'utf8').catch(() => '') : '';
-  const stalls = isLinux ? await readFile('/proc/pressure/memory', 'utf8').catch(() => '') : '';
-  return {
-    totalMiB: Math.floor(totalmem() / 2 ** 20),
-    availableMiB: parseAvailable(table) ?? Math.floor(freemem() / 2 ** 20),
-    stalledPercent: parseStalled(stalls),
-  };
+/** Null where the kernel does not say what could be had: what is merely unused says little of it. */
+async function lookAtMemory(): Promise<MemoryLook | null> {
+  const [table, stalls] = await Promise.all(['meminfo', 'pressure/memory'].map((name) => readProc(name)));
+  const availableMiB = parseAvailable(table ?? '');
+  return availableMiB === null
+    ? null
+    : { totalMiB: totalMiB(), availableMiB, stalledPercent: parseStalled(stalls ?? '') };
+}
+
+/** For people: where the kernel does not say what could be had, what is unused. */
+export async function readMemory(): Promise<{ totalMiB: number; availableMiB: number }> {
+  const availableMiB = parseAvailable(await readProc('meminfo')) ?? Math.floor(freemem() / 2 ** 20);
+  return { totalMiB: totalMiB(), availableMiB };
+}
+
+function totalMiB(): number {
+  return Math.floor(totalmem() / 2 ** 20);
+}
+
+/** Empty where there is no such file. */
+function readProc(name: string): Promise<string> {
+  return platform() === 'linux' ? readFile(`/proc/${name}`, 'utf8').catch(() => '') : Promise.resolve('');
 }
 
 /** From /proc/meminfo, in MiB; null when it is not there. */

@@ -40,7 +40,8 @@ function planOpen(pass: Pass, iteration: Iteration): void {
     return;
   }
   if (vm.phase !== 'ready') {
-    to.wait(iteration.task, `rf-${vm.id}, which holds its work, is ${vm.phase}`);
+    const held = vm.phase === 'paused' ? holdingBack(world) : null;
+    to.wait(iteration.task, held === null ? `rf-${vm.id}, which holds its work, is ${vm.phase}` : sayPressure(held));
     return;
   }
   const guest = world.observed.guests.get(iteration.vm);
