@@ -19,11 +19,9 @@ export function createHostLook(paths: Pick<Paths, 'state' | 'vms' | 'images' | '
 
 /** Null where the kernel does not say what could be had: what is merely unused says little of it. */
 async function lookAtMemory(): Promise<MemoryLook | null> {
-  const [table, stalls] = await Promise.all(['meminfo', 'pressure/memory'].map((name) => readProc(name)));
-  const availableMiB = parseAvailable(table ?? '');
-  return availableMiB === null
-    ? null
-    : { totalMiB: totalMiB(), availableMiB, stalledPercent: parseStalled(stalls ?? '') };
+  const availableMiB = parseAvailable(await readProc('meminfo'));
+  const stalls = await readProc('pressure/memory');
+  return availableMiB === null ? null : { totalMiB: totalMiB(), availableMiB, stalledPercent: parseStalled(stalls) };
 }
 
 /** For people: where the kernel does not say what could be had, what is unused. */

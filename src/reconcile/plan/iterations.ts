@@ -1,5 +1,6 @@
 import type { Iteration } from '../../domain/iteration.ts';
 import { sayPressure } from '../../domain/pressure.ts';
+import type { Vm } from '../../domain/vm.ts';
 import { holdingBack, isFresh } from './held.ts';
 import type { Pass } from './need-vm.ts';
 import { seenOf } from './seen.ts';
@@ -40,8 +41,7 @@ function planOpen(pass: Pass, iteration: Iteration): void {
     return;
   }
   if (vm.phase !== 'ready') {
-    const held = vm.phase === 'paused' ? holdingBack(world) : null;
-    to.wait(iteration.task, held === null ? `rf-${vm.id}, which holds its work, is ${vm.phase}` : sayPressure(held));
+    to.wait(iteration.task, whyAsleep(world, vm));
     return;
   }
   const guest = world.observed.guests.get(iteration.vm);
@@ -57,15 +57,22 @@ function planOpen(pass: Pass, iteration: Iteration): void {
     end(unwanted, { stop: true });
     return;
   }
-  const held = job === null ? holdingBack(world) : null;
-  if (held !== null) to.wait(iteration.task, sayPressure(held));
-  else if (job === null) planLaunch(pass, iteration, end);
+  if (job === null) planLaunch(pass, iteration, end);
   else if (job.state === 'running') planRunning(pass, iteration, job, end);
   else end(job.state === 'lost' ? 'its process is gone without an end' : 'the agent CLI ended');
 }
 
-function planLaunch({ world, to }: Pass, { id, vm, phase, startedAt }: Iteration, end: (why: string) => void): void {
-  if (phase !== 'started') end('the guest knows nothing of it any more');
+/** Its VM does not run; work in it is looked at again once it does. */
+function whyAsleep(world: World, { id, phase }: Vm): string {
+  const held = phase === 'paused' ? holdingBack(world) : null;
+  return held === null ? `rf-${id}, which holds its work, is ${phase}` : sayPressure(held);
+}
+
+function planLaunch({ world, to }: Pass, iteration: Iteration, end: (why: string) => void): void {
+  const { id, vm, phase, startedAt, task } = iteration;
+  const held = holdingBack(world);
+  if (held !== null) to.wait(task, sayPressure(held));
+  else if (phase !== 'started') end('the guest knows nothing of it any more');
   else if (world.now - startedAt > launchPatienceMs) end('it could not be started in 10 minutes');
   else to.step('launch_iteration', `it:${id}`, 'it was decided to start', { iteration: id, vm });
 }
