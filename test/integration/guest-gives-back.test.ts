@@ -76,12 +76,10 @@ it('1 GiB that is deleted in the guest leaves the host’s file too', { timeout:
 });
 
 it('memory that is freed in the guest goes back to the host', { timeout: 600_000 }, async () => {
-  const before = await resident();
-  expect(before).toBeGreaterThan(100);
-  // A file system in memory, of which 400 MiB are written.
+  // A file system in memory, of which 400 MiB are written; what the guest merely keeps of files goes with it.
   await guest('mkdir -p /mnt/m && mount -t tmpfs -o size=600m m /mnt/m && yes x | head -c 419430400 > /mnt/m/f');
   const full = await resident();
-  expect(full - before).toBeGreaterThan(250);
-  await guest('umount /mnt/m');
+  expect(full).toBeGreaterThan(400);
+  await guest('umount /mnt/m && sync && echo 3 > /proc/sys/vm/drop_caches');
   await until('the process is small again', async () => full - (await resident()) > 250, 120_000);
 });
