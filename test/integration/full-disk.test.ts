@@ -153,16 +153,22 @@ it('work is saved with what the ballast gives back, the VM is frozen, the person
   expect(later).toBeGreaterThan(deadline);
 });
 
-it('a disk that is full to the last byte at once: frozen first, and nothing is lost', async () => {
+it('a program that takes all of it, the ballast too: the VM is frozen though no row can say so, and nothing is lost', async () => {
   await ballastIs(true);
-  await exec(['dd', 'if=/dev/zero', `of=${join(disk, 'other')}`, 'bs=64k'], { okExitCodes: [0, 1] });
-  await see('frozen', () => state() === 'paused' && store.vms.mustGet(id).phase === 'paused');
-  await see('told', () => pings.some((ping) => ping.includes('is full')));
+  const greedy = async () => {
+    await exec(['dd', 'if=/dev/zero', `of=${join(disk, 'other')}`, 'bs=64k'], { okExitCodes: [0, 1] });
+    await exec(['dd', 'if=/dev/zero', `of=${join(disk, 'more')}`, 'bs=1k'], { okExitCodes: [0, 1] });
+  };
+  await greedy();
+  await see('frozen', () => state() === 'paused');
+  await ballastIs(false);
+  await greedy();
+  await see('told', () => pings.some((ping) => /the disk of the state folder is (almost )?full/.test(ping)));
   expect(store.iterations.mustGet('it-1').phase).toBe('running');
+  await rm(join(disk, 'more'), { force: true });
   await makeRoom();
   await see('thawed', () => state() === 'running' && store.vms.mustGet(id).phase === 'ready');
   await ballastIs(true);
-  expect(store.events.after(0, 100).map((event) => event.kind)).toEqual(
-    expect.arrayContaining(['ballast.made', 'ballast.freed', 'vm.held', 'vm.thawed']),
-  );
+  expect(control.runner.passFailure()).toBe(null);
+  expect(store.iterations.mustGet('it-1').phase).toBe('running');
 });
