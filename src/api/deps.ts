@@ -8,6 +8,7 @@ import type { Level, SpentBy } from '../contract/gateway.ts';
 import type { FileView } from '../contract/task-view.ts';
 import type { Disk } from '../domain/disk.ts';
 import type { FleetConfig } from '../domain/fleet.ts';
+import type { Reclaimable } from '../domain/reclaim.ts';
 import type { Replay } from '../domain/replay.ts';
 import type { Task } from '../domain/task.ts';
 import type { Log } from '../lib/log.ts';
@@ -37,6 +38,8 @@ export interface ApiDeps {
   startReplay: (of: { task: string } | { bundle: string; repository: string }) => Promise<Replay>;
   /** What disks take on the host, by key. */
   diskSizes: (disks: readonly Disk[]) => Promise<ReadonlyMap<string, number>>;
+  /** What nobody needs any more; confirmed, it goes. */
+  gc: (confirmed: boolean) => Promise<{ items: Reclaimable[]; problems: string[] }>;
   purge: (confirmed: boolean) => Promise<{ purged: boolean; paths: string[] }>;
   /** What the gateway says of these levels of the budget tree, and of what one is made; null while it cannot be asked. */
   budgets: (nodes: readonly string[], one: string | null) => Promise<{ levels: Level[] | null; spent: SpentBy | null }>;

@@ -68,6 +68,15 @@ export const handlers: { [N in RouteName]: Handler<N> } = {
     if (body.confirmed) removeDisks(deps.actions);
     return { removed: body.confirmed, disks };
   },
+  gc: async (deps, { body }) => {
+    const { items, problems } = await deps.gc(body.confirmed);
+    return {
+      removed: body.confirmed,
+      items,
+      sizeBytes: items.reduce((sum, item) => sum + item.sizeBytes, 0),
+      problems,
+    };
+  },
   imageBuild: (deps) => deps.wantImage(),
   imageVerify: (deps, { body }) => deps.verifyImage(body.key),
   tasks: (deps, { query }) => {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { reclaimKinds } from '../domain/reclaim.ts';
 import { learnedKinds, learnedScopes } from '../domain/signal.ts';
 import { commitHash, count, priority } from './common.ts';
 import { fleetConfig } from './fleet-config.ts';
@@ -30,6 +31,24 @@ export const imageGc = z.strictObject({
   confirmed: z.boolean().default(false),
 });
 export const imageGcAnswer = z.object({ removed: z.boolean(), disks: z.array(diskView) });
+
+/** What `gc` answers: everything of no use any more, not disks alone. */
+export const gcAnswer = z.object({
+  removed: z.boolean(),
+  items: z.array(
+    z.object({
+      kind: z.enum(reclaimKinds),
+      name: z.string(),
+      why: z.string(),
+      sizeBytes: z.number().int().nonnegative(),
+    }),
+  ),
+  /** Bytes of all items. */
+  sizeBytes: z.number().int().nonnegative(),
+  /** What could not be looked through or removed. */
+  problems: z.array(z.string()),
+});
+export type GcAnswer = z.output<typeof gcAnswer>;
 
 export const projectSettings = z.strictObject({
   setup: z

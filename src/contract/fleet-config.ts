@@ -20,6 +20,10 @@ export const fleetConfig = z.strictObject({
     size: z.strictObject({ cpus: positive, memoryMiB: positive, diskGiB: positive }),
     warm: z.number().int().nonnegative(),
   }),
+  host: z
+    .strictObject({ keepFreeDiskGiB: z.number().positive(), keepFreeMemoryMiB: positive })
+    .default({ keepFreeDiskGiB: 2, keepFreeMemoryMiB: 1024 }),
+  keep: z.strictObject({ runsDays: z.number().positive() }).default({ runsDays: 30 }),
   roles: z.strictObject({ implementer: positive, reviewer: z.number().int().nonnegative() }),
   agent: z.strictObject({
     cli: z.string(),

@@ -23,8 +23,28 @@ export const fleetHead = z.object({
 
 export const hostView = z.object({
   memoryMiB: count.nullable(),
+  cores: count,
+  /** What of the memory could be had now; null where nobody can say. */
+  availableMiB: count.nullable(),
+  /** What its VMs may take at most. */
   promisedMiB: count,
   diskFreeGiB: z.number().nullable(),
+  /** What the host is short of. `tight`: nothing new starts; `short`: VMs are frozen, their work saved; `gone`: frozen at once. */
+  pressure: z
+    .object({
+      of: z.enum(['disk', 'memory']),
+      level: z.enum(['tight', 'short', 'gone']),
+      what: z.string(),
+      freeMiB: count,
+      /** It ends with so much free. */
+      neededMiB: z.number().nullable(),
+      since: isoTime,
+    })
+    .nullable(),
+  /** How many VMs fleet.yaml asks for at once, and how many of that size fit on this host. */
+  vms: z.object({ asked: count, fit: count }),
+  /** Where not all fit: what happens, and sizes that would. */
+  advice: text,
 });
 
 /** An image or a project's prepared disk: what `up` shows progress of before there is any VM. */

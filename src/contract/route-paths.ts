@@ -17,6 +17,7 @@ export const routePaths = {
   ralphs: ['GET', '/v1/ralphs'],
   images: ['GET', '/v1/images'],
   imageGc: ['POST', '/v1/images/gc'],
+  gc: ['POST', '/v1/gc'],
   imageBuild: ['POST', '/v1/images/build'],
   imageVerify: ['POST', '/v1/images/verify'],
   tasks: ['GET', '/v1/tasks'],

@@ -53,6 +53,11 @@ export const routes = {
   ralphs: get('The Ralphs.', listOf(ralphView)),
   images: get('Images and prepared disks.', listOf(diskView)),
   imageGc: post('Removes disks nobody needs.', actions.imageGc, actions.imageGcAnswer),
+  gc: post(
+    'Lists what of the cache and the state folder nobody needs, and removes it.',
+    actions.imageGc,
+    actions.gcAnswer,
+  ),
   imageBuild: post('Wants the image built; a cached one is taken.', none, done),
   imageVerify: post('Boots an image and says what its guest finds.', actions.imageVerify, actions.imageVerified),
   tasks: get('The tasks.', listOf(taskRow), taskQuery),

@@ -1,20 +1,19 @@
 import { statfsSync } from 'node:fs';
 import { availableParallelism, totalmem } from 'node:os';
+import { type Accel, type HostSize, vmLimit } from '../domain/fit.ts';
 import type { FleetConfig } from '../domain/fleet.ts';
 
-const shareOfMemory = 0.8;
-const vmsPerCore = 3;
-
-/** How many VMs fit: `vms.count` where it is a number; else what memory and cores allow, never overcommitted. */
-export function capacityOf(config: FleetConfig): number {
-  const { count, size } = config.vms;
-  if (count !== 'auto') return count;
-  const byMemory = Math.floor((totalmem() * shareOfMemory) / 1024 / 1024 / size.memoryMiB);
-  return Math.max(2, Math.min(byMemory, availableParallelism() * vmsPerCore));
+/** How many VMs fit, were nothing else on this host: never more than its memory holds, whatever `vms.count` says. */
+export function capacityOf(config: FleetConfig, accel: Accel): number {
+  return vmLimit(config, hostSize(), accel).vms;
 }
 
-export function hostFacts(folder: string): { memoryMiB: number | null; diskFreeGiB: number | null } {
-  return { memoryMiB: Math.floor(totalmem() / 1024 / 1024), diskFreeGiB: freeGiB(folder) };
+function hostSize(): HostSize {
+  return { memoryMiB: Math.floor(totalmem() / 2 ** 20), cores: availableParallelism() };
+}
+
+export function hostFacts(folder: string): HostSize & { diskFreeGiB: number | null } {
+  return { ...hostSize(), diskFreeGiB: freeGiB(folder) };
 }
 
 function freeGiB(folder: string): number | null {

@@ -1,3 +1,4 @@
+import type { HostSize } from '../domain/fit.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Live, LiveProblem } from '../queries/deps.ts';
 import type { Control } from '../reconcile/control.ts';
@@ -10,7 +11,7 @@ export interface LiveDeps {
   clock: Clock;
   startedAt: number;
   version: string;
-  host: Live['host'];
+  host: () => HostSize & { diskFreeGiB: number | null };
   doing: Live['doing'];
   /** Of other parts. */
   more: () => LiveProblem[];
@@ -24,7 +25,10 @@ export function createLive(deps: LiveDeps): Live {
     version: deps.version,
     since: deps.startedAt,
     driver: () => ({ name: deps.parts.driver.name, wall: deps.parts.driver.wall, accel: deps.parts.accel() }),
-    host: deps.host,
+    host: () => {
+      const seen = deps.control().runner.lastPass()?.world.observed.host ?? null;
+      return { ...deps.host(), availableMiB: seen?.memory?.availableMiB ?? null, pressure: seen?.pressure ?? null };
+    },
     lastPass: () => {
       const last = deps.control().runner.lastPass();
       return last === null ? null : { at: last.at, waits: last.plan.waits };

@@ -24,7 +24,7 @@ function setup() {
   const runner: Runner = { failures: () => state.failures, passFailure: () => state.pass, lastPass: seen };
   const problems = createProblems({
     control: () => ({ runner }),
-    host: () => ({ memoryMiB: 1, diskFreeGiB: state.diskFreeGiB }),
+    host: () => ({ diskFreeGiB: state.diskFreeGiB }),
     clock,
     more: () => [],
   });

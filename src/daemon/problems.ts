@@ -1,11 +1,12 @@
 import { credentialProblems } from '../domain/credential.ts';
+import { pressureProblems } from '../domain/pressure.ts';
 import type { Clock } from '../lib/clock.ts';
-import type { Live, LiveProblem } from '../queries/deps.ts';
+import type { LiveProblem } from '../queries/deps.ts';
 import type { Control } from '../reconcile/control.ts';
 
 export interface ProblemsDeps {
   control: () => { runner: Pick<Control['runner'], 'failures' | 'passFailure' | 'lastPass'> };
-  host: Live['host'];
+  host: () => { diskFreeGiB: number | null };
   clock: Clock;
   /** Of other parts. */
   more: () => LiveProblem[];
@@ -24,13 +25,15 @@ export function createProblems({ control, host, clock, more }: ProblemsDeps): ()
   return () => {
     const { runner } = control();
     const { diskFreeGiB } = host();
+    const pressure = runner.lastPass()?.world.observed.host?.pressure ?? null;
     tightSince = diskFreeGiB === null || diskFreeGiB >= tightGiB ? null : (tightSince ?? clock.now());
     return [
       ...passProblem(runner.passFailure()),
       ...driverProblem(runner.lastPass()?.world.observed.driver, clock.now()),
       ...credentialProblems(runner.lastPass()?.world.observed.credentials?.values() ?? []),
       ...more(),
-      ...(tightSince === null ? [] : [diskProblem(diskFreeGiB ?? 0, tightSince)]),
+      ...pressureProblems(pressure),
+      ...(tightSince === null || pressure?.of === 'disk' ? [] : [diskProblem(diskFreeGiB ?? 0, tightSince)]),
       ...runner
         .failures()
         .filter((failure) => failure.count >= troublesAfter)

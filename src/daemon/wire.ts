@@ -15,6 +15,8 @@ import { exportBundle, takeBundle } from '../evidence/hand-over.ts';
 import { createRecordFiles } from '../evidence/records.ts';
 import { ralphUser } from '../guest/guest.ts';
 import { createGuests } from '../guest/guests.ts';
+import { createBallast } from '../host/ballast.ts';
+import { createHostLook } from '../host/look.ts';
 import { writeFileAtomic } from '../lib/atomic-file.ts';
 import { type Clock, toIso } from '../lib/clock.ts';
 import { FleetError } from '../lib/errors.ts';
@@ -44,6 +46,7 @@ import { diskSizes, preparedPath, removeDiskFile } from './disk-files.ts';
 import { createDoing } from './doing.ts';
 import { followEndpoints } from './endpoints.ts';
 import { createGatewayProcess } from './gateway-process.ts';
+import { createGc } from './gc.ts';
 import { capacityOf, hostFacts } from './host.ts';
 import { createImageCheck } from './image-check.ts';
 import { openKeys } from './keys.ts';
@@ -131,7 +134,7 @@ export async function wire(deps: WireDeps): Promise<Wired> {
   const metrics = createDaemonMetrics({
     ...{ store, clock, log, paths, version: deps.version, notify },
     config: () => config,
-    capacity: () => capacityOf(config),
+    capacity: () => capacityOf(config, parts.accel()),
     control: () => control,
     live: () => live,
     look: gateway.look,
@@ -174,8 +177,10 @@ export async function wire(deps: WireDeps): Promise<Wired> {
     notify,
     onSettled: metrics.onSettled,
     watch: metrics.watch,
-    capacity: () => capacityOf(config),
+    capacity: () => capacityOf(config, parts.accel()),
     accel: parts.accel,
+    host: createHostLook(paths),
+    ballast: createBallast({ path: paths.ballast, exec }),
     pause: { busyMs: 1_000, idleMs: 10_000 },
     around: createCrashPoint(env['RALPH_FLEET_CRASH']),
   });
@@ -233,6 +238,7 @@ export async function wire(deps: WireDeps): Promise<Wired> {
         await use();
       }),
     startDemo: () => inTurn(() => startDemo({ ...actions, exec, paths })),
+    gc: createGc({ ...actions, ...{ paths, exec, log, driver: parts.driver } }),
     purge: async (confirmed) => {
       const folders = purgedPaths(paths);
       if (!confirmed) return { purged: false, paths: folders };

@@ -1,5 +1,6 @@
 import type { FleetBudget } from './budget.ts';
 import type { CredentialSource, Provider } from './credential.ts';
+import type { KeptFree } from './host.ts';
 import type { VmSize } from './vm.ts';
 
 export type Wall = 'device' | 'process' | 'guest';
@@ -11,6 +12,8 @@ export interface FleetConfig {
   wall: Wall;
   image: { builder: 'auto' | 'nix' | 'debian'; agents: string[]; debianMirror: string | null };
   vms: { count: number | 'auto'; size: VmSize; warm: number };
+  host: KeptFree;
+  keep: { runsDays: number };
   roles: { implementer: number; reviewer: number };
   agent: { cli: string; model: string | null; maxTurns: number; iterationTimeoutMs: number };
   budget: FleetBudget;

@@ -70,6 +70,10 @@ export interface Driver {
   fork(spec: VmSpec): Promise<void>;
   /** Nothing is forked from it any more; its disk goes once no VM stands on it. */
   dropTemplate(base: VmBase): Promise<void>;
+  /** Templates that no VM stands on and that fit none of these, with the bytes they take. */
+  idleTemplates(wanted: readonly VmBase[]): Promise<{ name: string; sizeBytes: number }[]>;
+  /** Removes one of them; one that a VM stands on meanwhile stays. */
+  removeTemplate(name: string): Promise<void>;
 }
 
 /** What VMs start from. */
@@ -92,6 +96,8 @@ export interface VmSpec extends VmBase {
 export interface ObservedVm {
   id: string;
   state: VmState;
+  /** What its process holds of the host's memory, where the driver can say at no cost. */
+  residentMiB?: number | null;
 }
 
 /**

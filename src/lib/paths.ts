@@ -26,6 +26,8 @@ export interface Paths {
   telemetry: string;
   /** Where the stack it started is, while it runs. */
   telemetryEndpoints: string;
+  /** Given up to save work when the disk is full. */
+  ballast: string;
   cache: string;
   images: string;
   /** Saved VMs to fork from, beside the images they stand on. */
@@ -81,6 +83,7 @@ export function resolvePaths(
     logCursor: join(state, 'logs', 'cursor.json'),
     telemetry: join(state, 'telemetry'),
     telemetryEndpoints: join(state, 'telemetry', 'endpoints.json'),
+    ballast: join(state, 'ballast'),
     cache,
     images,
     templates: join(images, 'templates'),

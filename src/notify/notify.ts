@@ -21,9 +21,12 @@ const maxTextChars = 140;
 /**
  * Tells a person on every channel of fleet.yaml. One channel that fails does not keep the others; only when all fail is the
  * ping tried again later. The terminal's ping is the event itself, which every open `up`, `logs` and `status --watch` shows.
+ * What was told is not told again by the same process, though a full disk did not let it be noted down.
  */
 export function createNotifier(deps: NotifyDeps): (item: InboxItem) => Promise<void> {
+  const told = new Set<string>();
   return async (item) => {
+    if (told.has(item.id)) return;
     const channels = deps.channels();
     const results = await Promise.allSettled(channels.map((channel) => send(deps, channel, item)));
     for (const [at, { status }] of results.entries()) {
@@ -35,6 +38,7 @@ export function createNotifier(deps: NotifyDeps): (item: InboxItem) => Promise<v
     if (channels.length > 0 && failed.length === channels.length) {
       throw new FleetError('command_failed', 'No channel took the ping.', { cause: failed[0] });
     }
+    told.add(item.id);
   };
 }
 

@@ -11,6 +11,7 @@ import {
   tmuxCheck,
   virshCheck,
 } from './checks/tools.ts';
+import { cacheCheck, leftoversCheck, orphansCheck, privacyCheck } from './checks/upkeep.ts';
 import { accelerationCheck, driverCheck, imageCheck } from './checks/virtualisation.ts';
 import type { PreflightCheck } from './preflight.ts';
 
@@ -29,8 +30,12 @@ export function preflightChecks(host: { platform: NodeJS.Platform; arch: string 
     sshCheck,
     nodeCheck,
     imageCheck,
+    cacheCheck,
+    orphansCheck,
     credentialCheck,
     stateFolderCheck,
+    privacyCheck,
+    leftoversCheck,
     socketPathCheck,
     clockCheck,
   ];

@@ -1,6 +1,7 @@
 import { createAgent } from '../agents/registry.ts';
 import { readChoices, wantedSource } from '../credentials/choices.ts';
 import { look, openSource, type SourceDeps } from '../credentials/sources.ts';
+import { vmsAsked } from '../domain/fit.ts';
 import type { FleetConfig } from '../domain/fleet.ts';
 import type { Driver } from '../drivers/driver.ts';
 import type { ImageBuilder } from '../images/builder.ts';
@@ -11,6 +12,7 @@ import { resourcePath } from '../lib/resources.ts';
 import { preflightChecks } from './checks.ts';
 import type { Host } from './host.ts';
 import { type CredentialAt, type PreflightResult, type RunningCredential, runPreflight } from './preflight.ts';
+import { createUpkeep } from './upkeep.ts';
 
 export interface PreflightParts {
   exec: Exec;
@@ -41,7 +43,8 @@ export function createPreflight(parts: PreflightParts): (wanted: { demo: boolean
         driver,
         builder,
         stateVersion,
-        wanted: { vms: vmsAtOnce(config), ...config.vms.size },
+        upkeep: createUpkeep({ paths, exec, clock }),
+        wanted: { ...config, atOnce: vmsAtOnce(config) },
         credential: demo ? null : credentialAt(parts),
         setupCommand: resourcePath('scripts/setup'),
         nodeVersion: process.versions.node,
@@ -67,6 +70,6 @@ function credentialAt({ config, exec, host, paths, credentials }: PreflightParts
 
 /** One VM per Ralph, one room for the verifier; `auto` starts fewer where they do not fit. */
 function vmsAtOnce(config: FleetConfig): number {
-  const wanted = config.roles.implementer + config.roles.reviewer + 1;
-  return config.vms.count === 'auto' ? Math.min(wanted, 2) : Math.min(wanted, config.vms.count);
+  const asked = vmsAsked(config);
+  return config.vms.count === 'auto' ? Math.min(asked, 2) : asked;
 }

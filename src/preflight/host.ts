@@ -1,12 +1,13 @@
 import { constants } from 'node:fs';
-import { access, open, readFile, stat, statfs } from 'node:fs/promises';
-import { freemem, platform, totalmem } from 'node:os';
-import { dirname } from 'node:path';
+import { access, open } from 'node:fs/promises';
+import { availableParallelism, platform } from 'node:os';
+import { freeMiB, nearestExisting, readMemory } from '../host/look.ts';
 
 /** What checks want to know of the host, behind one small port so that tests need no disk. */
 export interface Host {
   platform: NodeJS.Platform;
   env: Readonly<Record<string, string | undefined>>;
+  cores: number;
   memory(): Promise<{ totalMiB: number; availableMiB: number }>;
   /** Free space for this user at `path`, or at its nearest folder that exists. */
   freeDiskMiB(path: string): Promise<number>;
@@ -21,11 +22,9 @@ export function createHost(env: Record<string, string | undefined> = process.env
   return {
     platform: platform(),
     env,
+    cores: availableParallelism(),
     memory: readMemory,
-    async freeDiskMiB(path) {
-      const { bavail, bsize } = await statfs(await nearestExisting(path));
-      return Math.floor((bavail * bsize) / 2 ** 20);
-    },
+    freeDiskMiB: freeMiB,
     async writable(path) {
       const folder = await nearestExisting(path);
       return { folder, writable: await can(folder, constants.W_OK | constants.X_OK) };
@@ -33,21 +32,6 @@ export function createHost(env: Record<string, string | undefined> = process.env
     exists: (path) => can(path, constants.R_OK),
     head: readHead,
   };
-}
-
-/** MemAvailable counts what the kernel would give back (caches); os.freemem() does so only on some systems. */
-async function readMemory(): Promise<{ totalMiB: number; availableMiB: number }> {
-  const table = platform() === 'linux' ? await readFile('/proc/meminfo', 'utf8').catch(() => '') : '';
-  const available = /^MemAvailable:\s+(\d+) kB/m.exec(table)?.[1];
-  const availableMiB = available === undefined ? Math.floor(freemem() / 2 ** 20) : Math.floor(Number(available) / 1024);
-  return { totalMiB: Math.floor(totalmem() / 2 ** 20), availableMiB };
-}
-
-async function nearestExisting(path: string): Promise<string> {
-  for (let at = path; ; at = dirname(at)) {
-    const found = await stat(at).catch(() => null);
-    if (found !== null || at === dirname(at)) return at;
-  }
 }
 
 function can(path: string, mode: number): Promise<boolean> {

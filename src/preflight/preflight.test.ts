@@ -5,7 +5,9 @@ import { FleetError } from '../lib/errors.ts';
 import type { Exec } from '../lib/exec.ts';
 import { resolvePaths } from '../lib/paths.ts';
 import { preflightChecks } from './checks.ts';
+import { mendAll } from './mend.ts';
 import { type PreflightCheck, type PreflightContext, runPreflight } from './preflight.ts';
+import type { Upkeep } from './upkeep.ts';
 
 const printed: Record<string, string> = {
   git: 'git version 2.39.5\n',
@@ -40,6 +42,11 @@ function credentialAt(it: Found): PreflightContext['credential'] & object {
   };
 }
 
+function upkeep(change: Partial<Upkeep> = {}): Upkeep {
+  const cache = { images: 1, prepared: 0, templates: 2, bytes: 900 * 2 ** 20, hollow: [] };
+  return { leftovers: async () => [], cache: async () => cache, readableByOthers: async () => [], ...change };
+}
+
 function context(change: Partial<PreflightContext> = {}): PreflightContext {
   return {
     exec: fakeExec(),
@@ -47,6 +54,7 @@ function context(change: Partial<PreflightContext> = {}): PreflightContext {
     host: {
       platform: 'linux',
       env: { ANTHROPIC_API_KEY: 'not-a-real-key-000' },
+      cores: 4,
       memory: async () => ({ totalMiB: 24_000, availableMiB: 19_000 }),
       freeDiskMiB: async () => 100_000,
       writable: async (path) => ({ folder: path, writable: true }),
@@ -58,10 +66,17 @@ function context(change: Partial<PreflightContext> = {}): PreflightContext {
       name: 'libvirt',
       wall: 'device',
       probe: async () => ({ available: true, version: '11.3.0', accel: 'kvm', problems: [] }),
+      list: async () => [],
     }),
     builder: async () => ({ name: 'debian', probe: async () => ({ available: true, problems: [] }) }),
-    wanted: { vms: 2, memoryMiB: 2048, diskGiB: 20 },
+    wanted: {
+      vms: { count: 'auto', size: { cpus: 2, memoryMiB: 2048, diskGiB: 20 }, warm: 1 },
+      roles: { implementer: 1, reviewer: 0 },
+      host: { keepFreeDiskGiB: 2, keepFreeMemoryMiB: 1024 },
+      atOnce: 2,
+    },
     credential: credentialAt(found('not-a-real-key-000')),
+    upkeep: upkeep(),
     stateVersion: 3,
     setupCommand: 'scripts/setup',
     nodeVersion: '24.21.0',
@@ -220,7 +235,7 @@ describe('virtualisation', () => {
 
 describe('room', () => {
   const withMemory = (availableMiB: number) =>
-    context({ host: { ...context().host, memory: async () => ({ totalMiB: 4096, availableMiB }) } });
+    context({ host: { ...context().host, memory: async () => ({ totalMiB: 8192, availableMiB }) } });
 
   it.each([
     [19_000, 'ok'],
@@ -233,7 +248,16 @@ describe('room', () => {
 
   it('says how many VMs fit', async () => {
     expect((await find('memory', withMemory(3500))).found).toBe(
-      '4 GiB, 3.4 GiB free: room for 1 VM of 2 GiB, 2 asked; the others wait',
+      '8 GiB, 3.4 GiB free: room for 1 VM of 2 GiB, 2 asked; the others wait',
+    );
+  });
+
+  it('suggests sizes with which all that is asked for would fit', async () => {
+    const asked = { ...context().wanted, roles: { implementer: 3, reviewer: 1 } };
+    const finding = await find('memory', { ...withMemory(7500), wanted: asked });
+    expect(finding.state).toBe('warn');
+    expect(finding.remedy).toBe(
+      '5 VMs of 2 GiB are asked for, 2 fit on 8 GiB of memory: the others wait; all would with `vms: {memoryMiB: 1024}` in fleet.yaml',
     );
   });
 
@@ -243,6 +267,50 @@ describe('room', () => {
     const finding = await find('disk', context({ host: { ...context().host, freeDiskMiB } }));
     expect(finding).toMatchObject({ state: 'fail' });
     expect(finding.found).toContain(paths.images);
+  });
+});
+
+describe('upkeep', () => {
+  const left = (name: string, remove: () => Promise<void>) =>
+    ({ kind: 'leftover', name, why: 'half built', sizeBytes: 3 * 2 ** 20, remove }) as const;
+
+  it('says what the cache holds', async () => {
+    expect((await find('cache', context())).found).toBe('1 image, 0 prepared disks, 2 templates, 900 MiB');
+  });
+
+  it('mends one thing after the other, each told before and after; what fails keeps nothing back', async () => {
+    const told: string[] = [];
+    const gone: string[] = [];
+    const leftovers = async () => [
+      left('/c/.a', () => Promise.reject(new FleetError('storage', 'busy'))),
+      left('/c/.b', async () => void gone.push('b')),
+    ];
+    const ctx = context({ upkeep: upkeep({ leftovers }) });
+    const result = await runPreflight(ctx, checks);
+    expect(result).toMatchObject({ ready: true, warned: 1 });
+    expect(gone).toEqual([]);
+    const mended = await mendAll(result, {
+      before: (what) => void told.push(what),
+      after: ({ how }) => void told.push(how),
+    });
+    expect(told).toEqual(['remove /c/.a (half built, 3 MiB)', 'busy', 'remove /c/.b (half built, 3 MiB)', 'removed']);
+    expect(mended.map(({ check, done }) => [check, done])).toEqual([
+      ['leftovers', false],
+      ['leftovers', true],
+    ]);
+  });
+
+  it('names VMs that no database knows of, and lets those be that one may know', async () => {
+    const driver = async () => ({
+      ...(await context().driver()),
+      list: async () => [{ id: '0000000a', state: 'off' as const }],
+    });
+    expect(await find('vms', context({ driver }))).toMatchObject({
+      state: 'warn',
+      found: '1 VM of this fleet, and no database knows of them: rf-0000000a',
+    });
+    const host = { ...context().host, exists: async () => true };
+    expect(await find('vms', context({ driver, host }))).toMatchObject({ state: 'ok', found: '1 VM of this fleet' });
   });
 });
 

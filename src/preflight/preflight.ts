@@ -1,5 +1,6 @@
 import type { Found } from '../credentials/found.ts';
 import type { CredentialSource, CredentialState } from '../domain/credential.ts';
+import type { FleetConfig } from '../domain/fleet.ts';
 import type { Driver } from '../drivers/driver.ts';
 import type { ImageBuilder } from '../images/builder.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -7,6 +8,7 @@ import { asFleetError, formatError } from '../lib/errors.ts';
 import type { Exec } from '../lib/exec.ts';
 import type { Paths } from '../lib/paths.ts';
 import type { Host } from './host.ts';
+import type { Upkeep } from './upkeep.ts';
 
 /**
  * What `doctor` and `up` look at before anything is changed. Checks only read; they run side by side, each with a deadline,
@@ -31,6 +33,15 @@ export interface Finding {
   found: string;
   /** The command or act that mends it; always there on `fail`. */
   remedy?: string;
+  /** What of it can be mended without any risk; `doctor --fix` does. */
+  mends?: Mend[];
+}
+
+export interface Mend {
+  /** What it would do: `remove …`. */
+  what: string;
+  /** Looks again first; may be cut off and made again. Resolves with what became of it, for people. */
+  run(): Promise<string>;
 }
 
 export interface PreflightContext {
@@ -38,15 +49,12 @@ export interface PreflightContext {
   clock: Clock;
   host: Host;
   paths: Paths;
+  upkeep: Upkeep;
   /** Opens the driver and builder that would be used; each is opened and asked at most once. May throw: then its check fails. */
-  driver: () => Promise<Pick<Driver, 'name' | 'wall' | 'probe'>>;
+  driver: () => Promise<Pick<Driver, 'name' | 'wall' | 'probe'> & Partial<Pick<Driver, 'list'>>>;
   builder: () => Promise<Pick<ImageBuilder, 'name' | 'probe'>>;
-  wanted: {
-    /** VMs `up` would start at once. */
-    vms: number;
-    memoryMiB: number;
-    diskGiB: number;
-  };
+  /** What fleet.yaml asks for; `atOnce`: VMs `up` would start at once. */
+  wanted: Pick<FleetConfig, 'vms' | 'roles' | 'host'> & { atOnce: number };
   /** Of the provider whose models the agents call; null when they call none. */
   credential: CredentialAt | null;
   /** The newest layout of fleet.db this version understands; null when the caller does not know. */
@@ -132,7 +140,8 @@ async function runSafely(check: PreflightCheck, ctx: PreflightContext): Promise<
 function askOnce(ctx: PreflightContext): PreflightContext {
   const driver = once(async () => {
     const opened = await ctx.driver();
-    return { name: opened.name, wall: opened.wall, probe: once(() => opened.probe()) };
+    const { name, wall, list } = opened;
+    return { name, wall, probe: once(() => opened.probe()), ...(list === undefined ? {} : { list: () => list() }) };
   });
   const builder = once(async () => {
     const opened = await ctx.builder();

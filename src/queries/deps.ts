@@ -1,5 +1,7 @@
 import type { Level } from '../contract/gateway.ts';
+import type { HostSize } from '../domain/fit.ts';
 import type { FleetConfig } from '../domain/fleet.ts';
+import type { Pressure } from '../domain/pressure.ts';
 import type { Task } from '../domain/task.ts';
 import type { UsageWindow } from '../domain/usage-limit.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -19,7 +21,7 @@ export interface Live {
   version: string;
   since: number;
   driver: () => { name: string; wall: FleetConfig['wall'] | null; accel: 'kvm' | 'hvf' | 'tcg' | null };
-  host: () => { memoryMiB: number | null; diskFreeGiB: number | null };
+  host: () => HostSize & { diskFreeGiB: number | null; availableMiB: number | null; pressure: Pressure | null };
   /** When the last pass was planned, and what it left waiting. */
   lastPass: () => { at: number; waits: { subject: string; reason: string }[] } | null;
   /** The fleet's own budget in its present period, as the gateway last told; null when it has not. */

@@ -3,10 +3,11 @@ import { budgetAt, fleetNode } from '../domain/budget.ts';
 import type { Disk, DiskRecipe } from '../domain/disk.ts';
 import { usersOf } from '../domain/disk-users.ts';
 import { evidenceDigest, reviewOf } from '../domain/evidence.ts';
+import { adviseSize, vmLimit, vmsAsked } from '../domain/fit.ts';
 import { inbox } from '../domain/inbox.ts';
 import { toInboxSnapshot } from '../domain/inbox-snapshot.ts';
 import type { Task } from '../domain/task.ts';
-import { holdsRoom } from '../domain/vm.ts';
+import { holdsRoom, type Vm } from '../domain/vm.ts';
 import { toIso } from '../lib/clock.ts';
 import type { QueryDeps } from './deps.ts';
 import { ralphRow } from './ralph-row.ts';
@@ -38,10 +39,7 @@ export function fleetView(deps: QueryDeps): FleetView {
       paused: fleet.paused,
       daemon: { pid: live.pid, version: live.version, since: toIso(live.since) },
     },
-    host: {
-      ...live.host(),
-      promisedMiB: vms.filter(holdsRoom).reduce((sum, vm) => sum + vm.size.memoryMiB, 0),
-    },
+    host: hostView(deps, vms),
     disks: store.disks.list('ORDER BY since').map((disk) => diskView(deps, disk, null)),
     vms: vms.map((vm) => vmView(deps, vm)),
     ralphs: store.ralphs.list('ORDER BY name').map((ralph) => ralphRow(deps, ralph)),
@@ -62,6 +60,18 @@ export function fleetView(deps: QueryDeps): FleetView {
     budget: budgetOf(deps),
     limits: { reviewsWaiting: config().limits.reviewsWaiting },
     problems: problems.map(({ what, since, remedy, severity }) => ({ what, since: toIso(since), remedy, severity })),
+  };
+}
+
+function hostView({ live, config }: QueryDeps, vms: readonly Vm[]): FleetView['host'] {
+  const { pressure, ...host } = live.host();
+  const { accel } = live.driver();
+  return {
+    ...host,
+    promisedMiB: vms.filter(holdsRoom).reduce((sum, vm) => sum + vm.size.memoryMiB, 0),
+    pressure: pressure === null ? null : { ...pressure, since: toIso(pressure.since) },
+    vms: { asked: vmsAsked(config()), fit: vmLimit(config(), host, accel).vms },
+    advice: adviseSize(config(), host, accel)?.advice ?? null,
   };
 }
 

@@ -1,4 +1,5 @@
 import { fleetNode } from '../domain/budget.ts';
+import type { HostLook } from '../domain/host.ts';
 import type { Iteration } from '../domain/iteration.ts';
 import { isReplayOpen } from '../domain/replay.ts';
 import type { UsageWindow } from '../domain/usage-limit.ts';
@@ -27,6 +28,8 @@ export interface Control {
 export interface ControlDeps extends ExecuteDeps {
   capacity: () => number;
   accel: () => Observed['accel'];
+  /** A look at memory and disks of the host. */
+  host: () => Promise<HostLook>;
   /** How long to wait for the next look when nothing nudges: with something under way, and without. */
   pause: { busyMs: number; idleMs: number };
   /** The planner; the simulation hands in broken ones to prove that it would notice. */

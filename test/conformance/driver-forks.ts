@@ -66,7 +66,7 @@ export function forkConformance(subjectOf: () => DriverSubject): void {
       const { driver, guests } = subjectOf();
       const forks = [first, second];
       await Promise.all(forks.map((id) => driver.fork(spec(id))));
-      expect(await driver.list()).toEqual(forks.map((id) => ({ id, state: 'running' })));
+      expect(await driver.list()).toMatchObject(forks.map((id) => ({ id, state: 'running' })));
       await Promise.all(forks.map(async (id) => seen.set(id, await guests.identify(id))));
       const [a, b] = [seen.get(first), seen.get(second)];
       expect([a?.hostname, b?.hostname]).toEqual([`rf-${first}`, `rf-${second}`]);

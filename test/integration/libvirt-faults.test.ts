@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { chmod, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -118,6 +119,60 @@ describe('a virsh that cannot say is never an empty list', () => {
       await expect(driver.list(), xml).rejects.toMatchObject({ code: 'driver_unavailable' });
     }
   });
+});
+
+describe('a virsh whose exit code lies', () => {
+  const home = (paths: { state: string }) => createHash('sha256').update(paths.state).digest('hex').slice(0, 12);
+  /** One domain of ours whose state stands in a file; `lie` comes in place of what a change of it does. */
+  async function lying(state: number, lie: (then: string) => string) {
+    const { paths } = await driverWith('exit 1');
+    await mkdir(join(paths.vms, id), { recursive: true });
+    await writeFile(join(paths.vms, id, 'disk.qcow2'), '');
+    const file = join(root, 'state');
+    await writeFile(file, String(state));
+    const to = (next: number) => `echo ${next} > ${file}`;
+    const mark = `<rf:vm xmlns:rf="https://ralph-fleet/1" fleet="f" home="${home(paths)}" id="${id}"/>`;
+    const xml = await printing(`<domain><name>rf-${id}</name><metadata>${mark}</metadata></domain>`, 'exit 0');
+    const [head, tail] = listing().split('state.state=1');
+    const script = `read state < ${file}
+case "$4" in
+dumpxml) ${xml};;
+start|resume) ${lie(to(1))};;
+suspend) ${lie(to(3))};;
+destroy) ${lie(to(5))};;
+*) ${await printing(head ?? '')} printf 'state.state=%s' "$state"; ${await printing(tail ?? '')};;
+esac`;
+    return (await driverWith(script)).driver;
+  }
+  const changes = [
+    ['start', 5, 'running'],
+    ['pause', 1, 'paused'],
+    ['resume', 3, 'running'],
+    ['stop', 1, 'off'],
+  ] as const;
+  const make = (driver: Awaited<ReturnType<typeof lying>>, call: (typeof changes)[number][0]) =>
+    call === 'stop' ? driver.stop(id, 0) : driver[call](id);
+
+  test.each(changes)('%s that is done and told as failed is done', async (call, from, state) => {
+    const driver = await lying(from, (then) => `${then}; echo "error: lost" >&2; exit 1`);
+    await make(driver, call);
+    expect(await driver.list()).toMatchObject([{ id, state }]);
+  });
+
+  test.each(changes)('%s that failed and is told as failed is an error', async (call, from) => {
+    const driver = await lying(from, () => 'echo "error: internal error" >&2; exit 1');
+    await expect(make(driver, call)).rejects.toMatchObject({ code: 'command_failed' });
+  });
+
+  test.each(changes)(
+    '%s that failed and is told as done changes nothing of what is seen: it is made again',
+    async (call, from) => {
+      const before = { 1: 'running', 3: 'paused', 5: 'off' }[from];
+      const driver = await lying(from, () => 'exit 0');
+      await make(driver, call).catch(() => {});
+      expect(await driver.list()).toMatchObject([{ id, state: before }]);
+    },
+  );
 });
 
 describe('what virsh and the guest say', () => {

@@ -75,6 +75,27 @@ describe('a template', () => {
     expect(await store.find(base, true)).toBe(null);
   });
 
+  test('that fits nothing any more is idle, and removed unless a VM stands on it', async () => {
+    await store.add(base, fill);
+    const other = await makeBase('other');
+    await store.add(other, (places) => fill(places, other));
+    expect(await store.idle([base, other])).toEqual([]);
+    const idle = await store.idle([base]);
+    expect(idle).toEqual([{ name: await folderOf(other), sizeBytes: expect.any(Number) }]);
+    const found = await store.find(other, true);
+    const vm = join(root, 'vm');
+    await mkdir(vm);
+    if (found !== null) await store.lease(found.places, '0000000a', vm);
+    expect(await store.idle([base])).toEqual([]);
+    for (const { name } of idle) await store.remove(name);
+    expect(await folders()).toHaveLength(2);
+    await store.release('0000000a');
+    for (const { name } of idle) await store.remove(name);
+    for (const { name } of idle) await store.remove(name);
+    expect(await folders()).toEqual([await folderOf()]);
+    await expect(store.remove('../image')).rejects.toMatchObject({ code: 'bug' });
+  });
+
   test('does not care where kernel and cache stand: both may be moved', async () => {
     const at = (folder: string): VmBase => {
       const boot = { kernel: `${folder}/vmlinuz`, initrd: `${folder}/initrd`, cmdline: 'quiet' };

@@ -10,6 +10,7 @@ import { resolvePaths } from '../../src/lib/paths.ts';
 import { preflightChecks } from '../../src/preflight/checks.ts';
 import { createHost } from '../../src/preflight/host.ts';
 import { type PreflightContext, runPreflight } from '../../src/preflight/preflight.ts';
+import { createUpkeep } from '../../src/preflight/upkeep.ts';
 
 // Real processes and files: tools that are missing, hang, or print what no tool prints.
 let folder: string;
@@ -48,8 +49,14 @@ async function look(): Promise<Record<string, string>> {
     paths: resolvePaths({ HOME: folder }),
     driver: async () => ({ name: 'fake', wall: 'device', probe: () => Promise.reject(new Error('probe broke')) }),
     builder: async () => ({ name: 'debian', probe: async () => ({ available: true, problems: [] }) }),
-    wanted: { vms: 1, memoryMiB: 256, diskGiB: 1 },
+    wanted: {
+      vms: { count: 1, size: { cpus: 1, memoryMiB: 256, diskGiB: 1 }, warm: 0 },
+      roles: { implementer: 1, reviewer: 0 },
+      host: { keepFreeDiskGiB: 0.1, keepFreeMemoryMiB: 64 },
+      atOnce: 1,
+    },
     credential: credentialAt(),
+    upkeep: createUpkeep({ paths: resolvePaths({ HOME: folder }), exec, clock: createSystemClock() }),
     stateVersion: 1,
     setupCommand: 'scripts/setup',
     nodeVersion: process.versions.node,
@@ -78,7 +85,7 @@ it('tells good tools from missing, hanging, loud, failing and lying ones', async
 
 it('reads room, folders, files and the database of the real host', async () => {
   const empty = await look();
-  expect(empty['memory']).toMatch(/^ok: .*: room for \d+ VMs? of 0.3 GiB, 1 asked$/);
+  expect(empty['memory']).toMatch(/^ok: .*: room for \d+ VMs? of 256 MiB, 1 asked$/);
   expect(empty['disk']).toMatch(/^(ok|warn): \d/);
   expect(empty['state']).toMatch(/^ok: .*, new$/);
   expect(empty['credential']).toBe(`fail: there is no \`${folder}/key\``);

@@ -17,13 +17,14 @@ export function checkAlways(world: SimWorld): void {
 }
 
 /** An agent that gives no sign of life is ended long before its time is up; this is more than all trouble about it takes. */
-const longestSilenceMs = 3_600_000;
+const longestSilenceMs = 5_400_000;
 
 /** While a task waits for its person nothing works for it, and no token is spent. */
 function checkIterations({ store, clock, violations }: SimWorld): void {
-  for (const { id, task, phase, startedAt } of store.alive.iterations.rows()) {
+  for (const { id, task, phase, startedAt, vm } of store.alive.iterations.rows()) {
     if (phase === 'ended') continue;
-    if (clock.now() - startedAt > longestSilenceMs) violations.push(`iteration ${id} went on in silence`);
+    const isFrozen = store.vms.get(vm)?.phase === 'paused';
+    if (clock.now() - startedAt > longestSilenceMs && !isFrozen) violations.push(`iteration ${id} went on in silence`);
     if (store.tasks.get(task)?.phase === 'needs_input') violations.push(`iteration ${id} works while ${task} waits`);
   }
 }
@@ -49,6 +50,12 @@ export function checkAtEnd(world: SimWorld): void {
   checkSpend(world);
   checkSaid(world);
   checkReplays(world);
+  checkHost(world);
+}
+
+/** Nothing stays frozen once there is room, and the next time there is ballast to save work with. */
+function checkHost({ host, violations }: SimWorld): void {
+  if (host.wasShort && !host.look().hasBallast) violations.push('the ballast was not made again');
 }
 
 function checkTasks(world: SimWorld): void {

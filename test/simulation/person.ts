@@ -33,6 +33,7 @@ export function createPerson(world: SimWorld, nudge: () => void): Person {
   let isDone = false;
   let hasRested = false;
   let hasLeft = false;
+  let isSqueezed = false;
   const retries = new Map<string, number>();
 
   function begin(): void {
@@ -77,8 +78,7 @@ export function createPerson(world: SimWorld, nudge: () => void): Person {
       try {
         if (!isCalm) mischief();
         else {
-          if (!hasLeft) await leaveEarly();
-          undefineOne();
+          await onceCalm();
         }
         for (const task of store.alive.tasks.rows()) {
           glance(task);
@@ -111,6 +111,8 @@ export function createPerson(world: SimWorld, nudge: () => void): Person {
     [0.04, () => replayOne()],
     [0.03, () => removeDisks(deps)],
     [0.06, () => goAway(dice.pick(['gateway', 'driver', 'guests', 'changes', 'storage']))],
+    [0.04, () => world.host.fill()],
+    [0.02, () => world.host.makeRoom()],
     [0.02, () => world.gateway.setCredential(dice.pick(['missing', 'expired', 'refused']))],
     [0.04, () => world.gateway.setCredential('present')],
     [0.03, () => onRunning((id) => world.silence(id, dice.between(5_000, 900_000)))],
@@ -284,6 +286,38 @@ export function createPerson(world: SimWorld, nudge: () => void): Person {
   }
 
   /** Whatever is under way, and whatever became of its VMs: `down --delete` ends. */
+  /** What must go well when nothing else goes wrong. */
+  async function onceCalm(): Promise<void> {
+    if (!isSqueezed) await squeeze();
+    if (!hasLeft) await leaveEarly();
+    undefineOne();
+  }
+
+  /** The disk fills while nothing else goes wrong: whatever works is frozen, and stays so until there is room. */
+  async function squeeze(): Promise<void> {
+    isSqueezed = true;
+    if (dice.chance(0.7)) return;
+    fleetUp(deps);
+    if (dice.chance(0.5)) await nextIteration();
+    world.host.fillDisk();
+    const atWork = () =>
+      store.alive.vms.rows().filter(({ id, purpose, phase }) => {
+        if (purpose === 'warm' || purpose === 'template' || phase === 'stopped') return false;
+        return world.hypervisor.vms.get(id)?.state === 'running';
+      });
+    for (let tries = 0; atWork().length > 0; tries++) {
+      if (tries > 720) {
+        world.violations.push(`${atWork()[0]?.id} ran on for an hour with the disk full`);
+        return;
+      }
+      nudge();
+      await clock.sleep(5_000);
+    }
+    await clock.sleep(dice.between(1_000, 1_200_000));
+    if (atWork().length > 0) world.violations.push(`${atWork()[0]?.id} was thawed with the disk full`);
+    world.host.makeRoom();
+  }
+
   async function leaveEarly(): Promise<void> {
     hasLeft = true;
     if (dice.chance(0.7)) return;
@@ -356,6 +390,7 @@ export function createPerson(world: SimWorld, nudge: () => void): Person {
     begin,
     calm: () => {
       isCalm = true;
+      world.host.makeRoom();
       world.gateway.setCredential('present');
     },
     isDone: () => isDone,

@@ -17,6 +17,7 @@ import { giveBackDatabase, takeDatabase } from './database.ts';
 import { createFakeRepository, type FakeRepository } from './fake-changes.ts';
 import { createFakeGateway, type FakeGateway } from './fake-gateway.ts';
 import { createFakeGuests } from './fake-guests.ts';
+import { createFakeHost, type FakeHost } from './fake-host.ts';
 import { type Faults, type Incarnation, never, noFaults, withCrashes, withFaults } from './incarnation.ts';
 import { checkAlways, checkAtEnd, checkRemembered } from './invariants.ts';
 import { watchLimits } from './limit-watch.ts';
@@ -48,6 +49,7 @@ export interface SimWorld {
   files: Map<string, Uint8Array>;
   records: Map<string, RunRecord>;
   capacity: number;
+  host: FakeHost;
   trace: string[];
   violations: string[];
   /** Until when a port (`gateway`, `driver`, …) or the host's disk (`storage`) is away. */
@@ -111,6 +113,7 @@ export async function simulate(
     files: new Map(),
     records: new Map(),
     capacity: dice.between(1, 5),
+    host: createFakeHost(dice),
     trace,
     violations: [],
     away: new Map(),
@@ -195,6 +198,8 @@ export async function simulate(
       notify: async () => {},
       capacity: () => world.capacity,
       accel: () => 'tcg',
+      host: async () => world.host.look(),
+      ballast: withFaults(world.host.ballast, 'ballast', using),
       pause: { busyMs: 5_000, idleMs: 60_000 },
     });
     made.runner.start();

@@ -114,6 +114,27 @@ describe('the simulation notices', () => {
     expect(told).toMatch(/without passing as-committed/);
   });
 
+  it('a VM that is frozen and never thawed', async () => {
+    const told = await firstViolation(
+      bent((step, world) => {
+        const isFrozen =
+          step.kind === 'resume_vm' && world.vms.some((vm) => vm.id === step.data.vm && vm.phase === 'paused');
+        return isFrozen ? null : step;
+      }),
+    );
+    expect(told).toMatch(/never came to rest/);
+  });
+
+  it('a ballast that is not made again', async () => {
+    const told = await firstViolation(bent((step) => (step.kind === 'make_ballast' ? null : step)));
+    expect(told).toMatch(/the ballast was not made again/);
+  });
+
+  it('a VM that runs on while the disk fills', async () => {
+    const told = await firstViolation(bent((step) => (step.kind === 'hold_vm' ? null : step)));
+    expect(told).toMatch(/ran on for an hour with the disk full/);
+  });
+
   it('a VM too many', async () => {
     const told = await firstViolation((world) => plan({ ...world, capacity: world.capacity + 3 }));
     expect(told).toMatch(/VMs run where \d fit/);

@@ -28,7 +28,7 @@ const exec = createExec();
 const bin = join(import.meta.dirname, '../../src/cli/bin.js');
 export const nodeFlags = ['--disable-warning=ExperimentalWarning'];
 const anyExit = Array.from({ length: 256 }, (_, code) => code);
-const tools = ['git', 'ssh-keygen', 'sh', 'tmux', 'sleep', 'cat', 'mv', 'true', 'df'];
+const tools = ['git', 'ssh-keygen', 'sh', 'tmux', 'sleep', 'cat', 'mv', 'true', 'df', 'rm'];
 
 export async function createCliHome(places: Record<string, string> = {}): Promise<CliHome> {
   const jj = await installJj();

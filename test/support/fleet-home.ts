@@ -23,6 +23,7 @@ import { createSystemClock } from '../../src/lib/clock.ts';
 import { createExec, type ExecResult } from '../../src/lib/exec.ts';
 import { type Paths, resolvePaths } from '../../src/lib/paths.ts';
 import { until } from './gateway-process.ts';
+import { leftoversOf } from './leftovers.ts';
 
 /** A home of its own for one whole fleet with real VMs, and what a person does in it: commands of the CLI, and looks. */
 export interface FleetHome {
@@ -134,6 +135,7 @@ async function close(home: FleetHome): Promise<void> {
   const problems: string[] = [];
   const note = (what: string) => (error: unknown) => void problems.push(`${what}: ${error}`);
   await linkImages(home.paths.images, sharedImages()).catch(() => {});
+  const vmIds = vmIdsOf(home);
   if (await isThere(home.paths.state)) {
     await home.json(['down', '--delete', '--yes']).catch(note('down --delete'));
     await home.see('no VM', (view) => view.vms.every((vm) => vm.phase === 'gone'), 2 * minutes).catch(note('down'));
@@ -144,6 +146,7 @@ async function close(home: FleetHome): Promise<void> {
   await until('nothing left', async () => (await home.traces()).length === 0, 20_000).catch(() => {});
   problems.push(...(await home.traces()).map((trace) => `left: ${trace}`));
   await clear(home.root);
+  problems.push(...(await leftoversOf(home.root, vmIds)).map((trace) => `left: ${trace}`));
   for (const folder of [home.paths.state, home.paths.runtime, home.paths.cache]) {
     if (await isThere(folder)) problems.push(`left: ${folder}: ${(await readdir(folder)).join(' ')}`);
   }
@@ -151,6 +154,15 @@ async function close(home: FleetHome): Promise<void> {
   problems.push(...temporary.map((name) => `left in TMPDIR: ${name}`));
   await rm(home.root, { recursive: true, force: true });
   if (problems.length > 0) throw new Error(`The fleet did not go away by itself.\n${problems.join('\n')}`);
+}
+
+/** All there ever were; none where there is no database to ask. */
+function vmIdsOf(home: FleetHome): string[] {
+  try {
+    return fleetRows(home, 'SELECT id FROM vms').map((row) => String((row as { id: string }).id));
+  } catch {
+    return [];
+  }
 }
 
 /** Whatever a broken fleet left: by process id and by domain, and only what is of this home. */

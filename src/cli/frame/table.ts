@@ -93,6 +93,12 @@ export const commandTable: readonly CommandEntry[] = [
     load: async () => [(await import('../commands/fleet/purge.ts')).purge],
   },
   {
+    name: 'gc',
+    group: 'fleet',
+    summary: 'Remove what nobody needs',
+    load: async () => [(await import('../commands/fleet/gc.ts')).gc],
+  },
+  {
     name: 'plan',
     group: 'fleet',
     summary: 'What the next pass would do',

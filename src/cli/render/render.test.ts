@@ -39,7 +39,7 @@ describe('status', () => {
          queued 3 (2 wait for T42, 1 ready; review limit 1 of 5)
 
       Budget  5.0 M tokens  ▓▓▓▓▓▓░░░░ 62 %   $20  ▓▓▓▓░░░░░░ 37 % per day   window 38 %, resets 14:30
-      Host    memory 9.1 of 24 GiB promised   disk 57 GiB free   5 VMs, 4 forked
+      Host    memory 9.1 of 24 GiB promised, 14 free   disk 57 GiB free   5 VMs, 4 forked
       Problems none                                                         as of 13:39:02, pass 0.4 s ago
       "
     `);
@@ -75,13 +75,20 @@ describe('status', () => {
       No tasks yet. Submit one:  ralph-fleet submit TASK.md   or see it work:  ralph-fleet up --demo
 
       Budget  5.0 M tokens  ▓▓▓▓▓▓░░░░ 62 %   $20  ▓▓▓▓░░░░░░ 37 % per day   window 38 %, resets 14:30
-      Host    memory 0 of 24 GiB promised   disk 57 GiB free   0 VMs
+      Host    memory 0 of 24 GiB promised, 14 free   disk 57 GiB free   0 VMs
       Problems none                                                         as of 13:39:02, pass 0.4 s ago
       "
     `);
     const view = emptyFleet();
     expect(renderStatus({ ...view, fleet: { ...view.fleet, paused: true } }, look)[0]).toContain('ralph-fleet resume');
     expect(renderStatus({ ...view, fleet: { ...view.fleet, desired: 'down' } }, look)[0]).toContain('ralph-fleet up');
+  });
+
+  it('says what of it does not fit on the host', () => {
+    const view = busyFleet();
+    const advice = '5 VMs of 4 GiB are asked for, 2 fit on 12 GiB of memory: the others wait; all would with less';
+    const shown = show(renderStatus({ ...view, host: { ...view.host, advice } }, look));
+    expect(shown).toContain(`Fits    ${advice}`);
   });
 
   it('lets no hostile title or message move the cursor, colour the screen or add a line', () => {

@@ -55,8 +55,9 @@ function renderFoot(view: FleetView, look: Look): string[] {
   const reset = window?.resetsAt ? `, resets ${clockTime(window.resetsAt, look.timeZone).slice(0, 5)}` : '';
   const windowText = window ? `   window ${Math.round(window.usedRatio * 100)} %${reset}` : '';
   const budget = `Budget  ${tokens(limit.tokens)} tokens  ${usage(spent.tokens, limit.tokens)}   $${limit.usd}  ${usage(spent.usd, limit.usd)}`;
-  const { memoryMiB, promisedMiB, diskFreeGiB } = view.host;
+  const { memoryMiB, availableMiB, promisedMiB, diskFreeGiB } = view.host;
   const total = memoryMiB === null ? '' : ` of ${gib(memoryMiB)}`;
+  const free = availableMiB === null ? '' : `, ${gib(availableMiB)} free`;
   const disk = diskFreeGiB === null ? 'disk unknown' : `disk ${Math.floor(diskFreeGiB)} GiB free`;
   const live = view.vms.filter((vm) => vm.phase !== 'gone');
   const forked = live.filter((vm) => vm.way === 'fork').length;
@@ -65,7 +66,8 @@ function renderFoot(view: FleetView, look: Look): string[] {
   const wall = view.fleet.wall !== null && view.fleet.wall !== 'device' ? `   wall ${view.fleet.wall}` : '';
   return [
     `${budget} per ${view.budget.per}${windowText}`,
-    `Host    memory ${gib(promisedMiB)}${total} GiB promised   ${disk}   ${vms}${emulated}${wall}`,
+    `Host    memory ${gib(promisedMiB)}${total} GiB promised${free}   ${disk}   ${vms}${emulated}${wall}`,
+    ...(view.host.advice === null ? [] : [`Fits    ${clean(view.host.advice)}`]),
     ...renderProblems(view, look),
   ];
 }

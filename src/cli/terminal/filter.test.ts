@@ -24,6 +24,7 @@ describe('the screen filter', () => {
     ['\x1bP+q544e\x1b\\a', 'a'],
     ['\x1b_G...\x1b\\a\x1bktitle\x1b\\b', 'ab'],
     ['\x00\x05\x7fa', 'a'],
+    ['\x1b(\x1b]0;title\x07a\x1b)\x00b', 'ab'],
     [`\x1b[${'1;'.repeat(500)}ma`, null],
   ])('takes %j out', (text, left) => {
     if (left === null) expect(filter(text)).not.toContain('\x1b');

@@ -22,9 +22,13 @@ export function createScreenFilter(): ScreenFilter {
       else if (byte >= 0x20 ? byte !== 0x7f : byte >= 0x07 && byte <= 0x0f) out.push(byte);
     },
     escape: (byte, out) => afterEscape(byte, out),
+    // Names a set of characters with one letter or digit; another escape byte there begins a sequence of its own.
     charset: (byte, out) => {
-      out.push(...held, byte);
-      drop();
+      if (byte === 0x1b) hold('escape', byte);
+      else {
+        if (byte >= 0x30 && byte <= 0x7e) out.push(...held, byte);
+        drop();
+      }
     },
     csi: (byte, out) => inCsi(byte, out),
     // Ends with BEL or ESC \\ only: 0x9c is also the middle of many a UTF-8 letter.

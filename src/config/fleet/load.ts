@@ -44,6 +44,8 @@ function toConfig(file: FleetFile): FleetConfig {
     wall: file.wall,
     image: file.image,
     vms: { count, size: { cpus, memoryMiB, diskGiB }, warm },
+    host: file.host,
+    keep: file.keep,
     roles: file.roles,
     agent: {
       cli,

@@ -74,6 +74,27 @@ export const fleetFile = z.strictObject({
       warm: z.int().nonnegative().max(100).default(1).describe('Booted VMs kept waiting'),
     })
     .prefault({}),
+  host: z
+    .strictObject({
+      keepFreeDiskGiB: z
+        .number()
+        .min(0.01)
+        .max(4096)
+        .default(2)
+        .describe('VMs are frozen before the disk has less free; a quarter is kept as ballast to save work'),
+      keepFreeMemoryMiB: z.int().min(64).max(1_048_576).default(1024).describe('Memory left to all else on this host'),
+    })
+    .prefault({}),
+  keep: z
+    .strictObject({
+      runsDays: z
+        .number()
+        .min(1)
+        .max(36_500)
+        .default(30)
+        .describe('`gc` leaves what agents said and did for so long after their task ended'),
+    })
+    .prefault({}),
   roles: z
     .strictObject({ implementer: many.default(3), reviewer: z.int().nonnegative().max(10_000).default(1) })
     .prefault({}),

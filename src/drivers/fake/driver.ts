@@ -105,6 +105,16 @@ export function createFakeDriver(options: FakeDriverOptions): Driver {
       }),
     fork: async (spec) => act('fork', spec.id, () => fork(world, fleet, spec)),
     dropTemplate: (base) => strike('dropTemplate', null, () => void world.templates.delete(fits(base))),
+    idleTemplates: (wanted) =>
+      strike('idleTemplates', null, () => {
+        const kept = wanted.map(fits);
+        const leased = [...world.vms.values()].flatMap((vm) =>
+          vm.isForked && vm.spec !== null ? [fits(vm.spec)] : [],
+        );
+        const idle = [...world.templates].filter((name) => !kept.includes(name) && !leased.includes(name));
+        return idle.map((name) => ({ name, sizeBytes: 1 }));
+      }),
+    removeTemplate: (name) => strike('removeTemplate', null, () => void world.templates.delete(name)),
   };
 }
 

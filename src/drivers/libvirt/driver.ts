@@ -16,6 +16,7 @@ import { createGuestAgent } from './guest-agent.ts';
 import { createOverlays } from './overlay.ts';
 import { homeMark, libvirtLog, vmPlaces } from './places.ts';
 import { probeLibvirt } from './probe.ts';
+import { readResident } from './resident.ts';
 import { createTemplateStore } from './templates.ts';
 import { createVirsh } from './virsh.ts';
 
@@ -123,8 +124,9 @@ export function createLibvirtDriver(options: LibvirtDriverOptions): Driver {
       const ours = [...domains.values()].filter((domain) => domain.isOurs);
       const listed = new Set([...ours.map((domain) => domain.id), ...folders]);
       for (const id of listed) {
-        const state = ours.find((domain) => domain.id === id)?.state ?? 'partial';
-        found.push({ id, state: (await isThere(vmPlaces(paths, id).disk)) ? state : 'diskless' });
+        const domain = ours.find((one) => one.id === id);
+        const state = (await isThere(vmPlaces(paths, id).disk)) ? (domain?.state ?? 'partial') : 'diskless';
+        found.push({ id, state, residentMiB: domain === undefined ? null : await readResident(domain.name) });
       }
       return found.sort((a, b) => a.id.localeCompare(b.id));
     },
@@ -199,6 +201,8 @@ export function createLibvirtDriver(options: LibvirtDriverOptions): Driver {
     saveTemplate: forks.saveTemplate,
     fork: forks.fork,
     dropTemplate: templates.drop,
+    idleTemplates: templates.idle,
+    removeTemplate: templates.remove,
   };
 }
 

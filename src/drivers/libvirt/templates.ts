@@ -3,6 +3,7 @@ import { mkdir, open, readdir, readFile, rename, rm, stat, utimes, writeFile } f
 import { basename, dirname, join, relative } from 'node:path';
 import { z } from 'zod';
 import type { Clock } from '../../lib/clock.ts';
+import { FleetError } from '../../lib/errors.ts';
 import type { Exec } from '../../lib/exec.ts';
 import type { Log } from '../../lib/log.ts';
 import type { VmBase } from '../driver.ts';
@@ -23,6 +24,8 @@ export interface TemplateStore {
   add(base: VmBase, fill: (aside: TemplatePlaces) => Promise<SaveFormat>): Promise<void>;
   /** Nothing is forked from it any more. */
   drop(base: VmBase): Promise<void>;
+  idle(wanted: readonly VmBase[]): Promise<{ name: string; sizeBytes: number }[]>;
+  remove(name: string): Promise<void>;
   lease(template: TemplatePlaces, id: string, vmFolder: string): Promise<void>;
   release(id: string): Promise<void>;
   isLeasedBy(id: string): Promise<boolean>;
@@ -56,6 +59,8 @@ const factsMs = 60_000;
 const keptUnused = 4;
 /** No save takes this long: what is older and unfinished was cut off. */
 const abandonedMs = 3_600_000;
+/** Hexadecimal digits of the fingerprint in a folder's name. */
+const keyLength = 16;
 const wholeName = /^[0-9a-f]{16}-[0-9a-f]{8}$/;
 const asideName = /^\.[0-9a-f]{16}-[0-9a-f]{8}\.(\d+)$/;
 
@@ -117,6 +122,28 @@ export function createTemplateStore(parts: TemplateStoreParts): TemplateStore {
       await prune(parts);
     },
 
+    async idle(wanted) {
+      const keys = await Promise.all(wanted.map((base) => fingerprintOf(base, false).then(fingerprintKey, noBase)));
+      const found: { name: string; sizeBytes: number }[] = [];
+      for (const folder of await foldersIn(root)) {
+        const places = templatePlaces(folder);
+        const name = basename(folder);
+        if (!wholeName.test(name) || (await isLeased(places))) continue;
+        if (keys.includes(name.slice(0, keyLength)) && (await isThere(places.memory))) continue;
+        const sizes = [places.memory, places.head, places.disk].map((file) => stat(file).catch(() => null));
+        const sizeBytes = (await Promise.all(sizes)).reduce((sum, file) => sum + (file?.blocks ?? 0) * 512, 0);
+        found.push({ name, sizeBytes });
+      }
+      return found;
+    },
+
+    async remove(name) {
+      if (!wholeName.test(name))
+        throw new FleetError('bug', `The template \`${name}\` is not removed: that is no name of one.`);
+      const folder = join(root, name);
+      if ((await isThere(folder)) && !(await isLeased(templatePlaces(folder)))) await takeAway(parts, folder);
+    },
+
     async lease(template, id, vmFolder) {
       await writeFile(join(template.leases, id), `${vmFolder}\n`);
       const now = new Date(clock.now());
@@ -163,7 +190,8 @@ async function removeCutOff({ root, clock }: TemplateStoreParts): Promise<void> 
 }
 
 /** Of those that nothing stands on, the broken ones and the longest unused beyond a few go. */
-async function prune({ root, log }: TemplateStoreParts): Promise<void> {
+async function prune(parts: TemplateStoreParts): Promise<void> {
+  const { root } = parts;
   const unused: { folder: string; usedAt: number }[] = [];
   for (const folder of await foldersIn(root)) {
     const places = templatePlaces(folder);
@@ -174,13 +202,17 @@ async function prune({ root, log }: TemplateStoreParts): Promise<void> {
   const lastUsedFirst = unused.toSorted((a, b) => b.usedAt - a.usedAt);
   for (const [n, { folder, usedAt }] of lastUsedFirst.entries()) {
     if (n < keptUnused && usedAt > 0) continue;
-    const aside = join(root, `.${basename(folder)}.${process.pid}`);
-    await rename(folder, aside);
-    // Who leased it in this moment has it back; who comes now finds it gone, and boots.
-    if (await isLeased(templatePlaces(aside))) await rename(aside, folder);
-    else await rm(aside, { recursive: true, force: true });
-    log.info({ driver: 'libvirt', template: basename(folder) }, 'a template that nothing stands on goes');
+    await takeAway(parts, folder);
   }
+}
+
+async function takeAway({ root, log }: TemplateStoreParts, folder: string): Promise<void> {
+  const aside = join(root, `.${basename(folder)}.${process.pid}`);
+  await rename(folder, aside);
+  // Who leased it in this moment has it back; who comes now finds it gone, and boots.
+  if (await isLeased(templatePlaces(aside))) await rename(aside, folder);
+  else await rm(aside, { recursive: true, force: true });
+  log.info({ driver: 'libvirt', template: basename(folder) }, 'a template that nothing stands on goes');
 }
 
 /** A lease of a VM whose folder is no more counts for nothing. */

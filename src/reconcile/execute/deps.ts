@@ -9,6 +9,7 @@ import type { Task } from '../../domain/task.ts';
 import type { IterationTrace } from '../../domain/trace.ts';
 import type { Driver } from '../../drivers/driver.ts';
 import type { Guests } from '../../guest/guest.ts';
+import type { Ballast } from '../../host/ballast.ts';
 import type { ImageBuilder } from '../../images/builder.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Log } from '../../lib/log.ts';
@@ -47,6 +48,7 @@ export interface ExecuteDeps {
   removeFile: (path: string) => Promise<void>;
   /** The cache may be deleted at any time. */
   isThere: (path: string) => Promise<boolean>;
+  ballast: Ballast;
   /** The project's settings at a commit: its file there, or what the user confirmed when adding it. */
   readSettings: (project: Project, commit: string) => Promise<ProjectSettings>;
   /** What it all runs on here. */

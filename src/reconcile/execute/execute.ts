@@ -5,6 +5,7 @@ import type { ExecuteDeps, Executor, ExecutorTable, StepEnd } from './deps.ts';
 import { buildImage, dropDisk, failDisk, sealDisk, startSetup } from './disk.ts';
 import { endIteration } from './end-iteration.ts';
 import { forkVm, saveTemplate, unforkVm } from './fork.ts';
+import { freeBallast, holdVm, makeBallast } from './hold.ts';
 import { integrate } from './integrate.ts';
 import { launchIteration, pullStream, saveWorkStep, startIteration } from './iteration.ts';
 import { ping } from './ping.ts';
@@ -49,6 +50,9 @@ const table = {
   revive_vm: reviveVm,
   redefine_vm: redefineVm,
   resume_vm: resumeVm,
+  hold_vm: holdVm,
+  free_ballast: freeBallast,
+  make_ballast: makeBallast,
   release_vm: releaseVm,
   delete_vm: deleteVm,
   reclaim_vm: reclaimVm,

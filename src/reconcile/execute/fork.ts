@@ -3,8 +3,9 @@ import { findTwin, isUnused, vmName } from '../../domain/vm.ts';
 import type { VmBase } from '../../drivers/driver.ts';
 import { FleetError, formatError, isAbort, isFleetError } from '../../lib/errors.ts';
 import { addressOf } from './address.ts';
+import { current } from './current.ts';
 import type { ExecuteDeps, Executor } from './deps.ts';
-import { countForkFailure, current, failVm } from './vm.ts';
+import { countForkFailure, failVm } from './vm.ts';
 
 /** A template that failed this often in a row is not used again. */
 const dropAfter = 2;

@@ -1,9 +1,9 @@
 import { findTwin, type ReadinessStage, stagesOf, type Vm } from '../../domain/vm.ts';
 import { FleetError, isFleetError } from '../../lib/errors.ts';
 import { addressOf } from './address.ts';
+import { current } from './current.ts';
 import type { ExecuteDeps, Executor } from './deps.ts';
 import { forkFailed, forkSucceeded, identifyFork } from './fork.ts';
-import { current } from './vm.ts';
 
 /** Walks through the readiness stages as far as they pass now; the next pass goes on. Each stage passed is stored. */
 export const probeVm: Executor<'probe_vm'> = async (deps, { vm: id }) => {

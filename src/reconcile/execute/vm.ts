@@ -1,8 +1,9 @@
-import type { Vm } from '../../domain/vm.ts';
 import { FleetError, isFleetError } from '../../lib/errors.ts';
 import type { StepMap } from '../plan/step.ts';
 import { isUsable } from '../plan/world.ts';
+import { current } from './current.ts';
 import type { ExecuteDeps, Executor } from './deps.ts';
+import { thawed } from './hold.ts';
 
 /** Intent before effect: the row is stored first; creating follows from it in a later step. */
 export const requestVm: Executor<'request_vm'> = async ({ store, random, clock, config }, data) => {
@@ -98,9 +99,14 @@ export const redefineVm: Executor<'redefine_vm'> = async (deps, { vm: id }) => {
 /** Its guest's clock has stood still meanwhile. */
 export const resumeVm: Executor<'resume_vm'> = async (deps, { vm: id }) => {
   const { store, driver, clock, log } = deps;
-  if (current(deps, id, ['identifying', 'ready', 'paused']) === null) return;
+  const vm = current(deps, id, ['identifying', 'ready', 'paused']);
+  if (vm === null) return;
   await driver.resume(id);
   await driver.setTime(id, clock.now()).catch((err) => log.warn({ vm: id, err }, 'the clock of a guest was not set'));
+  if (vm.phase === 'paused') {
+    thawed(deps, id);
+    return;
+  }
   // One that is paused again and again (a full disk does that) is said once.
   if (store.events.of(`rf-${id}`, 1)[0]?.kind !== 'vm.resumed')
     store.events.add('vm.resumed', `rf-${id}`, `rf-${id} was suspended from outside; it goes on`);
@@ -204,12 +210,6 @@ export function countForkFailure({ store, clock }: Pick<ExecuteDeps, 'store' | '
   const disk = store.disks.get(key);
   if (disk === null) return;
   store.disks.update(key, { forkFailures: disk.forkFailures + 1, forkFailedAt: clock.now() });
-}
-
-/** The row, if it is still in one of these phases. */
-export function current(deps: ExecuteDeps, id: string, phases: readonly Vm['phase'][]): Vm | null {
-  const vm = deps.store.vms.get(id);
-  return vm !== null && phases.includes(vm.phase) ? vm : null;
 }
 
 /** With it ends what was open to the VM through it. */

@@ -1,5 +1,6 @@
 import type { AgentAdapter } from '../../agents/agent.ts';
 import type { FleetConfig } from '../../domain/fleet.ts';
+import type { HostLook } from '../../domain/host.ts';
 import type { Vm } from '../../domain/vm.ts';
 import type { Driver } from '../../drivers/driver.ts';
 import type { Guests, JobState } from '../../guest/guest.ts';
@@ -10,6 +11,7 @@ import type { GatewayPort } from '../../loop/ports.ts';
 import type { Store } from '../../store/store.ts';
 import { addressOf } from '../execute/address.ts';
 import type { GuestSeen, Observed, VmLook, World } from '../plan/world.ts';
+import { createHostWatch } from './host.ts';
 import { createQuietWatch } from './quiet.ts';
 
 export interface ObserveDeps {
@@ -20,6 +22,8 @@ export interface ObserveDeps {
   gateway: Pick<GatewayPort, 'tunnels' | 'calls' | 'credentials'>;
   agent: (name: string) => Pick<AgentAdapter, 'provider'>;
   clock: Clock;
+  /** A look at memory and disks. */
+  host: () => Promise<HostLook>;
   /** How VMs are sped up on this host, as the driver's probe proved. */
   accel: () => Observed['accel'];
   config: () => FleetConfig;
@@ -36,6 +40,8 @@ const patienceMs = 5_000;
 
 interface Memory {
   looks: Map<string, VmLook>;
+  /** What each VM's process holds of the memory, as the driver last said. */
+  residentMiB: ReadonlyMap<string, number>;
   driverSilentSince: number | null;
   silentSince: Map<string, number>;
   /** How they stood when that was last told: while nobody can be asked no iteration is tried on one known to be none. */
@@ -47,10 +53,12 @@ interface Memory {
 /** Asks the world what is true now. What cannot be asked is unknown, with since when; it is never taken for absent. */
 export function createObserver(deps: ObserveDeps): Observer {
   const quietFor = createQuietWatch();
+  const seeHost = createHostWatch(deps);
   const memory: Memory = {
     driverSilentSince: null,
     credentials: null,
     looks: new Map(),
+    residentMiB: new Map(),
     silentSince: new Map(),
     asking: new Map(),
   };
@@ -66,6 +74,7 @@ export function createObserver(deps: ObserveDeps): Observer {
       };
       // All are asked at once; none of these fails, they say what they could not learn.
       const driver = seeDriver(deps, memory);
+      const host = seeHost(alive.vms);
       const guests = seeGuests(deps, alive, memory);
       const imageKey = deps.images.key().catch(() => null);
       const tunnels = deps.gateway.tunnels().catch(() => null);
@@ -73,9 +82,11 @@ export function createObserver(deps: ObserveDeps): Observer {
       const credentials = seeCredentials(deps, memory).catch(() => memory.credentials);
       const calls = seeCalls(deps, alive).catch(() => null);
       const said = { guests: await guests, calls: await calls };
+      const [seen, of] = [await driver, await host];
       return {
         askedAt,
-        driver: await driver,
+        driver: seen,
+        host: of === null ? null : { ...of, residentMiB: memory.residentMiB },
         guests: said.guests,
         quiet: quietFor(alive.iterations, { ...said, now: deps.clock.now() }),
         imageKey: await imageKey,
@@ -94,6 +105,9 @@ async function seeDriver({ driver, clock }: ObserveDeps, memory: Memory): Promis
     memory.driverSilentSince = null;
     const before = memory.looks;
     memory.looks = new Map();
+    memory.residentMiB = new Map(
+      list.flatMap(({ id, residentMiB = null }) => (residentMiB === null ? [] : [[id, residentMiB]])),
+    );
     for (const { id, state } of list) {
       const known = before.get(id);
       memory.looks.set(id, known?.state === state ? known : { state, since: clock.now() });

@@ -1,4 +1,5 @@
 import type { Disk } from '../../domain/disk.ts';
+import { sayPressure } from '../../domain/pressure.ts';
 import type { Vm } from '../../domain/vm.ts';
 import { backoffMs } from '../../lib/backoff.ts';
 import type { Pass } from './need-vm.ts';
@@ -12,6 +13,11 @@ export function planDisks(pass: Pass): void {
     if (disk.phase === 'leaving') planLeaving(pass, disk);
     if (disk.phase === 'ready' || disk.phase === 'leaving') continue;
     if (pass.world.desire !== 'up' && disk.kind !== 'image' && !isForReplay(pass.world, disk.key)) continue;
+    const pressure = pass.world.observed.host?.pressure ?? null;
+    if (pressure?.of === 'disk') {
+      pass.to.wait(disk.key, sayPressure(pressure));
+      continue;
+    }
     if (disk.phase === 'failed') {
       retryLater(pass, disk);
       continue;

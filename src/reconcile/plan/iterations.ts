@@ -1,4 +1,7 @@
 import type { Iteration } from '../../domain/iteration.ts';
+import { sayPressure } from '../../domain/pressure.ts';
+import type { Vm } from '../../domain/vm.ts';
+import { holdingBack, isFresh } from './held.ts';
 import type { Pass } from './need-vm.ts';
 import { seenOf } from './seen.ts';
 import type { JobSeen, World } from './world.ts';
@@ -38,7 +41,7 @@ function planOpen(pass: Pass, iteration: Iteration): void {
     return;
   }
   if (vm.phase !== 'ready') {
-    to.wait(iteration.task, `rf-${vm.id}, which holds its work, is ${vm.phase}`);
+    to.wait(iteration.task, whyAsleep(world, vm));
     return;
   }
   const guest = world.observed.guests.get(iteration.vm);
@@ -59,8 +62,17 @@ function planOpen(pass: Pass, iteration: Iteration): void {
   else end(job.state === 'lost' ? 'its process is gone without an end' : 'the agent CLI ended');
 }
 
-function planLaunch({ world, to }: Pass, { id, vm, phase, startedAt }: Iteration, end: (why: string) => void): void {
-  if (phase !== 'started') end('the guest knows nothing of it any more');
+/** Its VM does not run; work in it is looked at again once it does. */
+function whyAsleep(world: World, { id, phase }: Vm): string {
+  const held = phase === 'paused' ? holdingBack(world) : null;
+  return held === null ? `rf-${id}, which holds its work, is ${phase}` : sayPressure(held);
+}
+
+function planLaunch({ world, to }: Pass, iteration: Iteration, end: (why: string) => void): void {
+  const { id, vm, phase, startedAt, task } = iteration;
+  const held = holdingBack(world);
+  if (held !== null) to.wait(task, sayPressure(held));
+  else if (phase !== 'started') end('the guest knows nothing of it any more');
   else if (world.now - startedAt > launchPatienceMs) end('it could not be started in 10 minutes');
   else to.step('launch_iteration', `it:${id}`, 'it was decided to start', { iteration: id, vm });
 }
@@ -78,6 +90,8 @@ function planRunning(
   else if (iteration.phase === 'started') to.step('launch_iteration', key, 'it runs; note it down', at);
   else if (job.streamBytes <= iteration.streamBytes && isSilent(pass, iteration))
     end(`silent for ${minutes(silenceLimit(world, iteration))}`, { stop: true, silent: true });
+  else if (holdingBack(world) !== null && !isFresh(world, iteration))
+    to.step('save_work', key, 'its VM is frozen once its work is saved', at);
   else if (iteration.role === 'implementer' && world.now - (iteration.savedAt ?? iteration.startedAt) > saveEveryMs)
     to.step('save_work', key, 'its work was not saved for 3 minutes', at);
   else if (job.streamBytes > iteration.streamBytes) to.step('pull_stream', key, 'it printed something', at);
@@ -109,7 +123,7 @@ function minutes(ms: number): string {
 }
 
 /** Why a running iteration should be called off, or null. */
-function whyUnwanted(world: World, iteration: Iteration): string | null {
+export function whyUnwanted(world: World, iteration: Iteration): string | null {
   if (world.desire !== 'up') return 'the fleet goes down';
   const task = world.tasks.find((t) => t.id === iteration.task);
   if (task === undefined) return 'its task is gone';

@@ -1,7 +1,9 @@
+import { sayPressure } from '../../domain/pressure.ts';
 import type { Service } from '../../domain/project.ts';
 import type { Task } from '../../domain/task.ts';
 import type { Vm, VmPurpose } from '../../domain/vm.ts';
 import { comingTemplate, wayOf } from './forks.ts';
+import { holdingBack } from './held.ts';
 import type { Room } from './room.ts';
 import { foundAs, seenOf } from './seen.ts';
 import type { PlanBuilder } from './step.ts';
@@ -27,7 +29,12 @@ export function needVm(pass: Pass, task: Needy, purpose: VmPurpose, ralph: strin
   const vm = findVm(world, task.id, purpose);
   if (vm !== null) {
     const seen = seenOf(world, vm);
-    if (vm.phase === 'ready' && (seen === 'running' || seen === 'unknown')) return vm;
+    const held = holdingBack(world);
+    if (vm.phase === 'ready' && (seen === 'running' || seen === 'unknown')) {
+      if (held === null) return vm;
+      to.wait(task.id, sayPressure(held));
+      return null;
+    }
     const is =
       vm.phase === 'ready'
         ? `was found ${foundAs(seen)}`
@@ -63,7 +70,7 @@ export function needVm(pass: Pass, task: Needy, purpose: VmPurpose, ralph: strin
     return null;
   }
   if (!pass.room.take(purpose)) {
-    to.wait(task.id, `waits for room: ${world.capacity} VMs fit on this host, one verifier's room is kept free`);
+    to.wait(task.id, pass.room.why);
     return null;
   }
   to.step('request_vm', `task:${task.id}`, `${task.id} needs a ${purpose} VM`, {

@@ -4,6 +4,7 @@ import { planCheckRuns } from './checks.ts';
 import { planWithoutCredential } from './credential.ts';
 import { sayOutside } from './decide.ts';
 import { isGivenUp, planDisks } from './disks.ts';
+import { planBallast, sayWhatFits } from './hold.ts';
 import { planClaimed, planImplementing } from './implement.ts';
 import { planIterations } from './iterations.ts';
 import { planRateLimited } from './limits.ts';
@@ -30,6 +31,7 @@ export function plan(world: World): Plan {
   const to = createPlanBuilder();
   const pass: Pass = { world, to, room: createRoom(world), given: new Set() };
   planRalphs(pass);
+  planBallast(pass);
   planVms(pass);
   planIterations(pass);
   planCheckRuns(pass);
@@ -42,6 +44,7 @@ export function plan(world: World): Plan {
   planRelease(pass);
   planTemplates(pass);
   planWarm(pass);
+  sayWhatFits(pass);
   planPings(pass);
   return to.plan;
 }

@@ -49,7 +49,7 @@ export function planQueue(pass: Pass): void {
       continue;
     }
     if (!room.take('implementer')) {
-      to.wait(task.id, `waits for room: ${world.capacity} VMs fit on this host, one verifier's room is kept free`);
+      to.wait(task.id, room.why);
       if (pass.world.vms.some((vm) => isForLater(vm.purpose))) pass.room.pressed = true;
       continue;
     }

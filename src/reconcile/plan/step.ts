@@ -49,8 +49,12 @@ export interface StepMap {
   revive_vm: { vm: string; reason: string };
   /** Undefined by hand with work on its disk: defined again on it, to be started. */
   redefine_vm: { vm: string };
-  /** Suspended by hand. */
+  /** Suspended by hand, or frozen by the fleet and there is room again. */
   resume_vm: { vm: string };
+  /** Frozen: the host is short of room. */
+  hold_vm: { vm: string; why: string };
+  free_ballast: Record<never, never>;
+  make_ballast: { mib: number };
   /** Store only: nobody needs it any more. */
   release_vm: { vm: string };
   delete_vm: { vm: string };

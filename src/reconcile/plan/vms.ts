@@ -1,4 +1,6 @@
 import { holdsRoom, type ReadinessStage, stageDeadlineMs, type Vm } from '../../domain/vm.ts';
+import { planHold } from './hold.ts';
+import { whyUnwanted } from './iterations.ts';
 import type { Pass } from './need-vm.ts';
 import { foundAs, isDead, isIncomplete, seenForMs, seenOf } from './seen.ts';
 import { giveUpStart, planFork } from './templates.ts';
@@ -76,7 +78,7 @@ function planVm(pass: Pass, vm: Vm, seen: VmSeen | null, up: { count: number }):
     case 'stopped':
       if (isIncomplete(seen)) planIncomplete(pass, vm, seen);
       else if (!hasOpenWork && (target !== 'ready' || vm.purpose === 'setup')) return;
-      else if (up.count >= world.capacity) to.wait(vm.id, `waits for room: ${world.capacity} VMs fit on this host`);
+      else if (up.count >= pass.room.fits) to.wait(vm.id, pass.room.why);
       else {
         up.count++;
         to.step('start_vm', key, hasOpenWork ? 'its disk holds work to be saved' : 'the fleet is up again', {
@@ -133,15 +135,15 @@ function planRunning(pass: Pass, vm: Vm, seen: VmSeen | null, target: 'ready' | 
   const guest = world.observed.guests.get(vm.id);
   const silentMs = guest === undefined || guest.ok ? 0 : world.now - guest.since;
   if (seen === 'diskless') {
-    if (hasOpenWork && silentMs < silentDisklessMs)
-      to.wait(vm.id, 'its disk was removed; its work is saved while it still runs');
-    else reviveOrFail(pass, vm, false, `the VM was found ${foundAs(seen)}`);
+    planDiskless(pass, vm, silentMs);
     return;
   }
   if (guest !== undefined && !guest.ok && silentMs > silentGuestMs) {
     reviveOrFail(pass, vm, true, `the guest did not answer for 10 minutes: ${guest.reason}`);
     return;
   }
+  const isKept = target === 'ready' && !hasUnwantedWork(world, vm);
+  if ((isKept || hasOpenWork) && planHold(pass, vm, isKept)) return;
   if (seen === 'paused' && seenForMs(world, vm) > silentGuestMs) {
     reviveOrFail(pass, vm, true, 'it was found paused and could not be resumed in 10 minutes');
     return;
@@ -152,7 +154,15 @@ function planRunning(pass: Pass, vm: Vm, seen: VmSeen | null, target: 'ready' | 
   } else to.step('stop_vm', `vm:${vm.id}`, 'the fleet goes down', { vm: vm.id });
 }
 
-/** The fleet itself never pauses a VM. */
+function planDiskless(pass: Pass, vm: Vm, silentMs: number): void {
+  const hasOpenWork = holdsOpenWork(pass.world, vm);
+  if (hasOpenWork && planHold(pass, vm, false)) return;
+  if (hasOpenWork && silentMs < silentDisklessMs)
+    pass.to.wait(vm.id, 'its disk was removed; its work is saved while it still runs');
+  else reviveOrFail(pass, vm, false, `the VM was found ${foundAs('diskless')}`);
+}
+
+/** What the fleet itself froze is `paused` in its row too. */
 function planResume({ to }: Pass, vm: Vm): void {
   to.step('resume_vm', `vm:${vm.id}`, 'it was suspended from outside', { vm: vm.id });
 }
@@ -188,6 +198,12 @@ function targetOf(world: World, vm: Vm): 'ready' | 'stopped' | 'gone' {
 /** A replay needs no fleet that is up; what calls it off gives its VM back. */
 function servesReplay(world: World, vm: Vm): boolean {
   return vm.purpose === 'replay' || (vm.prepares !== null && isForReplay(world, vm.prepares));
+}
+
+/** One of them is called off, and its work is saved before the VM may rest. */
+function hasUnwantedWork(world: World, vm: Vm): boolean {
+  const open = world.iterations.filter((it) => it.vm === vm.id && it.phase !== 'ended');
+  return open.some((iteration) => whyUnwanted(world, iteration) !== null);
 }
 
 /** An iteration in it has not been ended by the controller yet. */

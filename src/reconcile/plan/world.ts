@@ -5,7 +5,9 @@ import type { CredentialLook } from '../../domain/credential.ts';
 import type { Disk } from '../../domain/disk.ts';
 import type { RaisedFlag } from '../../domain/flag.ts';
 import type { FleetConfig, FleetDesire, Ralph } from '../../domain/fleet.ts';
+import type { HostLook } from '../../domain/host.ts';
 import type { Iteration } from '../../domain/iteration.ts';
+import type { Pressure } from '../../domain/pressure.ts';
 import type { Project } from '../../domain/project.ts';
 import { isReplayOpen, type Replay } from '../../domain/replay.ts';
 import type { Review } from '../../domain/review.ts';
@@ -70,6 +72,8 @@ export interface Observed {
   accel: 'kvm' | 'hvf' | 'tcg' | null;
   /** How the credential stands that an agent CLI calls its models with; null when it cannot be asked. */
   credentials: ReadonlyMap<string, CredentialLook> | null;
+  /** Null while nobody can say; then only `capacity` holds. */
+  host: (HostLook & { pressure: Pressure | null; residentMiB: ReadonlyMap<string, number> }) | null;
   /** Keys of the disks with a template that VMs can be forked from now; null where there are no forks, or it cannot be asked. */
   templates: ReadonlySet<string> | null;
 }
