@@ -31,7 +31,8 @@ describe('meters', () => {
   });
 
   it('take totals as they stand, and never go back', async () => {
-    const meters = createMeters(all);
+    const errors: unknown[] = [];
+    const meters = createMeters({ ...all, onError: (error) => errors.push(error) });
     let total = 5;
     meters.addSource((put) => put.total('events_total', {}, total));
     const seen = async () => linesOf((await meters.scrape(plain)).text, 'events_total');
@@ -40,6 +41,7 @@ describe('meters', () => {
     expect(await seen()).toEqual(['ralph_fleet_events_total 7']);
     total = 6;
     expect(await seen()).toEqual(['ralph_fleet_events_total 7']);
+    expect(errors).toEqual([]);
   });
 
   it('forget a gauge that nobody sets any more, and one source that fails does not keep the others', async () => {

@@ -15,6 +15,12 @@ export const commandTable: readonly CommandEntry[] = [
     load: async () => [(await import('../commands/daily/ps.ts')).ps],
   },
   {
+    name: 'top',
+    group: 'daily',
+    summary: 'The key numbers of the fleet as they change',
+    load: async () => [(await import('../commands/daily/top.ts')).top],
+  },
+  {
     name: 'attach',
     group: 'daily',
     summary: 'Watch a Ralph in tmux (read-only unless asked)',

@@ -6,6 +6,7 @@ import { needsPerson } from '../../../domain/inbox-item.ts';
 import { type FleetError, isFleetError } from '../../../lib/errors.ts';
 import type { Context } from '../../frame/command.ts';
 import { type CommandSpec, flag } from '../../frame/command.ts';
+import { redraw } from '../../frame/redraw.ts';
 import { clockTime } from '../../render/figures.ts';
 import { join, paint } from '../../render/look.ts';
 import { renderStatus } from '../../render/status.ts';
@@ -83,11 +84,4 @@ async function watch(context: Context, keepWindows: boolean): Promise<number> {
       await context.clock.sleep(2000, signal);
     }
   }
-}
-
-/** Overwrites line by line, so that nothing flickers; what does not fit in the terminal is cut, not wrapped or scrolled. */
-function redraw(lines: readonly string[], context: Context): string {
-  const fitting = lines.slice(0, Math.max(1, context.io.rows() - 1));
-  const text = join(context.look(), fitting).replaceAll('\n', '\x1b[K\n');
-  return `\x1b[?7l\x1b[H${text}\x1b[J\x1b[?7h`;
 }
