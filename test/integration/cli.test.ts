@@ -76,6 +76,24 @@ describe('status', () => {
   });
 });
 
+describe('top', () => {
+  it('prints the key numbers once, or again when an event comes', async () => {
+    const once = await cli(daemon, ['top', '--once']);
+    expect([once.code, once.out]).toEqual([0, expect.stringMatching(/^Tasks {5}.*\n(?:.*\n)+.*RALPH/)]);
+    const json = JSON.parse((await cli(daemon, ['top', '--once', '--json'])).out);
+    expect(json).toMatchObject({ vms: { ready: 5 }, budget: { per: 'day' }, problems: { error: 0 } });
+    const stop = new AbortController();
+    let looks = 0;
+    const onOut = () => {
+      looks += 1;
+      if (looks === 1) daemon.emit({ seq: 1235, at: ago(0), kind: 'x', subject: 'T1', text: 'moved' });
+      if (looks === 3) stop.abort();
+    };
+    expect((await cli(daemon, ['top'], { onOut, signal: stop.signal })).code).toBe(130);
+    expect(looks).toBe(3);
+  });
+});
+
 describe('approve', () => {
   it('shows the evidence, asks for the very commit, and sends what was seen', async () => {
     const run = await cli(daemon, ['approve', 'T41'], { tty: true, answers: ['y'] });

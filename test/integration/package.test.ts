@@ -53,6 +53,7 @@ afterAll(async () => {
 it('holds what runs, and neither tests nor sources', () => {
   expect(files).toContain('dist/cli/bin.js');
   expect(files).toContain('scripts/setup');
+  expect(files).toContain('telemetry/prometheus/alerts.yml');
   // The sample project's tests are part of the demo.
   expect(files.filter((path) => /^(?!demo\/).*\.test\.|^src\/|^test\//.test(path))).toEqual([]);
 });
