@@ -152,4 +152,12 @@ export const migrations: readonly string[] = [
   ) STRICT;
   CREATE INDEX replays_task ON replays(task);
   `,
+  `
+  ALTER TABLE vms ADD COLUMN origin TEXT;
+  ALTER TABLE tasks ADD COLUMN rewind TEXT;
+  CREATE TABLE snapshots (
+    id TEXT PRIMARY KEY, vm TEXT NOT NULL, project TEXT, task TEXT, why TEXT NOT NULL, iteration TEXT, n INTEGER, "commit" TEXT,
+    disk TEXT NOT NULL, size TEXT NOT NULL, phase TEXT NOT NULL, failure TEXT, bytes INTEGER, since INTEGER NOT NULL
+  ) STRICT;
+  `,
 ];

@@ -7,7 +7,7 @@ export const config: FleetConfig = {
   driver: 'fake',
   wall: 'device',
   image: { builder: 'auto', agents: [], debianMirror: null },
-  vms: { count: 'auto', size: { cpus: 1, memoryMiB: 512, diskGiB: 4 }, warm: 1 },
+  vms: { count: 'auto', size: { cpus: 1, memoryMiB: 512, diskGiB: 4 }, warm: 1, snapshots: 1 },
   roles: { implementer: 2, reviewer: 1 },
   agent: { cli: 'sim', model: null, maxTurns: 10, iterationTimeoutMs: 6 * 3_600_000 },
   budget: { per: 'day', usd: 10, tokens: 1_000_000, calls: 1000, warnAt: 0.8, reviewShare: 0.2 },

@@ -23,7 +23,10 @@ export interface TemplateStore {
   add(base: VmBase, fill: (aside: TemplatePlaces) => Promise<SaveFormat>): Promise<void>;
   /** Nothing is forked from it any more. */
   drop(base: VmBase): Promise<void>;
-  lease(template: TemplatePlaces, id: string, vmFolder: string): Promise<void>;
+  /** `folder`: as long as that is there, so is the lease. */
+  lease(template: TemplatePlaces, id: string, folder: string): Promise<void>;
+  /** A copy of what `of` has leased stands on the same template, if any. */
+  leaseLike(of: string, id: string, folder: string): Promise<void>;
   release(id: string): Promise<void>;
   isLeasedBy(id: string): Promise<boolean>;
 }
@@ -117,8 +120,14 @@ export function createTemplateStore(parts: TemplateStoreParts): TemplateStore {
       await prune(parts);
     },
 
-    async lease(template, id, vmFolder) {
-      await writeFile(join(template.leases, id), `${vmFolder}\n`);
+    async leaseLike(of, id, folder) {
+      for (const { leases } of (await foldersIn(root)).map(templatePlaces)) {
+        if (await isThere(join(leases, of))) await writeFile(join(leases, id), `${folder}\n`);
+      }
+    },
+
+    async lease(template, id, folder) {
+      await writeFile(join(template.leases, id), `${folder}\n`);
       const now = new Date(clock.now());
       await utimes(template.about, now, now);
     },
@@ -183,11 +192,11 @@ async function prune({ root, log }: TemplateStoreParts): Promise<void> {
   }
 }
 
-/** A lease of a VM whose folder is no more counts for nothing. */
+/** A lease of a VM or snapshot whose folder is no more counts for nothing. */
 async function isLeased(template: TemplatePlaces): Promise<boolean> {
   for (const id of await readdir(template.leases).catch(() => [])) {
-    const vmFolder = (await readFile(join(template.leases, id), 'utf8').catch(() => '')).trim();
-    if (vmFolder === '' || (await isThere(vmFolder))) return true;
+    const holder = (await readFile(join(template.leases, id), 'utf8').catch(() => '')).trim();
+    if (holder === '' || (await isThere(holder))) return true;
     await rm(join(template.leases, id), { force: true });
   }
   return false;
