@@ -58,6 +58,6 @@ it('is in use by a VM without a disk yet, and by a task that was put back to it'
 });
 
 it('is said in a person’s words', () => {
-  expect(sayOrigin({ vm: '0000000a', task: 'T2', n: 4 })).toBe('rf-0000000a after iteration 4 of T2');
+  expect(sayOrigin({ vm: '0000000a', task: 'T2', n: 4 })).toBe('rf-0000000a at iteration 4 of T2');
   expect(sayOrigin({ vm: '0000000a', task: null, n: null })).toBe('rf-0000000a');
 });

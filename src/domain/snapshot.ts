@@ -65,8 +65,8 @@ export function snapshotsToDrop(
   });
 }
 
-/** For people: `rf-00c0ffee after iteration 4 of T2`. */
+/** For people: `rf-00c0ffee at iteration 4 of T2`. */
 export function sayOrigin({ vm, task, n }: { vm: string; task: string | null; n: number | null }): string {
-  const when = n === null ? '' : ` after iteration ${n}`;
+  const when = n === null ? '' : ` at iteration ${n}`;
   return `${vmName(vm)}${when}${task === null ? '' : ` of ${task}`}`;
 }
