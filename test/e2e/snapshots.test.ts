@@ -15,12 +15,12 @@ let id: string;
 
 beforeAll(async () => {
   home = await createFleetHome();
-  const config = chaosConfig();
+  const config = chaosConfig(60 * minutes);
   await home.json(['daemon', 'start']);
   const vms = { ...config.vms, warm: 0, count: 3, snapshots: 2 };
   await home.client.call('fleetUp', { body: { config: { ...config, vms }, demo: false } });
   await home.client.call('projectAdd', { body: { path: await makeProject(home, 'shop') } });
-  const slowly = Array.from({ length: 1200 }, (_, n) => [say(`line ${n}`), { do: 'sleep', seconds: 0.5 }]).flat();
+  const slowly = Array.from({ length: 480 }, (_, n) => [say(`line ${n}`), { do: 'sleep', seconds: 5 }]).flat();
   // A file of the change, and something beside it that only the disk holds.
   const round = (word: string) => [write(`${word}.txt`, word), { do: 'run', command: `echo ${word} > ~/beside` }];
   const partial = signal('partial', { summary: 'a', remaining: 'b' });
