@@ -72,6 +72,7 @@ export function submit(
         stagnant: 0,
         notes: [],
         questions: [],
+        rewind: null,
         limits: limitsOf(deps, draft),
         createdAt: clock.now(),
       };

@@ -5,6 +5,7 @@ import type { ImageVerified } from '../contract/actions.ts';
 import type { CredentialView } from '../contract/credentials.ts';
 import type { ReadyView } from '../contract/daemon-view.ts';
 import type { Level, SpentBy } from '../contract/gateway.ts';
+import type { ShellStart } from '../contract/shell.ts';
 import type { FileView } from '../contract/task-view.ts';
 import type { Disk } from '../domain/disk.ts';
 import type { FleetConfig } from '../domain/fleet.ts';
@@ -52,7 +53,24 @@ export interface ApiDeps {
   /** Whether a task's base still is its branch's tip; null when the checkout cannot be read. */
   isBaseTip: (task: Task) => Promise<boolean | null>;
   transcripts: Transcripts;
+  /** 8 hexadecimal digits for what is to be made. */
+  newId: () => string;
+  /** What the disks of VMs take on the host, by id; empty while the driver cannot be asked. */
+  vmDiskBytes: () => Promise<ReadonlyMap<string, number>>;
+  /** The VM a shell was asked for, by whatever it goes by; refuses those nobody may touch. */
+  shellVm: (word: string) => string;
+  shell: (vm: string, start: ShellStart) => Promise<ShellStream>;
   terminal: (ralph: string, terminal: { write: boolean; cols: number; rows: number }) => Promise<TerminalStream>;
+}
+
+export interface ShellStream {
+  stdin: NodeJS.WritableStream;
+  stdout: NodeJS.ReadableStream;
+  stderr: NodeJS.ReadableStream;
+  /** Null when it was cut off, or a signal ended it. */
+  exit: Promise<number | null>;
+  resize(cols: number, rows: number): void;
+  close(): void;
 }
 
 export interface Transcripts {

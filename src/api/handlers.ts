@@ -2,13 +2,16 @@ import type { z } from 'zod';
 import { approve, reject } from '../actions/approve.ts';
 import { findLevel, setBudget } from '../actions/budget.ts';
 import { findTask } from '../actions/find-task.ts';
+import { findSubject } from '../actions/find-vm.ts';
 import { fleetDown, fleetPause, fleetResume, fleetUp } from '../actions/fleet.ts';
 import { disksToRemove, removeDisks } from '../actions/image.ts';
 import { findProject, forgetLessons } from '../actions/lessons.ts';
 import { addProject, inspectProject, removeProject } from '../actions/project.ts';
 import { cancelReplay } from '../actions/replay.ts';
+import { rewind } from '../actions/rewind.ts';
 import { submit } from '../actions/submit.ts';
 import { answer, cancel, markSeen, pause, prioritize, resume, retry } from '../actions/task.ts';
+import { cloneVm, deleteVm, snapshotVm } from '../actions/vm.ts';
 import type { ProjectView } from '../contract/actions.ts';
 import type { RouteName } from '../contract/route-paths.ts';
 import type { Response, routes } from '../contract/routes.ts';
@@ -23,6 +26,7 @@ import { lessonsView } from '../queries/lessons-view.ts';
 import { replayView } from '../queries/replay-view.ts';
 import { reportView } from '../queries/report-view.ts';
 import { taskView } from '../queries/task-view.ts';
+import { vmDetails } from '../queries/vm-details.ts';
 import { planView, whyView } from '../queries/why-view.ts';
 import type { ApiDeps } from './deps.ts';
 
@@ -59,7 +63,18 @@ export const handlers: { [N in RouteName]: Handler<N> } = {
   fleetPause: (deps) => fleetPause(deps.actions),
   fleetResume: (deps) => fleetResume(deps.actions),
   fleetPurge: async (deps, { body }) => ({ unmerged: unmerged(deps), ...(await deps.purge(body.confirmed)) }),
-  vms: (deps) => listed(fleetView(deps.queries).vms),
+  vms: async (deps) => {
+    const bytes = await deps.vmDiskBytes();
+    return listed(fleetView(deps.queries).vms.map((vm) => ({ ...vm, diskBytes: bytes.get(vm.id) ?? null })));
+  },
+  vm: async (deps, asked) => {
+    const { vm, task } = findSubject(deps.actions, id(asked));
+    return vmDetails(deps.queries, { vm, task: task?.id ?? null }, await deps.vmDiskBytes());
+  },
+  vmSnapshot: (deps, asked) => snapshotVm(deps.actions, id(asked), deps.newId()),
+  vmClone: (deps, asked) => cloneVm(deps.actions, id(asked), { vm: deps.newId(), snapshot: deps.newId() }),
+  vmDelete: (deps, asked) => deleteVm(deps.actions, id(asked)),
+  vmRewind: (deps, asked) => rewind(deps.actions, id(asked), asked.body),
   ralphs: (deps) => listed(fleetView(deps.queries).ralphs),
   images: async (deps) => listed(await shownDisks(deps, deps.queries.store.disks.list('ORDER BY since'))),
   imageGc: async (deps, { body }) => {

@@ -9,6 +9,7 @@ import { readBody } from './body.ts';
 import type { ApiDeps } from './deps.ts';
 import { streamEvents } from './events.ts';
 import { handlers } from './handlers.ts';
+import { isShell, openShell } from './shell.ts';
 import { openTerminal } from './terminal.ts';
 import { streamTranscript } from './transcript.ts';
 import { decode, readUrl } from './url.ts';
@@ -28,7 +29,12 @@ export async function startApi(deps: ApiDeps, socketPath: string): Promise<Api> 
   const server = createServer((request, response) => {
     void answer(deps, request, response, stop.signal);
   });
-  server.on('upgrade', (request, socket: Duplex) => void openTerminal(deps, request, socket));
+  const upgraded = new Set<Duplex>();
+  server.on('upgrade', (request, socket: Duplex) => {
+    upgraded.add(socket);
+    socket.once('close', () => upgraded.delete(socket));
+    void (isShell(request) ? openShell : openTerminal)(deps, request, socket);
+  });
   await listen(server, socketPath);
   return {
     async close() {
@@ -36,6 +42,7 @@ export async function startApi(deps: ApiDeps, socketPath: string): Promise<Api> 
       server.closeIdleConnections();
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       server.closeAllConnections();
+      for (const socket of upgraded) socket.destroy();
       await closed;
     },
   };

@@ -39,6 +39,11 @@ export interface Changes {
    * task's base as parent and the task's change id; the agent's own commits are kept beside it. Unchanged tree: same head.
    */
   importSaved(project: string, task: string, base: string, bundleFile: string): Promise<SavedChange>;
+  /**
+   * Puts the task's change back to `to`, a commit it once was, or its base; `from`, what it is now, is kept as a branch
+   * `ralph/<task>-rewound-<n>`. Made again with the same `from` it gives the same answer.
+   */
+  rewind(project: string, task: string, way: { from: string | null; to: string }): Promise<RewoundChange>;
   diff(project: string, base: string, commit: string): Promise<string>;
   /** The files of the change; those that match `protectedPatterns` are marked. */
   files(project: string, base: string, commit: string, protectedPatterns: readonly string[]): Promise<FileChange[]>;
@@ -108,6 +113,15 @@ export interface SavedChange {
   files: number;
   /** What the guest said it left out (too large, embedded repositories). */
   leftOut: string[];
+}
+
+export interface RewoundChange {
+  /** Null at the beginning: nothing of the change is left. */
+  head: string | null;
+  /** What the change stands on now: it may have been moved since. */
+  base: string;
+  /** The branch that holds what was taken back; null when that was nothing. */
+  kept: string | null;
 }
 
 export interface FileChange {

@@ -20,6 +20,7 @@ import { rebase } from './rebase.ts';
 import { checkCommit, moveRef, readRef, refuseMissing } from './refs.ts';
 import { checkName, createRepositories, type ProjectRepository, taskRef } from './repository.ts';
 import { createProtection, restoreProtected } from './restore-protected.ts';
+import { rewind } from './rewind.ts';
 import { seedBundle } from './seed-bundle.ts';
 
 export interface ChangesDeps {
@@ -138,6 +139,7 @@ export function createChanges(deps: ChangesDeps): Changes {
         await refuseMissing(repository.git, newBase, project);
         return rebase({ clock }, repository, task, newBase);
       }),
+    rewind: (project, task, way) => writing(project, (r) => rewind(r, task, way)),
     integrate: (project, task, approved, base, message) =>
       writing(project.name, async (repository) => {
         const places = { repository, user: userGit(project.path), project };

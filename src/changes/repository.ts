@@ -12,6 +12,7 @@ import { createWriterLock } from './writer-lock.ts';
  * both without hooks and anybody's configuration.
  *
  *   refs/heads/ralph/<task>              the task's one change: a jj bookmark, and what `git fetch ralph` shows
+ *   refs/heads/ralph/<task>-rewound-<n>  what a person took back when they rewound it
  *   refs/rf/tip/<branch>                 the user's branch when last looked at            (jj imports nothing under refs/rf)
  *   refs/rf/agent/<task>/<n>             what the agent committed, as it was
  *   refs/rf/seed/<commit>                what a workspace was seeded from
@@ -48,6 +49,8 @@ export interface RepositoryDeps {
 }
 
 export const taskRef = (task: string) => `refs/heads/ralph/${checkName('task', task)}`;
+
+export const keptRef = (task: string, n: number) => `${taskRef(task)}-rewound-${n}`;
 
 /** Names become parts of paths and refs. */
 export function checkName(noun: 'project' | 'task', name: string): string {

@@ -9,8 +9,11 @@ import { join } from './render/look.ts';
 
 /** Runs one command line; resolves with its exit code and never rejects. */
 export async function runCli(argv: readonly string[], deps: CliDeps): Promise<number> {
-  const words = argv.flatMap((word) => (word.startsWith('--json=') ? ['--json-fields', word.slice(7)] : [word]));
-  const early = earlyGlobals(words);
+  const own = argv.includes('--') ? argv.slice(0, argv.indexOf('--')) : argv;
+  const before = own.flatMap((word) => (word.startsWith('--json=') ? ['--json-fields', word.slice(7)] : [word]));
+  // What follows `--` is another program's.
+  const words = [...before, ...argv.slice(own.length)];
+  const early = earlyGlobals(before);
   try {
     const { name, rest } = splitCommand(words);
     if (name === null || name === 'help' || words[0] === '--version' || words[0] === '-V') {

@@ -7,6 +7,7 @@ import type { Query, Request, Response } from '../contract/routes.ts';
 import type { Clock } from '../lib/clock.ts';
 import { isFleetError } from '../lib/errors.ts';
 import { send, sendJson } from './http.ts';
+import { openShell } from './shell.ts';
 import { readSse } from './sse.ts';
 import { openTerminal, type TerminalRequest } from './terminal.ts';
 
@@ -29,6 +30,8 @@ export interface Client {
     options: { after: number; follow: boolean; signal: AbortSignal },
   ): AsyncGenerator<StreamLine>;
   terminal(request: TerminalRequest): Promise<Duplex>;
+  /** Frames both ways, see `contract/shell.ts`. */
+  shell(vm: string): Promise<Duplex>;
 }
 
 /** These ask the driver anew, and a driver that hangs is given up after 30 s; the last one waits for a boot. */
@@ -54,6 +57,7 @@ export function createClient(deps: { socketPath: string; clock: Clock }): Client
     events: (after, signal) => followEvents(deps, after, signal),
     ralphStream: (name, options) => readRalphStream(socketPath, name, options),
     terminal: (request) => openTerminal(socketPath, request),
+    shell: (vm) => openShell(socketPath, vm),
   };
 }
 

@@ -14,11 +14,17 @@ export interface TerminalRequest {
 /** The Ralph's tmux screen as raw bytes both ways; ends when the guest's session or the connection does. */
 export function openTerminal(socketPath: string, wanted: TerminalRequest): Promise<Duplex> {
   const query = `?write=${wanted.write ? 1 : 0}&cols=${wanted.cols}&rows=${wanted.rows}`;
+  const path = fillPath(terminalPath, { name: wanted.ralph }) + query;
+  return upgrade({ socketPath, path, to: terminalUpgrade });
+}
+
+/** The connection after the switch; a refusal is an error as of any other route. */
+export function upgrade({ socketPath, path, to }: { socketPath: string; path: string; to: string }): Promise<Duplex> {
   return new Promise((resolve, reject) => {
     const outgoing = request({
       socketPath,
-      path: fillPath(terminalPath, { name: wanted.ralph }) + query,
-      headers: { host: 'ralph-fleet', connection: 'Upgrade', upgrade: terminalUpgrade },
+      path,
+      headers: { host: 'ralph-fleet', connection: 'Upgrade', upgrade: to },
     });
     outgoing.on('error', (cause) => reject(asUnavailable(cause, socketPath)));
     outgoing.on('upgrade', (_, socket, head) => {

@@ -19,6 +19,7 @@ export const fleetConfig = z.strictObject({
     count: z.union([positive, z.literal('auto')]),
     size: z.strictObject({ cpus: positive, memoryMiB: positive, diskGiB: positive }),
     warm: z.number().int().nonnegative(),
+    snapshots: z.number().int().nonnegative().default(2),
   }),
   host: z
     .strictObject({ keepFreeDiskGiB: z.number().positive(), keepFreeMemoryMiB: positive })

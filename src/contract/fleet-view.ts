@@ -95,6 +95,12 @@ export const vmView = z.object({
   /** Why it does not move, in a person's words; null while it does, or need not. */
   waitsFor: text,
   failure: text,
+  /** What its disk is a copy of, in words; null for one that started from image or project disk. */
+  origin: text,
+  /** What its disk takes on the host; null where that was not asked. */
+  diskBytes: count.nullable(),
+  /** Of this VM, or of its task. */
+  snapshots: z.object({ count, bytes: count }),
 });
 
 /** idle: no task · starting: its VM gets ready · working: an iteration runs · waiting: between two · parked · unknown */

@@ -14,6 +14,11 @@ export const routePaths = {
   fleetResume: ['POST', '/v1/fleet/resume'],
   fleetPurge: ['POST', '/v1/fleet/purge'],
   vms: ['GET', '/v1/vms'],
+  vm: ['GET', '/v1/vms/:id'],
+  vmSnapshot: ['POST', '/v1/vms/:id/snapshot'],
+  vmClone: ['POST', '/v1/vms/:id/clone'],
+  vmDelete: ['POST', '/v1/vms/:id/delete'],
+  vmRewind: ['POST', '/v1/vms/:id/rewind'],
   ralphs: ['GET', '/v1/ralphs'],
   images: ['GET', '/v1/images'],
   imageGc: ['POST', '/v1/images/gc'],
@@ -67,6 +72,10 @@ export const streamPaths = {
  */
 export const terminalPath = '/v1/ralphs/:name/terminal';
 export const terminalUpgrade = 'ralph-terminal';
+
+/** HTTP upgrade (`Upgrade: ralph-shell`) to a shell in a VM; what is sent then is in `shell.ts`. */
+export const shellPath = '/v1/vms/:id/shell';
+export const shellUpgrade = 'ralph-shell';
 
 /** Fills the parameters of a path; each is percent-encoded. */
 export function fillPath(path: string, params: Readonly<Record<string, string>>): string {

@@ -11,6 +11,7 @@ import * as replays from './replay.ts';
 import { reportQuery, reportView } from './report.ts';
 import type { RouteName } from './route-paths.ts';
 import { diffView, taskView } from './task-view.ts';
+import * as vms from './vms.ts';
 
 /** The schemas of every route of `route-paths.ts`. Server and client both use this table; OpenAPI is made from it. */
 export interface Route {
@@ -50,6 +51,11 @@ export const routes = {
   fleetResume: post('Thaws the fleet.', none, done),
   fleetPurge: post('Removes what the fleet keeps; lists unmerged work first.', actions.fleetPurge, actions.purgeAnswer),
   vms: get('The VMs.', listOf(vmView)),
+  vm: get('One VM, and the snapshots of it or its task.', vms.vmDetails),
+  vmSnapshot: post('Keeps the disk of a VM as it is.', none, vms.vmMade),
+  vmClone: post('Makes a copy of a VM, or of a snapshot, for a person.', none, vms.vmMade),
+  vmDelete: post('Removes a clone, or a snapshot.', none, done),
+  vmRewind: post('Puts a task back to an earlier iteration, disk and change together.', vms.vmRewind, done),
   ralphs: get('The Ralphs.', listOf(ralphView)),
   images: get('Images and prepared disks.', listOf(diskView)),
   imageGc: post('Removes disks nobody needs.', actions.imageGc, actions.imageGcAnswer),

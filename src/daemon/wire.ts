@@ -58,6 +58,7 @@ import { openParts } from './parts.ts';
 import { purgedPaths, refusePurge } from './purge.ts';
 import { createReadSettings } from './read-settings.ts';
 import { createFindRegistry } from './registries.ts';
+import { createShells } from './shells.ts';
 import { createTraces } from './traces.ts';
 
 export interface WireDeps {
@@ -272,6 +273,13 @@ export async function wire(deps: WireDeps): Promise<Wired> {
       );
     },
     transcripts,
+    newId: () => random.hex(4),
+    vmDiskBytes: () =>
+      parts.driver.space().then(
+        ({ vms }) => vms,
+        () => new Map(),
+      ),
+    ...createShells({ store, guests, driver: () => parts.driver }),
     terminal: async (name, size) => {
       const ralph = store.ralphs.mustGet(name);
       const vm = ralph.vm === null ? null : store.vms.get(ralph.vm);

@@ -1,14 +1,16 @@
 import type { Disk } from './disk.ts';
 import { isReplayOpen, type Replay } from './replay.ts';
+import { type Snapshot, snapshotName } from './snapshot.ts';
 import { isEnded, type Task } from './task.ts';
 import { type Vm, vmName } from './vm.ts';
 
-/** Who stands on it: tasks that have not ended, VMs, replays. */
+/** Who stands on it: tasks that have not ended, VMs, snapshots of VMs, replays. */
 export function usersOf(
   { key }: Pick<Disk, 'key'>,
   alive: {
     tasks: { rows(): readonly Pick<Task, 'id' | 'disk' | 'phase'>[] };
     vms: { rows(): readonly Pick<Vm, 'id' | 'disk' | 'prepares'>[] };
+    snapshots: { rows(): readonly Pick<Snapshot, 'id' | 'disk'>[] };
     replays: { rows(): readonly Pick<Replay, 'id' | 'disk' | 'phase'>[] };
   },
 ): string[] {
@@ -19,5 +21,9 @@ export function usersOf(
       .rows()
       .filter((vm) => vm.disk === key || vm.prepares === key)
       .map((vm) => ({ id: vmName(vm.id) })),
+    ...alive.snapshots
+      .rows()
+      .filter((snapshot) => snapshot.disk === key)
+      .map((snapshot) => ({ id: snapshotName(snapshot.id) })),
   ].map((user) => user.id);
 }

@@ -4,7 +4,7 @@ import type { HostLook } from './host.ts';
 
 const size = { cpus: 2, memoryMiB: 4096, diskGiB: 30 };
 const asked = (count: number | 'auto', implementer = 3, memoryMiB = 4096) => ({
-  vms: { count, size: { ...size, memoryMiB }, warm: 1 },
+  vms: { count, size: { ...size, memoryMiB }, warm: 1, snapshots: 0 },
   roles: { implementer, reviewer: 1 },
   host: { keepFreeDiskGiB: 2, keepFreeMemoryMiB: 1024 },
 });

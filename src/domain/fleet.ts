@@ -11,7 +11,8 @@ export interface FleetConfig {
   driver: string;
   wall: Wall;
   image: { builder: 'auto' | 'nix' | 'debian'; agents: string[]; debianMirror: string | null };
-  vms: { count: number | 'auto'; size: VmSize; warm: number };
+  /** `snapshots`: how many of a task's VM are kept, one after each iteration; 0 takes none. */
+  vms: { count: number | 'auto'; size: VmSize; warm: number; snapshots: number };
   host: KeptFree;
   keep: { runsDays: number };
   roles: { implementer: number; reviewer: number };

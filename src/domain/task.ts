@@ -150,8 +150,21 @@ export interface Task {
   notes: Note[];
   /** What its Ralphs asked, and what they were answered. */
   questions: Question[];
+  /** A person put it back to an earlier iteration; null once its implementer has begun again. */
+  rewind: Rewind | null;
   limits: TaskLimits;
   createdAt: number;
+}
+
+export interface Rewind {
+  /** Number of the iteration it is put back to; 0 is its beginning. */
+  to: number;
+  /** What the change is put back to; the base for the beginning. */
+  commit: string;
+  /** What its next VM starts from; null where the disk was not kept: a fresh one then, with the change alone. */
+  snapshot: string | null;
+  /** The change is where it should be; what is left to do is the VM. */
+  isDone: boolean;
 }
 
 export function isEnded(phase: TaskPhase): boolean {

@@ -47,9 +47,18 @@ export const vmTransitions: Transitions<VmPhase> = {
 
 /**
  * What a VM is for. `warm` ones wait, booted and untouched, for any purpose on the same disk; `template` ones are saved, for others to
- * be forked from.
+ * be forked from. A `clone` is a person's: a copy to try something in by hand.
  */
-export const vmPurposes = ['implementer', 'reviewer', 'verifier', 'replay', 'setup', 'warm', 'template'] as const;
+export const vmPurposes = [
+  'implementer',
+  'reviewer',
+  'verifier',
+  'replay',
+  'setup',
+  'warm',
+  'template',
+  'clone',
+] as const;
 export type VmPurpose = (typeof vmPurposes)[number];
 
 /** How a VM came to run, the last time it was started. */
@@ -110,12 +119,58 @@ export interface Vm {
   seeded: Readonly<Record<string, string>>;
   /** True once something of a user (code, agent) ran in it. A clean VM is one where this is false. */
   touched: boolean;
+  /** What its disk is a copy of; null for one that starts from `disk` alone. */
+  origin: VmOrigin | null;
+}
+
+/** A VM and its work, as a snapshot kept them. */
+export interface VmOrigin {
+  snapshot: string;
+  vm: string;
+  task: string | null;
+  /** Number of the iteration it was taken after, or in. */
+  n: number | null;
+  /** What its workspace holds. */
+  commit: string | null;
 }
 
 export interface VmIdentity {
   machineId: string;
   /** Bytes of a fork's random generator, in hexadecimal; null for one that was booted. */
   random: string | null;
+}
+
+/** The row of a VM that is wanted: intent before anything is made. */
+export function wantedVm(
+  of: Pick<Vm, 'id' | 'purpose' | 'disk' | 'size'> &
+    Partial<Pick<Vm, 'project' | 'task' | 'ralph' | 'prepares' | 'way' | 'origin'>>,
+  now: number,
+): Vm {
+  return {
+    project: null,
+    task: null,
+    ralph: null,
+    prepares: null,
+    way: 'boot',
+    origin: null,
+    ...of,
+    desired: 'ready',
+    phase: 'wanted',
+    since: now,
+    stage: null,
+    stageSince: now,
+    hostKey: null,
+    failure: null,
+    identity: null,
+    seeded: {},
+    // Whoever used the VM it is a copy of has used this one too.
+    touched: of.origin != null,
+  };
+}
+
+/** Where a person may go in or have a copy: what is checked in the others must be touched by nobody. */
+export function isOpenToPeople({ purpose }: Pick<Vm, 'purpose'>): boolean {
+  return purpose === 'implementer' || purpose === 'reviewer' || purpose === 'clone';
 }
 
 /** What a VM has in common with another one of `others`, though no two may: in words, or null. */
@@ -143,7 +198,8 @@ export function vmName(id: string): string {
   return `rf-${id}`;
 }
 
-/** A VM that holds room on the host (memory promised). */
+/** A VM that holds room on the host (memory promised). A clone that is wanted waits for its room. */
 export function holdsRoom(vm: Vm): boolean {
+  if (vm.purpose === 'clone' && vm.phase === 'wanted') return false;
   return vm.phase !== 'gone' && vm.phase !== 'stopped' && !(vm.phase === 'wanted' && vm.desired === 'gone');
 }

@@ -22,7 +22,7 @@ export interface Driver {
   /** What is there, and whether it would work. Never throws. */
   probe(): Promise<DriverProbe>;
   list(): Promise<ObservedVm[]>;
-  /** Makes the overlay disk on the read-only base and defines the VM, switched off. */
+  /** Makes the overlay disk on the read-only base, or as a copy of `snapshot`, and defines the VM, switched off. */
   create(spec: VmSpec): Promise<void>;
   /** Defines a `partial` VM again, switched off, on the disk that is there; never makes a disk (`not_found` without one). */
   redefine(spec: VmSpec): Promise<void>;
@@ -50,6 +50,16 @@ export interface Driver {
    * that was forked: its disk stands on a template's.
    */
   exportDisk(id: string, target: string): Promise<void>;
+  /**
+   * Keeps the disk of a VM as it is at one moment, under the snapshot's id: whole or not at all, and once. A VM that runs stands still
+   * meanwhile and goes on afterwards; its guest should have written its caches (`Guests.sync`). One that was cut off in it is found
+   * paused. The VM may go afterwards; what its disk stands on must stay. Throws `storage` where there is no room for it.
+   */
+  snapshot(id: string, snapshot: string): Promise<void>;
+  /** Nothing is left of it; VMs that were made of it have copies. */
+  dropSnapshot(snapshot: string): Promise<void>;
+  /** What VMs and snapshots take on this host. */
+  space(): Promise<DiskSpace>;
   /** Whether it can fork VMs from templates; where it cannot, the calls below are refused, and VMs boot. */
   readonly canFork: boolean;
   /**
@@ -91,6 +101,18 @@ export interface VmSpec extends VmBase {
   id: string;
   /** Public half of the key the host logs in with, `ssh-ed25519 AAAA… comment`. Public data only. */
   authorizedKey: string;
+  /**
+   * A new disk begins as a copy of this snapshot. Its guest takes an identity of its own when it boots. `not_found` where there is none;
+   * a disk that is there already stays as it is.
+   */
+  snapshot?: string | null;
+}
+
+/** Bytes on the host, holes not counted, by id. */
+export interface DiskSpace {
+  vms: ReadonlyMap<string, number>;
+  /** Null for one that was cut off while it was taken. */
+  snapshots: ReadonlyMap<string, number | null>;
 }
 
 export interface ObservedVm {

@@ -39,6 +39,8 @@ export interface Guests {
     vm: GuestAddress,
     save: { folder: string; user: string; base: string; targetFile: string; maxBytes: number },
   ): Promise<SaveReport>;
+  /** All that was written in it is on its disk. */
+  sync(vm: GuestAddress): Promise<void>;
   /** `ralph-seal`: takes identity, host keys and seeds off its disk, before that disk is kept for others. The last thing to run in it. */
   seal(vm: GuestAddress): Promise<void>;
   /**
@@ -53,6 +55,11 @@ export interface Guests {
   identifyFork(vmId: string, spare: GuestEndpoint, identity: ForkIdentity): Promise<ForkReport>;
   /** A terminal on a Ralph's tmux (read-only unless `write`), as a byte stream; on the `people` channel. */
   terminal(vm: GuestAddress, terminal: { user: string; write: boolean; cols: number; rows: number }): Promise<Terminal>;
+  /**
+   * A person's login shell in the user's workspace, or with `argv` one command there; with a `screen` on a terminal of its own. On the
+   * `people` channel. What comes out of it is the guest's: not for a terminal as it is.
+   */
+  shell(vm: GuestAddress, shell: { user: string; argv: readonly string[]; screen: Screen | null }): Promise<Shell>;
   /** Forgets the connection to a VM that is no more. */
   forget(vmId: string): void;
   /** Closes every connection. */
@@ -160,6 +167,21 @@ export interface SaveReport {
 export interface Terminal {
   readable: NodeJS.ReadableStream;
   writable: NodeJS.WritableStream;
+  resize(cols: number, rows: number): void;
+  close(): void;
+}
+
+export interface Screen {
+  cols: number;
+  rows: number;
+}
+
+export interface Shell {
+  stdin: NodeJS.WritableStream;
+  stdout: NodeJS.ReadableStream;
+  stderr: NodeJS.ReadableStream;
+  /** Null when it was cut off, or a signal ended it. */
+  exit: Promise<number | null>;
   resize(cols: number, rows: number): void;
   close(): void;
 }

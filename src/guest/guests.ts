@@ -4,6 +4,7 @@ import { vmName } from '../domain/vm.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
 import { identityAnswer, parseAnswer, parseJobStates, verifyAnswer } from './answers.ts';
+import { endChannel } from './exchange.ts';
 import { readSaved, sendFile } from './file-transfer.ts';
 import { createForkChannel } from './fork-channel.ts';
 import type { GuestAddress, Guests, Terminal } from './guest.ts';
@@ -160,6 +161,10 @@ export function createGuests(deps: GuestsDeps): Guests {
       );
     },
 
+    async sync(vm) {
+      await ask(vm, ['sync'], { what: 'write out its disk', deadlineMs: patience.slow });
+    },
+
     async seal(vm) {
       await ask(vm, [script('ralph-seal')], { what: 'be sealed', deadlineMs: patience.slow });
     },
@@ -177,8 +182,20 @@ export function createGuests(deps: GuestsDeps): Guests {
     async terminal(vm, terminal) {
       const argv = [script('ralph-attach'), terminal.user, ...(terminal.write ? ['write'] : [])];
       const pty = { rows: terminal.rows, cols: terminal.cols, term: 'xterm-256color' };
-      const channel = await connect(vm, 'people').openTerminal(quoteCommand(argv), pty, patience.quick);
+      const { channel } = await connect(vm, 'people').openTerminal(quoteCommand(argv), pty, patience.quick);
       return toTerminal(channel, terminal.write);
+    },
+
+    async shell(vm, { user, argv, screen }) {
+      const command = quoteCommand([script('ralph-shell'), user, ...argv]);
+      const pty = screen === null ? null : { ...screen, term: 'xterm-256color' };
+      const { channel, exit } = await connect(vm, 'people').openTerminal(command, pty, patience.quick);
+      channel.on('error', () => {});
+      return {
+        ...{ stdin: channel.stdin, stdout: channel, stderr: channel.stderr, exit },
+        resize: (cols, rows) => channel.setWindow(rows, cols, 0, 0),
+        close: () => endChannel(channel),
+      };
     },
 
     forget,

@@ -14,8 +14,8 @@ import { type LoggedIn, type Login, logIn } from './ssh-login.ts';
 export interface SshConnection {
   /** Runs a command to its end, within the deadline. `what` names the try in errors. */
   run(command: string, call: Call): Promise<Exchange>;
-  /** A channel with a terminal; the caller ends it. */
-  openTerminal(command: string, pty: PseudoTtyOptions, deadlineMs: number): Promise<ClientChannel>;
+  /** A channel for somebody to talk to a command, with a terminal or without; the caller ends it. */
+  openTerminal(command: string, pty: PseudoTtyOptions | null, deadlineMs: number): Promise<OpenChannel>;
   close(): void;
 }
 
@@ -136,9 +136,9 @@ export function createSshConnection(login: Login, deps: { clock: Clock; log: Log
       return within('open a terminal', deadlineMs, on, async () => {
         await takeSlot();
         try {
-          const { channel } = await open(command, pty, on);
-          channel.once('close', giveSlot);
-          return channel;
+          const opened = await open(command, pty, on);
+          opened.channel.once('close', giveSlot);
+          return opened;
         } catch (error) {
           giveSlot();
           throw error;
@@ -160,8 +160,9 @@ interface Progress {
   heard: number;
 }
 
-interface OpenChannel {
+export interface OpenChannel {
   channel: ClientChannel;
+  /** Null when the connection broke, or a signal ended the command. */
   exit: Promise<number | null>;
 }
 

@@ -70,7 +70,7 @@ function context(change: Partial<PreflightContext> = {}): PreflightContext {
     }),
     builder: async () => ({ name: 'debian', probe: async () => ({ available: true, problems: [] }) }),
     wanted: {
-      vms: { count: 'auto', size: { cpus: 2, memoryMiB: 2048, diskGiB: 20 }, warm: 1 },
+      vms: { count: 'auto', size: { cpus: 2, memoryMiB: 2048, diskGiB: 20 }, warm: 1, snapshots: 0 },
       roles: { implementer: 1, reviewer: 0 },
       host: { keepFreeDiskGiB: 2, keepFreeMemoryMiB: 1024 },
       atOnce: 2,

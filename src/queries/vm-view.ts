@@ -1,9 +1,12 @@
 import type { VmView } from '../contract/fleet-view.ts';
+import { type Snapshot, sayOrigin } from '../domain/snapshot.ts';
 import { type Vm, vmName } from '../domain/vm.ts';
 import { toIso } from '../lib/clock.ts';
 import type { QueryDeps } from './deps.ts';
 
-export function vmView(deps: QueryDeps, vm: Vm): VmView {
+/** `diskBytes`: where somebody has asked the driver. */
+export function vmView(deps: QueryDeps, vm: Vm, diskBytes: number | null = null): VmView {
+  const kept = snapshotsOf(deps, vm);
   const driver = deps.live.driver();
   return {
     id: vm.id,
@@ -23,7 +26,16 @@ export function vmView(deps: QueryDeps, vm: Vm): VmView {
     memoryMiB: vm.size.memoryMiB,
     waitsFor: waitOfVm(deps, vm),
     failure: vm.failure,
+    origin: vm.origin === null ? null : sayOrigin(vm.origin),
+    diskBytes,
+    snapshots: { count: kept.length, bytes: kept.reduce((sum, { bytes }) => sum + (bytes ?? 0), 0) },
   };
+}
+
+/** Of a VM that works on a task: those of the task's earlier VMs too. */
+function snapshotsOf({ store }: QueryDeps, vm: Vm): Snapshot[] {
+  const isOfTask = vm.purpose === 'implementer' && vm.task !== null;
+  return store.alive.snapshots.rows().filter((one) => (isOfTask ? one.task === vm.task : one.vm === vm.id));
 }
 
 /**

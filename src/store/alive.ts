@@ -8,6 +8,7 @@ import type { Iteration } from '../domain/iteration.ts';
 import type { Project } from '../domain/project.ts';
 import type { Replay } from '../domain/replay.ts';
 import type { Review } from '../domain/review.ts';
+import type { Snapshot } from '../domain/snapshot.ts';
 import { endedPhases, type Task } from '../domain/task.ts';
 import type { KnownLimit } from '../domain/usage-limit.ts';
 import type { Vm } from '../domain/vm.ts';
@@ -20,6 +21,7 @@ export interface Alive {
   projects: Standing<Project>;
   ralphs: Standing<Ralph>;
   disks: Standing<Disk>;
+  snapshots: Standing<Snapshot>;
   budgets: Standing<BudgetChange>;
   stops: Standing<BudgetStop>;
   limits: Standing<KnownLimit>;
@@ -50,6 +52,7 @@ export function createAlive(tables: Tables): Alive {
     projects: tables.projects.standing([{}]),
     ralphs: tables.ralphs.standing([{}]),
     disks: tables.disks.standing([{}]),
+    snapshots: tables.snapshots.standing([{}]),
     budgets: tables.budgets.standing([{}]),
     stops: tables.stops.standing([{}]),
     limits: tables.limits.standing([{}]),

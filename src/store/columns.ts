@@ -9,6 +9,7 @@ import type { Lesson } from '../domain/lesson.ts';
 import type { Project } from '../domain/project.ts';
 import type { Replay } from '../domain/replay.ts';
 import type { Review } from '../domain/review.ts';
+import type { Snapshot } from '../domain/snapshot.ts';
 import type { Task } from '../domain/task.ts';
 import type { KnownLimit } from '../domain/usage-limit.ts';
 import type { Vm } from '../domain/vm.ts';
@@ -57,6 +58,7 @@ export const columns = {
     stagnant: 'int',
     notes: 'json',
     questions: 'json',
+    rewind: 'json',
     limits: 'json',
     createdAt: 'int',
   } satisfies Columns<Task>,
@@ -81,7 +83,24 @@ export const columns = {
     identity: 'json',
     seeded: 'json',
     touched: 'bool',
+    origin: 'json',
   } satisfies Columns<Vm>,
+  snapshots: {
+    id: 'text',
+    vm: 'text',
+    project: 'text',
+    task: 'text',
+    why: 'text',
+    iteration: 'text',
+    n: 'int',
+    commit: 'text',
+    disk: 'text',
+    size: 'json',
+    phase: 'text',
+    failure: 'text',
+    bytes: 'int',
+    since: 'int',
+  } satisfies Columns<Snapshot>,
   disks: {
     key: 'text',
     kind: 'text',

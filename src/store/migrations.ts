@@ -155,4 +155,12 @@ export const migrations: readonly string[] = [
   `
   CREATE TABLE tallies (name TEXT NOT NULL, labels TEXT NOT NULL, value REAL NOT NULL, PRIMARY KEY (name, labels)) STRICT;
   `,
+  `
+  ALTER TABLE vms ADD COLUMN origin TEXT;
+  ALTER TABLE tasks ADD COLUMN rewind TEXT;
+  CREATE TABLE snapshots (
+    id TEXT PRIMARY KEY, vm TEXT NOT NULL, project TEXT, task TEXT, why TEXT NOT NULL, iteration TEXT, n INTEGER, "commit" TEXT,
+    disk TEXT NOT NULL, size TEXT NOT NULL, phase TEXT NOT NULL, failure TEXT, bytes INTEGER, since INTEGER NOT NULL
+  ) STRICT;
+  `,
 ];

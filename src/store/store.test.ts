@@ -41,6 +41,7 @@ describe('columns and migrations', () => {
     // What this store remembers is what another one reads.
     const changes = {
       touched: false,
+      origin: null,
       seeded: { work: 'y' },
       task: null,
       since: 7,

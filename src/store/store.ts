@@ -10,6 +10,7 @@ import { assertMove } from '../domain/phase-table.ts';
 import type { Project } from '../domain/project.ts';
 import type { Replay } from '../domain/replay.ts';
 import type { Review } from '../domain/review.ts';
+import type { Snapshot } from '../domain/snapshot.ts';
 import { type Task, type TaskPhase, taskTransitions } from '../domain/task.ts';
 import type { KnownLimit } from '../domain/usage-limit.ts';
 import { type Vm, type VmPhase, vmTransitions } from '../domain/vm.ts';
@@ -40,6 +41,7 @@ export interface Store {
   tasks: Table<Task>;
   ralphs: Table<Ralph>;
   vms: Table<Vm>;
+  snapshots: Table<Snapshot>;
   disks: Table<Disk>;
   iterations: Table<Iteration>;
   checkRuns: Table<CheckRun>;
@@ -78,6 +80,7 @@ export function createStore(deps: { db: Database; clock: Clock }): Store {
     tasks: createTable<Task>(db, 'tasks', columns.tasks, 'id'),
     ralphs: createTable<Ralph>(db, 'ralphs', columns.ralphs, 'name'),
     vms: createTable<Vm>(db, 'vms', columns.vms, 'id'),
+    snapshots: createTable<Snapshot>(db, 'snapshots', columns.snapshots, 'id'),
     disks: createTable<Disk>(db, 'disks', columns.disks, 'key'),
     iterations: createTable<Iteration>(db, 'iterations', columns.iterations, 'id'),
     checkRuns: createTable<CheckRun>(db, 'checkRuns', columns.checkRuns, 'id'),

@@ -6,6 +6,7 @@ import { type DriverSubject, type SeenIdentity, until } from './driver.ts';
 export function forkConformance(subjectOf: () => DriverSubject): void {
   describe('a template and its forks', () => {
     const [origin, first, second] = ['00f00d00', '00f00d01', '00f00d02'];
+    const snapshot = '5a9e000f';
     const seen = new Map<string, SeenIdentity>();
     const spec = (id: string, more: Partial<VmSpec> = {}): VmSpec => ({ ...subjectOf().spec(id), ...more });
     const state = async (id: string) => (await subjectOf().driver.list()).find((vm) => vm.id === id)?.state;
@@ -130,8 +131,22 @@ export function forkConformance(subjectOf: () => DriverSubject): void {
       await driver.stop(first, 0);
       await driver.start(first);
       expect(await state(first)).toBe('running');
+      await driver.snapshot(first, snapshot);
       await driver.remove(first);
       expect(await subjectOf().leftovers(first)).toEqual([]);
+    });
+
+    test('a snapshot of a fork holds the template’s disk; a VM made of it boots as itself', async () => {
+      const { driver } = subjectOf();
+      await driver.create({ ...spec(second), snapshot });
+      await driver.dropSnapshot(snapshot);
+      await driver.start(second);
+      await until(subjectOf(), async () => (await driver.hostKey(second)) !== null);
+      expect(await driver.hostKey(second)).not.toBe(seen.get(first)?.hostKey);
+      await driver.stop(second, 0);
+      await expect(driver.exportDisk(second, subjectOf().exportTarget)).rejects.toMatchObject({ code: 'refused' });
+      await driver.remove(second);
+      expect(await subjectOf().leftovers(second)).toEqual([]);
     });
 
     test('a save that failed half-way makes no template and leaves nothing', async () => {

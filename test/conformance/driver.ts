@@ -3,6 +3,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { channelUses } from '../../src/domain/endpoint.ts';
 import type { Driver, ObservedVm, VmSpec } from '../../src/drivers/driver.ts';
 import { forkConformance } from './driver-forks.ts';
+import { snapshotConformance } from './driver-snapshots.ts';
 
 /** What the suite needs to know of a driver beside its interface. */
 export interface DriverSubject {
@@ -38,11 +39,14 @@ export interface DriverSubject {
     identify(id: string): Promise<SeenIdentity>;
     /** Asks the guest itself, by the host key it was pinned with. */
     look(id: string, hostKey: string): Promise<SeenIdentity>;
+    /** Keeps a word on its disk, written out; tells it again. */
+    write(id: string, hostKey: string, word: string): Promise<void>;
+    read(id: string, hostKey: string): Promise<string>;
   };
   /** Names of what stands in the cache of templates. */
   templateFiles(): Promise<string[]>;
-  /** A driver of this fleet that dies in the named call of a hypervisor's command: the save's, or the restore's. */
-  dyingIn(step: 'save' | 'restore'): Driver;
+  /** A driver of this fleet that dies in the named call of a hypervisor's command, or in the copy of a disk and all that follows. */
+  dyingIn(step: 'save' | 'restore' | 'copy'): Driver;
   /** Proves the driver's wall from inside the booted guest; only where there is a real guest. */
   proveWall?(id: string): Promise<void>;
   close(): Promise<void>;
@@ -186,6 +190,7 @@ export function driverConformance(name: string, setUp: () => Promise<DriverSubje
       });
     });
 
+    snapshotConformance(() => subject);
     forkConformance(() => subject);
 
     test('two VMs at once do not know of each other', async () => {

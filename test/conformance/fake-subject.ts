@@ -31,7 +31,12 @@ export async function fakeSubject(): Promise<DriverSubject> {
   const machineIds = new Map<string, string>();
   const look = (id: string, hostKey: string) => {
     if (vmOf(id).hostKey !== hostKey) throw new Error(`another host key answers in ${id}`);
-    return { hostname: `rf-${id}`, machineId: machineIds.get(id) ?? '', bootId: `${id} ${vmOf(id).boots}`, hostKey };
+    return {
+      hostname: `rf-${id}`,
+      machineId: machineIds.get(id) ?? `of ${id}`,
+      bootId: `${id} ${vmOf(id).boots}`,
+      hostKey,
+    };
   };
   return {
     driver: make('ours'),
@@ -54,12 +59,16 @@ export async function fakeSubject(): Promise<DriverSubject> {
         return look(id, world.identify(vmOf(id)));
       },
       look: async (id, hostKey) => look(id, hostKey),
+      write: async (id, _hostKey, word) => {
+        vmOf(id).content = word;
+      },
+      read: async (id) => vmOf(id).content,
     },
     templateFiles: async () => [...world.templates],
     dyingIn: () => createFakeDriver({ world, fleet: 'ours', faults: { next: () => ({ kind: 'cut-off' }) } }),
     exportTarget: '/images/prepared.qcow2',
     baseDigest: async () => 'unchanged',
-    leftovers: async (id) => [...world.vms.keys()].filter((one) => one === id),
+    leftovers: async (id) => [...world.vms.keys(), ...world.snapshots.keys()].filter((one) => one === id),
     byHand: {
       undefine: async (id) => world.undefine(id),
       removeDisk: async (id) => world.removeDisk(id),

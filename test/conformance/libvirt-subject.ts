@@ -42,6 +42,11 @@ export async function libvirtSubject(): Promise<DriverSubject> {
   const driver = make();
   const keyFile = join(root, 'key');
   await writeFile(keyFile, key.private, { mode: 0o600 });
+  const inGuest = (id: string, hostKey: string, command: string) => {
+    const endpoint = driver.endpoint(id, 'control');
+    if (endpoint.kind !== 'unix') throw new Error('the control channel must be a unix socket');
+    return runInGuest({ socket: endpoint.path, hostKey, privateKey: key.private }, command);
+  };
   return {
     driver,
     again: () => make(),
@@ -56,9 +61,14 @@ export async function libvirtSubject(): Promise<DriverSubject> {
       size: { cpus: 2, memoryMiB: 1024, diskGiB: 4 },
       authorizedKey: key.public,
     }),
-    guests: guestsOf(driver, keyFile, key.public),
+    guests: {
+      ...guestsOf(driver, keyFile, key.public),
+      write: async (id, hostKey, word) =>
+        void (await inGuest(id, hostKey, `echo ${JSON.stringify(word)} >/root/word; sync`)),
+      read: async (id, hostKey) => (await inGuest(id, hostKey, 'cat /root/word')).stdout.trim(),
+    },
     templateFiles: () => readdir(paths.templates).catch(() => []),
-    dyingIn: (step) => make({ exec: failing(step) }),
+    dyingIn: (step) => make({ exec: step === 'copy' ? failing('cp', 'resume') : failing(step) }),
     exportTarget: join(paths.images, 'prepared.qcow2'),
     baseDigest: () => digest(image.path),
     leftovers: (id) => leftovers(id, root),
@@ -71,10 +81,7 @@ export async function libvirtSubject(): Promise<DriverSubject> {
     wait: (ms) => clock.sleep(ms),
     async proveWall(id) {
       const hostKey = (await driver.hostKey(id)) ?? '';
-      const endpoint = driver.endpoint(id, 'control');
-      if (endpoint.kind !== 'unix') throw new Error('the control channel must be a unix socket');
-      const target = { socket: endpoint.path, hostKey, privateKey: key.private };
-      await proveNoWayOut((command) => runInGuest(target, command));
+      await proveNoWayOut((command) => inGuest(id, hostKey, command));
     },
     async close() {
       for (const one of [driver, foreign]) for (const vm of await one.list()) await one.remove(vm.id);
@@ -83,7 +90,11 @@ export async function libvirtSubject(): Promise<DriverSubject> {
   };
 }
 
-function guestsOf(driver: Driver, keyFile: string, authorizedKey: string): DriverSubject['guests'] {
+function guestsOf(
+  driver: Driver,
+  keyFile: string,
+  authorizedKey: string,
+): Omit<DriverSubject['guests'], 'write' | 'read'> {
   const guests = createGuests({ clock, log: createSilentLog(), keyFile });
   const random = createSystemRandom();
   const spare = (id: string) => driver.endpoint(id, 'spare');
@@ -118,8 +129,9 @@ function withoutDaemon(socket: string): Exec {
     );
 }
 
-function failing(word: string): Exec {
-  return (argv, options) => (argv.includes(word) ? Promise.reject(new Error('cut off')) : exec(argv, options));
+function failing(...words: string[]): Exec {
+  return (argv, options) =>
+    words.some((word) => argv.includes(word)) ? Promise.reject(new Error('cut off')) : exec(argv, options);
 }
 
 async function digest(file: string): Promise<string> {

@@ -45,6 +45,7 @@ describe('a walk with the daemon killed before and after each kind of step', () 
       'end_iteration',
     ],
     ...['save_template', 'fork_vm', 'release_vm', 'free_ralph', 'delete_vm', 'request_review', 'ping', 'integrate'],
+    ...['want_snapshot', 'take_snapshot', 'drop_snapshot'],
   ];
   const points = kinds.flatMap((kind) => [`${kind}:before`, `${kind}:after`]);
 

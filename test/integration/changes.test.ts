@@ -53,6 +53,52 @@ test('saved work becomes the one change; the same again changes nothing', async 
   expect((await kit.host('for-each-ref', 'refs/rf/agent/T1')).split('\n')).toHaveLength(1);
 });
 
+test('rewind puts the change back, keeps what it takes back as a branch, and says the same again', async () => {
+  const { changeId } = await kit.changes.startChange('shop', 'T1', kit.base, 'Mend');
+  const ws = await kit.workspace();
+  const saved: string[] = [];
+  for (const n of [2, 3]) {
+    await ws.write('src/code.js', `export const n = ${n};\n`);
+    saved.push((await kit.changes.importSaved('shop', 'T1', kit.base, await ws.bundle())).head);
+  }
+  const [second = '', third = ''] = saved;
+  const way = { from: third, to: second };
+  const done = await kit.changes.rewind('shop', 'T1', way);
+  expect(done).toEqual({ head: second, base: kit.base, kept: 'ralph/T1-rewound-1' });
+  // As after a kill behind its last step.
+  expect(await kit.changes.rewind('shop', 'T1', way)).toEqual(done);
+  expect(await kit.host('rev-parse', 'refs/heads/ralph/T1')).toBe(second);
+  expect(await kit.host('show', 'ralph/T1-rewound-1:src/code.js')).toBe('export const n = 3;');
+  expect(await kit.host('for-each-ref', '--format=%(refname)', 'refs/heads')).toBe(
+    'refs/heads/ralph/T1\nrefs/heads/ralph/T1-rewound-1',
+  );
+  const seen = await kit.jjLog('change_id ++ " " ++ bookmarks ++ " " ++ divergent');
+  expect(seen.toSorted()).toEqual(seen.filter((line) => line.endsWith('false')).toSorted());
+  expect(seen).toContain(`${changeId} ralph/T1 false`);
+  expect(seen).toHaveLength(2);
+  // Work goes on from there, on the one change.
+  await ws.write('src/code.js', 'export const n = 4;\n');
+  const next = await kit.changes.importSaved('shop', 'T1', kit.base, await ws.bundle());
+  const all = await kit.changes.rewind('shop', 'T1', { from: next.head, to: kit.base });
+  expect(all).toEqual({ head: null, base: kit.base, kept: 'ralph/T1-rewound-2' });
+  expect(await kit.host('diff', '--stat', kit.base, 'ralph/T1')).toBe('');
+  expect((await kit.changes.startChange('shop', 'T1', kit.base, 'Mend')).changeId).toBe(changeId);
+  expect(await kit.changes.rewind('shop', 'T1', { from: null, to: kit.base })).toMatchObject({
+    head: null,
+    kept: null,
+  });
+});
+
+test('rewind goes only where the change has been', async () => {
+  await kit.changes.startChange('shop', 'T1', kit.base, 'Mend');
+  const { head } = await kit.changes.startChange('shop', 'T2', kit.base, 'Another');
+  const to = (commit: string, task = 'T1') => kit.changes.rewind('shop', task, { from: null, to: commit });
+  await expect(to(head)).rejects.toMatchObject({ code: 'usage' });
+  await expect(to('f'.repeat(40))).rejects.toMatchObject({ code: 'not_found' });
+  await expect(to('main')).rejects.toMatchObject({ code: 'usage' });
+  await expect(to(kit.base, 'T9')).rejects.toMatchObject({ code: 'not_found' });
+});
+
 test('two commits of one tree are the same work: to and fro is known by the tree', async () => {
   await kit.changes.startChange('shop', 'T1', kit.base, 'Mend');
   const ws = await kit.workspace();

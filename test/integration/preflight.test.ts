@@ -50,7 +50,7 @@ async function look(): Promise<Record<string, string>> {
     driver: async () => ({ name: 'fake', wall: 'device', probe: () => Promise.reject(new Error('probe broke')) }),
     builder: async () => ({ name: 'debian', probe: async () => ({ available: true, problems: [] }) }),
     wanted: {
-      vms: { count: 1, size: { cpus: 1, memoryMiB: 256, diskGiB: 1 }, warm: 0 },
+      vms: { count: 1, size: { cpus: 1, memoryMiB: 256, diskGiB: 1 }, warm: 0, snapshots: 0 },
       roles: { implementer: 1, reviewer: 0 },
       host: { keepFreeDiskGiB: 0.1, keepFreeMemoryMiB: 64 },
       atOnce: 1,

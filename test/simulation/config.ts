@@ -7,7 +7,7 @@ export const config: FleetConfig = {
   driver: 'fake',
   wall: 'device',
   image: { builder: 'auto', agents: [], debianMirror: null },
-  vms: { count: 'auto', size: { cpus: 1, memoryMiB: 512, diskGiB: 4 }, warm: 1 },
+  vms: { count: 'auto', size: { cpus: 1, memoryMiB: 512, diskGiB: 4 }, warm: 1, snapshots: 1 },
   host: { keepFreeDiskGiB: 2, keepFreeMemoryMiB: 1024 },
   keep: { runsDays: 30 },
   roles: { implementer: 2, reviewer: 1 },

@@ -18,6 +18,8 @@ export interface FakeRepository {
   savedTrees: Set<string>;
   /** Tasks whose change was moved onto another base. */
   rebased: Set<string>;
+  /** `<task> <commit>` that a person has put a change back to. */
+  rewound: Set<string>;
 }
 
 interface RepositoryFaults {
@@ -27,9 +29,12 @@ interface RepositoryFaults {
 
 export function createFakeRepository({ dice, isCalm }: RepositoryFaults): FakeRepository {
   const trees = new Map<string, string>();
+  const parents = new Map<string, string>();
+  const rewound = new Set<string>();
   const commit = (tree: string, parent: string, task: string | null): string => {
     const id = sha256(`${tree}|${parent}|${task ?? ''}`).slice(0, 40);
     trees.set(id, tree);
+    parents.set(id, parent);
     return id;
   };
   const root = commit('root', '', null);
@@ -82,6 +87,15 @@ export function createFakeRepository({ dice, isCalm }: RepositoryFaults): FakeRe
       savedTrees.add(tree);
       return { head, tree: sha256(tree), changed, files: 1, leftOut: [] };
     },
+    rewind: async (_project, task, { from, to }) => {
+      const known = heads.get(task);
+      if (known === undefined || !trees.has(to)) throw new FleetError('not_found', `There is no ${to} of ${task}.`);
+      const isBeginning = to === known.base;
+      const base = isBeginning ? to : (parents.get(to) ?? '');
+      heads.set(task, { head: to, base });
+      rewound.add(`${task} ${to}`);
+      return { head: isBeginning ? null : to, base, kept: from === null || from === to ? null : `${task}-rewound` };
+    },
     diff: async () => 'diff',
     files: async () => [],
     restoreProtected: async (_project, _base, id) => id,
@@ -112,6 +126,7 @@ export function createFakeRepository({ dice, isCalm }: RepositoryFaults): FakeRe
     saved,
     bundles,
     rebased,
+    rewound,
     savedTrees,
     moveBranch: () => void branch.push({ commit: commit(`other ${branch.length}`, tip(), null), task: null }),
     treeOf: (id) => trees.get(id) ?? '',

@@ -56,9 +56,15 @@ export function createFakeGuests(options: FakeGuestsOptions): {
   /** Something of a user is in it. */
   isUsed: (id: string) => boolean;
   silence: (id: string, ms: number) => void;
+  /** A snapshot of a VM was taken; the disk of a VM was made of one. */
+  keep: (id: string, snapshot: string) => void;
+  startFrom: (snapshot: string, id: string) => void;
+  /** The tree in a snapshot. */
+  keptTree: (snapshot: string) => string | null;
 } {
   const { world, clock, dice, bundles } = options;
   const states = new Map<string, FakeGuest>();
+  const copies = new Map<string, Pick<FakeGuest, 'folders' | 'tree'>>();
   const startedJobs = new Set<string>();
   const silent = new Map<string, { boot: number; until: number }>();
 
@@ -177,6 +183,7 @@ export function createFakeGuests(options: FakeGuestsOptions): {
       bundles.set(save.targetFile, guest.tree);
       return { files: 1, bytes: 10, leftOut: [] };
     },
+    sync: async (vm) => void reach(vm),
     seal: async (vm) => void reach(vm),
     settle: async (vm) => {
       reach(vm);
@@ -197,6 +204,9 @@ export function createFakeGuests(options: FakeGuestsOptions): {
     },
     terminal: async () => {
       throw new FleetError('guest_unreachable', 'There is no terminal in the simulation.');
+    },
+    shell: async () => {
+      throw new FleetError('guest_unreachable', 'There is no shell in the simulation.');
     },
     forget: () => {},
     close: async () => {},
@@ -283,7 +293,31 @@ export function createFakeGuests(options: FakeGuestsOptions): {
     if (vm !== undefined) silent.set(id, { boot: vm.boots, until: clock.now() + ms });
   }
 
-  return { guests, freeze, unsaved, isUsed, silence };
+  function keep(id: string, snapshot: string): void {
+    const vm = world.vms.get(id);
+    const guest = states.get(id);
+    const isOn = guest !== undefined && guest.disk === vm?.disks;
+    copies.set(snapshot, { folders: new Map(isOn ? guest.folders : []), tree: isOn ? guest.tree : '' });
+  }
+
+  /** What is in it is somebody else's, saved or not. */
+  function startFrom(snapshot: string, id: string): void {
+    const vm = world.vms.get(id);
+    const copy = copies.get(snapshot);
+    if (vm === undefined || copy === undefined) return;
+    const { folders, tree } = copy;
+    states.set(id, {
+      boot: vm.boots,
+      disk: vm.disks,
+      folders: new Map(folders),
+      tree,
+      byAgent: false,
+      jobs: new Map(),
+    });
+  }
+
+  const keptTree = (snapshot: string) => copies.get(snapshot)?.tree ?? null;
+  return { guests, freeze, unsaved, isUsed, silence, keep, startFrom, keptTree };
 }
 
 function parsed(text: string): Record<string, unknown> | null {

@@ -14,6 +14,7 @@ export function checkAlways(world: SimWorld): void {
     if (vm.fleet === fleetName && vm.state === 'running' && vm.spec !== null) up++;
   if (up > world.capacity) world.violations.push(`${up} VMs run where ${world.capacity} fit`);
   checkIterations(world);
+  checkCopies(world);
 }
 
 /** An agent that gives no sign of life is ended long before its time is up; this is more than all trouble about it takes. */
@@ -26,6 +27,18 @@ function checkIterations({ store, clock, violations }: SimWorld): void {
     const isFrozen = store.vms.get(vm)?.phase === 'paused';
     if (clock.now() - startedAt > longestSilenceMs && !isFrozen) violations.push(`iteration ${id} went on in silence`);
     if (store.tasks.get(task)?.phase === 'needs_input') violations.push(`iteration ${id} works while ${task} waits`);
+  }
+}
+
+/** Disk and change go together: what works first in a VM made of a snapshot goes on from that snapshot's commit. */
+function checkCopies({ store, violations }: SimWorld): void {
+  for (const it of store.alive.iterations.rows()) {
+    const origin = it.phase === 'started' ? (store.vms.get(it.vm)?.origin ?? null) : null;
+    if (origin === null || it.role !== 'implementer') continue;
+    const isFirst = !store.alive.iterations.rows().some((other) => other.vm === it.vm && other.n < it.n);
+    const base = store.tasks.get(it.task)?.base;
+    if (isFirst && it.fromCommit !== (origin.commit ?? base))
+      violations.push(`${it.id} goes on from ${it.fromCommit} on the disk of ${origin.commit}`);
   }
 }
 
@@ -84,7 +97,9 @@ function checkParents({ store, repository, violations }: SimWorld): void {
     if (repository.rebased.has(task.id)) continue;
     let head: string | null = null;
     for (const it of store.iterations.list("WHERE task = ? AND role = 'implementer' ORDER BY n", task.id)) {
-      if (head !== null && it.fromCommit !== head) violations.push(`${it.id} did not start from the work before it`);
+      const isGoneBack = repository.rewound.has(`${task.id} ${it.fromCommit}`);
+      if (head !== null && it.fromCommit !== head && !isGoneBack)
+        violations.push(`${it.id} did not start from the work before it`);
       head = it.savedCommit ?? head;
     }
   }
@@ -96,6 +111,8 @@ function checkForeign({ hypervisor, foreign, violations }: SimWorld): void {
 
 function checkLeftovers({ store, hypervisor, gateway, violations }: SimWorld): void {
   for (const vm of hypervisor.vms.values()) if (vm.fleet === fleetName) violations.push(`VM ${vm.id} was left behind`);
+  for (const id of hypervisor.snapshots.keys()) violations.push(`the snapshot ${id} was left behind`);
+  for (const { id, phase } of store.snapshots.list()) violations.push(`the row of snapshot ${id} was left at ${phase}`);
   for (const vm of store.vms.list("WHERE phase <> 'gone'"))
     violations.push(`the row of VM ${vm.id} was left at ${vm.phase}`);
   for (const ralph of store.ralphs.list('WHERE task IS NOT NULL'))

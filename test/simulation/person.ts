@@ -3,13 +3,16 @@ import { setBudget } from '../../src/actions/budget.ts';
 import { fleetDown, fleetPause, fleetResume, fleetUp } from '../../src/actions/fleet.ts';
 import { removeDisks } from '../../src/actions/image.ts';
 import { cancelReplay, replayHanded, replayTask } from '../../src/actions/replay.ts';
+import { rewind } from '../../src/actions/rewind.ts';
 import { submit } from '../../src/actions/submit.ts';
 import { answer, cancel, pause, resume, retry } from '../../src/actions/task.ts';
+import { cloneVm, deleteVm, snapshotVm } from '../../src/actions/vm.ts';
 import { evidenceDigest } from '../../src/domain/evidence.ts';
 import { openQuestions } from '../../src/domain/question.ts';
 import { isReplayOpen } from '../../src/domain/replay.ts';
 import type { Task } from '../../src/domain/task.ts';
 import { isEnded } from '../../src/domain/task.ts';
+import { isOpenToPeople } from '../../src/domain/vm.ts';
 import { isFleetError } from '../../src/lib/errors.ts';
 import { isUsable } from '../../src/reconcile/plan/world.ts';
 import { config, fleetName } from './config.ts';
@@ -35,6 +38,7 @@ export function createPerson(world: SimWorld, nudge: () => void): Person {
   let hasLeft = false;
   let isSqueezed = false;
   const retries = new Map<string, number>();
+  const goneBack = new Map<string, number>();
 
   function begin(): void {
     const now = clock.now();
@@ -110,6 +114,10 @@ export function createPerson(world: SimWorld, nudge: () => void): Person {
     [0.02, () => tryEach((task) => retry(deps, task.id))],
     [0.04, () => replayOne()],
     [0.03, () => removeDisks(deps)],
+    [0.03, () => onVm((id) => snapshotVm(deps, id, dice.hex(4)))],
+    [0.06, () => onVm((id) => cloneVm(deps, id, { vm: dice.hex(4), snapshot: dice.hex(4) }))],
+    [0.03, () => onVm((id) => deleteVm(deps, id))],
+    [0.08, () => tryEach(goBack)],
     [0.06, () => goAway(dice.pick(['gateway', 'driver', 'guests', 'changes', 'storage']))],
     [0.04, () => world.host.fill()],
     [0.02, () => world.host.makeRoom()],
@@ -141,6 +149,23 @@ export function createPerson(world: SimWorld, nudge: () => void): Person {
   function onOwn(act: (vm: string) => void): void {
     const own = [...world.hypervisor.vms.values()].filter((vm) => vm.fleet === fleetName);
     if (own.length > 0) act(dice.pick(own).id);
+  }
+
+  function onVm(act: (vm: string) => void): void {
+    const vms = store.alive.vms.rows().filter((vm) => isOpenToPeople(vm) || dice.chance(0.2));
+    if (vms.length > 0) act(dice.pick(vms).id);
+  }
+
+  /** To an iteration, a snapshot, or something that never was. */
+  function goBack({ id }: Task): void {
+    const kept = store.alive.snapshots.rows().filter((one) => one.task === id);
+    const to = kept.length > 0 && dice.chance(0.5) ? `s-${dice.pick(kept).id}` : String(dice.between(0, 4));
+    rewind(deps, id, { to, notes: dice.pick([null, 'this time']) });
+  }
+
+  /** A person's own VMs and snapshots hold room until they are given back. */
+  function giveBack(): void {
+    for (const vm of store.alive.vms.rows()) if (vm.purpose === 'clone' && dice.chance(0.1)) deleteVm(deps, vm.id);
   }
 
   /** Off and undefined: only its disk is left. */
@@ -254,6 +279,13 @@ export function createPerson(world: SimWorld, nudge: () => void): Person {
   function decide(task: Task): void {
     if (store.approvals.list("WHERE task = ? AND state = 'active'", task.id).length > 0) return;
     if (dice.chance(0.3)) replayOne();
+    if (dice.chance(0.3)) cloneVm(deps, task.id, { vm: dice.hex(4), snapshot: dice.hex(4) });
+    const back = goneBack.get(task.id) ?? 0;
+    if (back < 2 && dice.chance(0.2)) {
+      goneBack.set(task.id, back + 1);
+      goBack(task);
+      return;
+    }
     if (!isCalm && dice.chance(0.2)) {
       reject(deps, task.id, { by: 'sim', channel: 'api', notes: 'again' });
       return;
@@ -288,6 +320,7 @@ export function createPerson(world: SimWorld, nudge: () => void): Person {
   /** Whatever is under way, and whatever became of its VMs: `down --delete` ends. */
   /** What must go well when nothing else goes wrong. */
   async function onceCalm(): Promise<void> {
+    giveBack();
     if (!isSqueezed) await squeeze();
     if (!hasLeft) await leaveEarly();
     undefineOne();
@@ -362,6 +395,7 @@ export function createPerson(world: SimWorld, nudge: () => void): Person {
       vmsLeft() === 0 &&
       held === 0 &&
       store.alive.replays.rows().length === 0 &&
+      world.hypervisor.snapshots.size + store.alive.snapshots.rows().length === 0 &&
       world.gateway.openTunnels.size === 0
     )
       isDone = true;

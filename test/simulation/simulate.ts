@@ -214,6 +214,17 @@ export async function simulate(
         fakeGuests.freeze(id);
         return driver.stop(id, graceMs);
       },
+      snapshot: async (id, snapshot) => {
+        const isNew = hypervisor.snapshots.get(snapshot)?.isWhole !== true;
+        await driver.snapshot(id, snapshot);
+        if (isNew) fakeGuests.keep(id, snapshot);
+        checkKept(snapshot);
+      },
+      create: async (spec) => {
+        const isNew = hypervisor.vms.get(spec.id)?.hasDisk !== true;
+        await driver.create(spec);
+        if (isNew && spec.snapshot) fakeGuests.startFrom(spec.snapshot, spec.id);
+      },
       fork: (spec) => {
         if (fakeGuests.isUsed(spec.id)) world.violations.push(`${spec.id} was forked over what was in it`);
         return driver.fork(spec);
@@ -229,6 +240,14 @@ export async function simulate(
         return driver.remove(id);
       },
     };
+  }
+
+  /** A snapshot after an iteration holds what that one's work was saved as. */
+  function checkKept(id: string): void {
+    const snapshot = store.snapshots.get(id);
+    if (snapshot?.why !== 'iteration' || snapshot.commit === null) return;
+    const [tree, saved] = [fakeGuests.keptTree(id), repository.treeOf(snapshot.commit)];
+    if (tree !== saved) world.violations.push(`the snapshot after ${snapshot.iteration} holds ${tree}, not ${saved}`);
   }
 
   function crashed(): void {

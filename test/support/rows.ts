@@ -6,6 +6,7 @@ import type { Iteration } from '../../src/domain/iteration.ts';
 import type { Project } from '../../src/domain/project.ts';
 import type { Replay } from '../../src/domain/replay.ts';
 import type { Review } from '../../src/domain/review.ts';
+import type { Snapshot } from '../../src/domain/snapshot.ts';
 import type { Task } from '../../src/domain/task.ts';
 import type { Vm } from '../../src/domain/vm.ts';
 import type { VmLook, VmSeen, World } from '../../src/reconcile/plan/world.ts';
@@ -21,7 +22,7 @@ export const config: FleetConfig = {
   driver: 'fake',
   wall: 'device',
   image: { builder: 'auto', agents: [], debianMirror: null },
-  vms: { count: 'auto', size, warm: 1 },
+  vms: { count: 'auto', size, warm: 1, snapshots: 0 },
   host: { keepFreeDiskGiB: 2, keepFreeMemoryMiB: 1024 },
   keep: { runsDays: 30 },
   roles: { implementer: 1, reviewer: 1 },
@@ -84,6 +85,7 @@ export function aTask(more: Partial<Task> = {}): Task {
     stagnant: 0,
     notes: [],
     questions: [],
+    rewind: null,
     limits: {
       iterations: 5,
       uncounted: 10,
@@ -121,6 +123,7 @@ export function aVm(more: Partial<Vm> = {}): Vm {
     identity: null,
     seeded: {},
     touched: false,
+    origin: null,
     ...more,
   };
 }
@@ -256,6 +259,7 @@ export function aWorld(more: Partial<World> & { vmStates?: Record<string, VmSeen
     vms: [],
     ralphs: [aRalph(), aRalph({ name: 'reviewer-1', role: 'reviewer' })],
     disks: [aDisk()],
+    snapshots: [],
     iterations: [],
     checkRuns: [],
     reviews: [],
@@ -278,8 +282,29 @@ export function aWorld(more: Partial<World> & { vmStates?: Record<string, VmSeen
       credentials: null,
       host: null,
       templates: null,
+      snapshots: new Map(),
     },
     ...rest,
+  };
+}
+
+export function aSnapshot(more: Partial<Snapshot> = {}): Snapshot {
+  return {
+    id: '5a9e0001',
+    vm: '0000000a',
+    project: 'p',
+    task: 'T1',
+    why: 'iteration',
+    iteration: 'it-1',
+    n: 1,
+    commit: head,
+    disk: 'image',
+    size,
+    phase: 'ready',
+    failure: null,
+    bytes: 1024,
+    since: now - 50_000,
+    ...more,
   };
 }
 

@@ -6,6 +6,8 @@ import { readText } from '../../lib/read-text.ts';
 export interface Io {
   out(text: string): void;
   err(text: string): void;
+  /** The same for what need not be text. */
+  bytes(chunk: Uint8Array, to: 'out' | 'err'): void;
   /** Whether stdout, stderr, stdin are terminals. */
   outTty: boolean;
   errTty: boolean;
@@ -28,6 +30,7 @@ export function createIo(called: AbortController): Io {
   return {
     out: (text) => void stdout.write(text),
     err: (text) => void stderr.write(text),
+    bytes: (chunk, to) => void (to === 'out' ? stdout : stderr).write(chunk),
     outTty: stdout.isTTY === true,
     errTty: stderr.isTTY === true,
     inTty: stdin.isTTY === true,

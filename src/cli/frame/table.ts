@@ -113,8 +113,8 @@ export const commandTable: readonly CommandEntry[] = [
   {
     name: 'vm',
     group: 'fleet',
-    summary: 'The virtual machines',
-    sub: ['list'],
+    summary: 'The virtual machines: look, go in, copy, go back',
+    sub: ['list', 'show', 'snapshot', 'rewind', 'clone', 'shell', 'delete'],
     load: async () => (await import('../commands/fleet/vm.ts')).vm,
   },
   {

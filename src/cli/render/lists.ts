@@ -2,7 +2,7 @@ import type { ImageVerified, LessonView, ProjectView } from '../../contract/acti
 import type { DiskView, TaskRow, VmView } from '../../contract/fleet-view.ts';
 import { stateLooks } from '../../domain/states.ts';
 import { cell, clean } from './cell.ts';
-import { bytes, since, tokens, usd } from './figures.ts';
+import { bytes, plural, since, tokens, usd } from './figures.ts';
 import { type Look, mark, paint, stateGlyph } from './look.ts';
 
 export function renderTasks(tasks: readonly TaskRow[], look: Look): string[] {
@@ -30,7 +30,7 @@ export function renderTasks(tasks: readonly TaskRow[], look: Look): string[] {
 export function renderVms(vms: readonly VmView[], look: Look): string[] {
   if (vms.length === 0) return ['No VMs. They are made when there is work:  ralph-fleet up'];
   const line = (cells: readonly string[]) =>
-    cells.map((text, i) => cell(text, [12, 12, 13, 13, 8, 6, 10, 8][i] ?? 8)).join(' ');
+    cells.map((text, i) => cell(text, [12, 12, 12, 13, 8, 5, 9, 8, 9][i] ?? 8)).join(' ');
   const rows = vms.map((vm) => {
     const phase = vm.stage === null || vm.phase === 'ready' ? vm.phase : `${vm.phase}`;
     const size = `${vm.cpus}x${vm.memoryMiB}`;
@@ -43,16 +43,23 @@ export function renderVms(vms: readonly VmView[], look: Look): string[] {
       vm.way,
       size,
       since(vm.since, look.now),
+      vm.diskBytes === null ? '' : bytes(vm.diskBytes),
     ]);
+    const { count, bytes: kept } = vm.snapshots;
+    const about = [
+      ...(vm.origin === null ? [] : [`a copy of ${vm.origin}`]),
+      ...(count === 0 ? [] : [`${plural(count, 'snapshot')}, ${bytes(kept)}`]),
+    ];
     const waits = vm.waitsFor === null ? [] : [`  ${mark(look, 'wait')} ${cell(vm.waitsFor, look.columns - 4)}`];
     return [
       text,
+      ...(about.length === 0 ? [] : [`  ${cell(about.join(' · '), look.columns - 2).trimEnd()}`]),
       ...waits,
       ...(vm.failure === null ? [] : [`  ${mark(look, 'fail')} ${cell(vm.failure, look.columns - 4)}`]),
     ];
   });
   return [
-    paint(look, 'dim', line(['VM', 'FOR', 'PHASE', 'RALPH', 'DRIVER', 'WAY', 'CPU x MiB', 'SINCE'])),
+    paint(look, 'dim', line(['VM', 'FOR', 'PHASE', 'RALPH', 'DRIVER', 'WAY', 'CPU x MiB', 'SINCE', 'DISK'])),
     ...rows.flat(),
   ];
 }

@@ -22,7 +22,7 @@ version: 1
 driver: auto            # a comment
 wall: device
 image: {builder: auto, agents: [claude]}
-vms: {count: auto, ralphsPerVm: 1, cpus: 2, memoryMiB: 4096, diskGiB: 30, warm: 1}
+vms: {count: auto, ralphsPerVm: 1, cpus: 2, memoryMiB: 4096, diskGiB: 30, warm: 1, snapshots: 2}
 roles: {implementer: 3, reviewer: 1}
 agent: {cli: claude, model: default, maxTurns: 50, iterationTimeoutMinutes: 30}
 budget: {per: day, usd: 20, tokens: 5_000_000, calls: 5000, warnAt: 0.8}

@@ -34,7 +34,7 @@ export async function loadFleetConfig(path: string, named: boolean): Promise<Rea
 }
 
 function toConfig(file: FleetFile): FleetConfig {
-  const { cpus, memoryMiB, diskGiB, count, warm } = file.vms;
+  const { cpus, memoryMiB, diskGiB, count, warm, snapshots } = file.vms;
   const { iterationsPerTask, uncountedPerTask, stagnationAfter, reviewsWaiting, reviewRounds } = file.limits;
   const { keepFreeOfUsageWindow, silenceMinutes } = file.limits;
   const { cli, model, maxTurns, iterationTimeoutMinutes } = file.agent;
@@ -43,7 +43,7 @@ function toConfig(file: FleetFile): FleetConfig {
     driver: file.driver,
     wall: file.wall,
     image: file.image,
-    vms: { count, size: { cpus, memoryMiB, diskGiB }, warm },
+    vms: { count, size: { cpus, memoryMiB, diskGiB }, warm, snapshots },
     host: file.host,
     keep: file.keep,
     roles: file.roles,

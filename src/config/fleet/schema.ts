@@ -72,6 +72,12 @@ export const fleetFile = z.strictObject({
       ralphsPerVm: z.int().positive().max(64).default(1),
       ...size,
       warm: z.int().nonnegative().max(100).default(1).describe('Booted VMs kept waiting'),
+      snapshots: z
+        .int()
+        .nonnegative()
+        .max(100)
+        .default(2)
+        .describe('Snapshots kept of each task’s VM, one after each iteration; 0 takes none'),
     })
     .prefault({}),
   host: z

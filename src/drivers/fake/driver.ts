@@ -91,6 +91,28 @@ export function createFakeDriver(options: FakeDriverOptions): Driver {
         if (vm.isForked) throw new FleetError('refused', `VM \`${id}\` was forked.`);
         world.exports.set(target, { vm: id, base: vm.spec?.base ?? '' });
       }),
+    snapshot: async (id, snapshot) =>
+      act('snapshot', id, () => {
+        assertVmId(snapshot);
+        const vm = made(own(id), id);
+        if (world.snapshots.get(snapshot)?.isWhole) return;
+        if (!vm.hasDisk) throw new FleetError('storage', `The disk of VM \`${id}\` is gone.`);
+        world.snapshots.set(snapshot, { fleet, content: vm.content, isForked: vm.isForked, isWhole: true });
+      }),
+    dropSnapshot: (snapshot) =>
+      strike('dropSnapshot', null, () => {
+        assertVmId(snapshot);
+        if (world.snapshots.get(snapshot)?.fleet === fleet) world.snapshots.delete(snapshot);
+      }),
+    space: () =>
+      strike('space', null, () => {
+        const vms = [...world.vms.values()].filter((vm) => vm.fleet === fleet && vm.hasDisk);
+        const snapshots = [...world.snapshots].filter(([, snapshot]) => snapshot.fleet === fleet);
+        return {
+          vms: new Map(vms.map((vm) => [vm.id, diskBytes])),
+          snapshots: new Map(snapshots.map(([one, { isWhole }]) => [one, isWhole ? diskBytes : null])),
+        };
+      }),
     templates: (wanted) =>
       strike('templates', null, () => wanted.filter((base) => world.templates.has(fits(base))).map(({ disk }) => disk)),
     saveTemplate: async (id, base) =>
@@ -117,6 +139,9 @@ export function createFakeDriver(options: FakeDriverOptions): Driver {
     removeTemplate: (name) => strike('removeTemplate', null, () => void world.templates.delete(name)),
   };
 }
+
+/** Of every disk and snapshot. */
+const diskBytes = 1024 ** 2;
 
 function fits({ disk, size }: VmBase): string {
   return JSON.stringify([disk, size]);
@@ -145,7 +170,13 @@ function create(world: FakeWorld, fleet: string, spec: VmSpec, on: 'new disk' | 
   if (on === 'its disk' && !found?.hasDisk) {
     throw new FleetError('not_found', `Cannot define VM \`${spec.id}\` again: its disk is gone.`);
   }
+  const origin = spec.snapshot ? world.snapshots.get(spec.snapshot) : null;
+  if (!found?.hasDisk && spec.snapshot && !origin?.isWhole) {
+    throw new FleetError('not_found', `Cannot create VM \`${spec.id}\`: its snapshot is gone.`);
+  }
   const vm = found ?? world.appear(spec.id, fleet, 'partial');
+  const isNew = !vm.hasDisk || found === undefined;
+  if (isNew && origin) Object.assign(vm, { content: origin.content, isForked: origin.isForked });
   if (!vm.hasDisk) {
     vm.hasDisk = true;
     vm.disks++;
@@ -200,6 +231,7 @@ function cutOff({ world, fleet }: FakeDriverOptions, call: DriverCall, id: strin
   if (id === null) return;
   const vm = world.vms.get(id);
   if ((call === 'create' || call === 'fork') && vm === undefined) world.appear(id, fleet, 'partial');
+  if (call === 'snapshot' && vm?.fleet === fleet && vm.state === 'running') vm.state = 'paused';
   if (call === 'saveTemplate' && vm?.fleet === fleet) stop(vm);
   if (call === 'remove' && vm?.fleet === fleet) {
     stop(vm);

@@ -9,7 +9,10 @@ export type Fault =
   | { kind: 'fail-before' }
   /** The effect happens, its reply is lost. */
   | { kind: 'fail-after' }
-  /** Cut off in the middle: `create`, `fork` and `remove` leave a half-made VM, `saveTemplate` one that is off; else as `fail-before`. */
+  /**
+   * Cut off in the middle: `create`, `fork` and `remove` leave a half-made VM, `saveTemplate` one that is off, `snapshot` one that stands
+   * still; else as `fail-before`.
+   */
   | { kind: 'cut-off' }
   /** The effect happens twice. */
   | { kind: 'doubled' }

@@ -22,6 +22,8 @@ export interface FakeVm {
   answersFrom: number | null;
   /** Made by the guest at its first boot, kept on its disk. A guest that runs without one was settled, or forked: it has no identity. */
   hostKey: string | null;
+  /** What a test has put on its disk. */
+  content: string;
   /** Its disk stands on a template's. */
   isForked: boolean;
   /** How often it was started; a fake guest that remembers another number has been restarted. */
@@ -31,11 +33,20 @@ export interface FakeVm {
   console: string;
 }
 
+export interface FakeSnapshot {
+  fleet: string;
+  content: string;
+  isForked: boolean;
+  isWhole: boolean;
+}
+
 export interface FakeWorld {
   readonly clock: Clock;
   readonly vms: Map<string, FakeVm>;
   /** Templates, by what they fit to. They outlive VMs as the cache outlives a fleet. */
   readonly templates: Set<string>;
+  /** By id; not whole where it was cut off. */
+  readonly snapshots: Map<string, FakeSnapshot>;
   /** Exported disks by target path. */
   readonly exports: Map<string, { vm: string; base: string }>;
   /** While true every call of every driver fails, as without a hypervisor daemon. */
@@ -87,6 +98,7 @@ export function createFakeWorld(options: FakeWorldOptions): FakeWorld {
     clock,
     vms,
     templates: new Set(),
+    snapshots: new Map(),
     exports: new Map(),
     down: false,
     appear(id, fleet, state = 'partial') {
@@ -100,6 +112,7 @@ export function createFakeWorld(options: FakeWorldOptions): FakeWorld {
         spec: null,
         answersFrom: null,
         hostKey: null,
+        content: '',
         isForked: false,
         boots: 0,
         clockOffsetMs: 0,

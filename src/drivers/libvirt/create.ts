@@ -11,6 +11,7 @@ import type { Mark } from './mark.ts';
 import type { Overlays } from './overlay.ts';
 import { type VmPlaces, vmPlaces } from './places.ts';
 import { closedFolder, findQemuUser, type QemuUser } from './qemu-user.ts';
+import type { Snapshots } from './snapshots.ts';
 import type { Virsh } from './virsh.ts';
 
 export interface VmMakerParts {
@@ -21,6 +22,7 @@ export interface VmMakerParts {
   mark: Mark;
   accel: () => Promise<Accel>;
   observe: ObserveDomains;
+  snapshots: Pick<Snapshots, 'startFrom'>;
 }
 
 /** The first one makes libvirt examine QEMU, which takes long under emulation. */
@@ -50,7 +52,8 @@ export function createVmMaker(parts: VmMakerParts): Pick<Driver, 'create' | 'red
     await assertReachable(spec, places, user);
     await openFolder(places.folder, user);
     await openFolder(places.socketFolder, user);
-    if (!hasDisk) {
+    if (!hasDisk && spec.snapshot) await parts.snapshots.startFrom(spec.snapshot, spec.id, user);
+    else if (!hasDisk) {
       await overlays.create({ disk: places.disk, base: spec.base, diskGiB: spec.size.diskGiB, owner: user });
     }
     if (domain) return;

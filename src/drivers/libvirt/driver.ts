@@ -17,6 +17,7 @@ import { createOverlays } from './overlay.ts';
 import { homeMark, libvirtLog, vmPlaces } from './places.ts';
 import { probeLibvirt } from './probe.ts';
 import { readResident } from './resident.ts';
+import { createSnapshots } from './snapshots.ts';
 import { createTemplateStore } from './templates.ts';
 import { createVirsh } from './virsh.ts';
 
@@ -47,8 +48,9 @@ export function createLibvirtDriver(options: LibvirtDriverOptions): Driver {
   const agent = createGuestAgent(virsh);
   const overlays = createOverlays(exec);
   const accel = once(options.accel ?? (() => probeAccel(exec, paths.cache)));
-  const maker = createVmMaker({ exec, virsh, paths, overlays, mark, accel, observe });
   const templates = createTemplateStore({ root: paths.templates, exec, virsh, clock, log, accel });
+  const snapshots = createSnapshots({ paths, overlays, templates });
+  const maker = createVmMaker({ exec, virsh, paths, overlays, mark, accel, observe, snapshots });
   const forks = createForks({ paths, virsh, overlays, observe, templates, create: maker.create, remove });
 
   /** The domain if it is ours; a foreign one of the same name is as good as none. */
@@ -112,6 +114,18 @@ export function createLibvirtDriver(options: LibvirtDriverOptions): Driver {
     await templates.release(id);
   }
 
+  async function pause(id: string): Promise<void> {
+    const domain = running(await lookMade(id));
+    if (domain.state === 'paused') return;
+    await change(id, ['suspend', domain.uuid], (now) => now?.state === 'paused');
+  }
+
+  async function resume(id: string): Promise<void> {
+    const domain = running(await lookMade(id));
+    if (domain.state === 'running') return;
+    await change(id, ['resume', domain.uuid], (now) => now?.state === 'running');
+  }
+
   return {
     name: 'libvirt',
     wall: 'device',
@@ -148,18 +162,8 @@ export function createLibvirtDriver(options: LibvirtDriverOptions): Driver {
       await powerOff(domain);
     },
 
-    async pause(id) {
-      const domain = running(await lookMade(id));
-      if (domain.state === 'paused') return;
-      await change(id, ['suspend', domain.uuid], (now) => now?.state === 'paused');
-    },
-
-    async resume(id) {
-      const domain = running(await lookMade(id));
-      if (domain.state === 'running') return;
-      await change(id, ['resume', domain.uuid], (now) => now?.state === 'running');
-    },
-
+    pause,
+    resume,
     remove,
 
     endpoint: (id, use) => ({ kind: 'unix', path: vmPlaces(paths, id).sockets[use] }),
@@ -192,6 +196,22 @@ export function createLibvirtDriver(options: LibvirtDriverOptions): Driver {
       }
       await overlays.copy(vmPlaces(paths, id).disk, target);
     },
+
+    async snapshot(id, snapshot) {
+      const domain = await lookMade(id);
+      // A VM that stands still has all its writes on the disk: QEMU flushes them before it says so.
+      await snapshots.take(domain, snapshot, async (copy) => {
+        if (domain.state !== 'running') return await copy();
+        await pause(id);
+        try {
+          await copy();
+        } finally {
+          await resume(id);
+        }
+      });
+    },
+    dropSnapshot: snapshots.drop,
+    space: snapshots.space,
 
     async templates(wanted) {
       const found = await Promise.all(wanted.map((base) => templates.find(base, false)));

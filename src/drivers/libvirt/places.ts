@@ -34,6 +34,23 @@ export function vmPlaces(paths: Paths, id: string): VmPlaces {
   };
 }
 
+/** Every file of one snapshot. Beside the VMs, so that a file system that shares blocks between copies can. */
+export interface SnapshotPlaces {
+  folder: string;
+  /** There once it is whole. */
+  disk: string;
+}
+
+export function snapshotPlaces(paths: Paths, id: string): SnapshotPlaces {
+  assertVmId(id);
+  const folder = join(snapshotsFolder(paths), id);
+  return { folder, disk: join(folder, 'disk.qcow2') };
+}
+
+export function snapshotsFolder(paths: Paths): string {
+  return join(paths.vms, 'snapshots');
+}
+
 /** Every file of one template. */
 export interface TemplatePlaces {
   folder: string;
@@ -45,7 +62,7 @@ export interface TemplatePlaces {
   disk: string;
   /** Held by whoever rewrites the head of `memory` and reads it. */
   lock: string;
-  /** One file for each VM whose disk stands on this one's: the VM's folder. */
+  /** One file for each VM or snapshot whose disk stands on this one's: its folder. */
   leases: string;
 }
 

@@ -26,7 +26,10 @@ export interface TemplateStore {
   drop(base: VmBase): Promise<void>;
   idle(wanted: readonly VmBase[]): Promise<{ name: string; sizeBytes: number }[]>;
   remove(name: string): Promise<void>;
-  lease(template: TemplatePlaces, id: string, vmFolder: string): Promise<void>;
+  /** `folder`: as long as that is there, so is the lease. */
+  lease(template: TemplatePlaces, id: string, folder: string): Promise<void>;
+  /** A copy of what `of` has leased stands on the same template, if any. */
+  leaseLike(of: string, id: string, folder: string): Promise<void>;
   release(id: string): Promise<void>;
   isLeasedBy(id: string): Promise<boolean>;
 }
@@ -144,8 +147,14 @@ export function createTemplateStore(parts: TemplateStoreParts): TemplateStore {
       if ((await isThere(folder)) && !(await isLeased(templatePlaces(folder)))) await takeAway(parts, folder);
     },
 
-    async lease(template, id, vmFolder) {
-      await writeFile(join(template.leases, id), `${vmFolder}\n`);
+    async leaseLike(of, id, folder) {
+      for (const { leases } of (await foldersIn(root)).map(templatePlaces)) {
+        if (await isThere(join(leases, of))) await writeFile(join(leases, id), `${folder}\n`);
+      }
+    },
+
+    async lease(template, id, folder) {
+      await writeFile(join(template.leases, id), `${folder}\n`);
       const now = new Date(clock.now());
       await utimes(template.about, now, now);
     },
@@ -215,11 +224,11 @@ async function takeAway({ root, log }: TemplateStoreParts, folder: string): Prom
   log.info({ driver: 'libvirt', template: basename(folder) }, 'a template that nothing stands on goes');
 }
 
-/** A lease of a VM whose folder is no more counts for nothing. */
+/** A lease of a VM or snapshot whose folder is no more counts for nothing. */
 async function isLeased(template: TemplatePlaces): Promise<boolean> {
   for (const id of await readdir(template.leases).catch(() => [])) {
-    const vmFolder = (await readFile(join(template.leases, id), 'utf8').catch(() => '')).trim();
-    if (vmFolder === '' || (await isThere(vmFolder))) return true;
+    const holder = (await readFile(join(template.leases, id), 'utf8').catch(() => '')).trim();
+    if (holder === '' || (await isThere(holder))) return true;
     await rm(join(template.leases, id), { force: true });
   }
   return false;

@@ -12,6 +12,7 @@ import { ping } from './ping.ts';
 import { probeVm } from './probe.ts';
 import { endReplay, endReplayRun, prepareReplay, startReplay, tidyReplay } from './replay.ts';
 import { requestReview } from './review.ts';
+import { dropSnapshot, rewindTask, takeSnapshot, wantSnapshot } from './snapshots.ts';
 import { claimTask, freeRalph, moveTask, syncRalphs } from './task.ts';
 import {
   closeTunnelStep,
@@ -58,6 +59,10 @@ const table = {
   reclaim_vm: reclaimVm,
   close_tunnel: closeTunnelStep,
   seed_workspace: seedWorkspace,
+  want_snapshot: wantSnapshot,
+  take_snapshot: takeSnapshot,
+  drop_snapshot: dropSnapshot,
+  rewind_task: rewindTask,
   claim_task: claimTask,
   move_task: moveTask,
   start_iteration: startIteration,

@@ -21,7 +21,8 @@ export const startIteration: Executor<'start_iteration'> = async (deps, data) =>
   store.tx(() => {
     const task = store.tasks.get(data.task);
     const wanted = data.role === 'implementer' ? 'implementing' : 'reviewing';
-    if (task === null || task.phase !== wanted || readyVm(deps, data.vm) === null) return;
+    if (task === null || task.phase !== wanted || task.rewind?.isDone === false || readyVm(deps, data.vm) === null)
+      return;
     const before = store.alive.iterations.rows().filter((it) => it.task === data.task);
     if (before.some((it) => it.phase !== 'ended')) return;
     // The plan may be older than a limit.
@@ -54,6 +55,7 @@ export const startIteration: Executor<'start_iteration'> = async (deps, data) =>
       savedAt: null,
     };
     store.iterations.insert(row);
+    if (data.role === 'implementer' && task.rewind !== null) store.tasks.update(task.id, { rewind: null });
     store.ralphs.update(data.ralph, { task: data.task, vm: data.vm, since: now });
     if (data.review !== null) store.reviews.update(data.review, { phase: 'running', iteration: row.id });
     store.events.add('iteration.started', data.task, `${data.ralph} starts iteration ${row.n} (${data.role}).`);

@@ -17,7 +17,8 @@ export const probeVm: Executor<'probe_vm'> = async (deps, { vm: id }) => {
     const order = stagesOf(vm);
     const next = order[order.indexOf(stage) + 1];
     if (next === undefined) {
-      deps.store.moveVm(id, 'ready', { stage: null });
+      // A person's VM that went down is started each time; the failure of a fleet's tells that it was, once.
+      deps.store.moveVm(id, 'ready', { stage: null, ...(vm.purpose === 'clone' ? { failure: null } : {}) });
       forkSucceeded(deps, vm);
       return;
     }

@@ -1,3 +1,5 @@
+import type { Task } from '../../domain/task.ts';
+import { type Vm, wantedVm } from '../../domain/vm.ts';
 import { FleetError, isFleetError } from '../../lib/errors.ts';
 import type { StepMap } from '../plan/step.ts';
 import { isUsable } from '../plan/world.ts';
@@ -14,29 +16,10 @@ export const requestVm: Executor<'request_vm'> = async ({ store, random, clock, 
       if (warm === null || warm.purpose !== 'warm' || !isUsable(warm)) return;
       store.vms.update(data.warm, { purpose: data.purpose, project: data.project, task: data.task, ralph: data.ralph });
     } else {
-      const now = clock.now();
       const id = random.hex(4);
-      store.vms.insert({
-        id,
-        purpose: data.purpose,
-        project: data.project,
-        task: data.task,
-        ralph: data.ralph,
-        prepares: data.prepares,
-        desired: 'ready',
-        phase: 'wanted',
-        since: now,
-        stage: null,
-        stageSince: now,
-        disk: data.disk,
-        size: config().vms.size,
-        hostKey: null,
-        failure: null,
-        way: data.way,
-        identity: null,
-        seeded: {},
-        touched: false,
-      });
+      const { purpose, project, task, ralph, prepares, disk, way, origin = null } = data;
+      const size = store.snapshots.get(origin?.snapshot ?? '')?.size ?? config().vms.size;
+      store.vms.insert(wantedVm({ id, purpose, project, task, ralph, prepares, disk, way, origin, size }, clock.now()));
       const what = `${data.purpose} VM${data.task === null ? '' : ` of ${data.task}`}`;
       store.events.add('vm.wanted', `rf-${id}`, `rf-${id} (${what}) is wanted`);
     }
@@ -78,7 +61,8 @@ export const createVm: Executor<'create_vm'> = async (deps, { vm: id }) => {
     );
   }
   if (vm.phase === 'wanted') store.moveVm(id, 'preparing');
-  await driver.create({ id, disk: disk.key, base: disk.path, boot: disk.boot, size: vm.size, authorizedKey });
+  const snapshot = vm.origin?.snapshot ?? null;
+  await driver.create({ id, disk: disk.key, base: disk.path, boot: disk.boot, size: vm.size, authorizedKey, snapshot });
   if (current(deps, id, ['preparing'])) store.moveVm(id, 'starting');
 };
 
@@ -142,6 +126,7 @@ export const failVm: Executor<'fail_vm'> = async (deps, { vm: id, reason }) => {
     store.moveVm(id, 'failed', { failure: lastLines(reason, console) });
     const task = vm.task === null ? null : store.tasks.get(vm.task);
     if (task !== null) store.tasks.update(task.id, { uncounted: task.uncounted + 1 });
+    if (task !== null && vm.origin !== null) withoutDisk(deps, task);
     const replay = vm.purpose === 'replay' && vm.task !== null ? store.replays.get(vm.task) : null;
     // A run in it counts for itself when it is ended.
     if (replay !== null && !replay.runs.some((run) => run.vm === id && run.phase === 'running'))
@@ -158,6 +143,13 @@ export const failVm: Executor<'fail_vm'> = async (deps, { vm: id, reason }) => {
     }
   });
 };
+
+/** The VM of a task that was put back did not come: the change is what counts. */
+function withoutDisk({ store }: ExecuteDeps, { id, rewind }: Task): void {
+  if (rewind === null || rewind.snapshot === null) return;
+  store.tasks.update(id, { rewind: { ...rewind, snapshot: null } });
+  store.events.add('task.rewound', id, `${id} goes on from its change on a fresh disk: a VM of the kept one failed.`);
+}
 
 /** `failure` says that it was revived once; it is cleared when the work is saved. */
 export const reviveVm: Executor<'revive_vm'> = async (deps, { vm: id, reason }) => {

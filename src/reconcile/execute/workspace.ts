@@ -1,4 +1,4 @@
-import { ralphUser } from '../../guest/guest.ts';
+import { ralphUser, workspaceFolder } from '../../guest/guest.ts';
 import { readyVm } from './address.ts';
 import type { Executor } from './deps.ts';
 import { startServices } from './services.ts';
@@ -11,8 +11,12 @@ export const seedWorkspace: Executor<'seed_workspace'> = async (
   const { store } = deps;
   const at = readyVm(deps, id);
   if (at === null || at.vm.seeded[folder] === commit) return;
-  const bundleFile = await deps.changes.bundle(project, commit);
-  await deps.guests.seedWorkspace(at.address, { bundleFile, commit, folder, user: ralphUser });
+  // Its disk came with it, and with what stands beside the commit.
+  const isThere = at.vm.origin?.commit === commit && folder === workspaceFolder;
+  if (!isThere) {
+    const bundleFile = await deps.changes.bundle(project, commit);
+    await deps.guests.seedWorkspace(at.address, { bundleFile, commit, folder, user: ralphUser });
+  }
   const problems = services.length === 0 ? [] : await startServices(deps, at.address, services);
   store.tx(() => {
     const vm = store.vms.get(id);

@@ -79,6 +79,7 @@ export function createObserver(deps: ObserveDeps): Observer {
       const imageKey = deps.images.key().catch(() => null);
       const tunnels = deps.gateway.tunnels().catch(() => null);
       const templates = seeTemplates(deps).catch(() => null);
+      const snapshots = seeSnapshots(deps).catch(() => null);
       const credentials = seeCredentials(deps, memory).catch(() => memory.credentials);
       const calls = seeCalls(deps, alive).catch(() => null);
       const said = { guests: await guests, calls: await calls };
@@ -93,6 +94,7 @@ export function createObserver(deps: ObserveDeps): Observer {
         tunnels: await tunnels,
         accel: deps.accel(),
         templates: await templates,
+        snapshots: await snapshots,
         credentials: await credentials,
       };
     },
@@ -125,6 +127,11 @@ async function seeTemplates({ driver, store, config }: ObserveDeps): Promise<Obs
   const ready = store.alive.disks.rows().filter((disk) => disk.phase === 'ready');
   const bases = ready.flatMap(({ key, path, boot }) => (path === null ? [] : [{ disk: key, base: path, boot, size }]));
   return new Set(bases.length === 0 ? [] : await driver.templates(bases));
+}
+
+async function seeSnapshots({ driver }: ObserveDeps): Promise<Observed['snapshots']> {
+  const { snapshots } = await driver.space();
+  return new Map([...snapshots].map(([id, bytes]) => [id, bytes !== null]));
 }
 
 /** Only while somebody may call. */

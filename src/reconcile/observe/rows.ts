@@ -18,6 +18,7 @@ export function createRowsReader(store: Store): () => Rows {
       projects: alive.projects.rows(),
       tasks: tasks(),
       vms: alive.vms.rows(),
+      snapshots: alive.snapshots.rows(),
       ralphs: ralphs(),
       disks: alive.disks.rows(),
       iterations: alive.iterations.rows(),

@@ -30,11 +30,13 @@ export function planDisks(pass: Pass): void {
   }
 }
 
-/** Nothing stands on it any more: no VM, and for an image no prepared disk. */
+/** Nothing stands on it any more: no VM, no snapshot of one, and for an image no prepared disk. */
 function planLeaving({ world, to }: Pass, disk: Disk): void {
   const vm = world.vms.find((each) => each.disk === disk.key || each.prepares === disk.key);
+  const snapshot = world.snapshots.find((each) => each.disk === disk.key);
   const above = world.disks.find((each) => each.backing === disk.key);
   if (vm !== undefined) to.wait(disk.key, `is removed once rf-${vm.id} is gone`);
+  else if (snapshot !== undefined) to.wait(disk.key, `is removed once the snapshot s-${snapshot.id} is gone`);
   else if (above !== undefined) to.wait(disk.key, `is removed once the prepared disk ${above.key} is gone`);
   else to.step('drop_disk', `disk:${disk.key}`, 'nobody needs it any more', { disk: disk.key });
 }

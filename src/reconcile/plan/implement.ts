@@ -10,6 +10,7 @@ import { decideAfterIteration, waitForAnswer } from './decide.ts';
 import { parkIfLimited, waitAfterOutage } from './limits.ts';
 import { decide } from './move.ts';
 import { needVm, needWorkspace, type Pass } from './need-vm.ts';
+import { keepIteration } from './snapshots.ts';
 import { lastIteration, openIteration, type World } from './world.ts';
 
 /** claimed: a VM on the project's disk, the workspace in it, the baseline checks; then implementing. */
@@ -44,6 +45,7 @@ export function planImplementing(pass: Pass, task: Task): void {
   if (openIteration(pass.world, task.id) !== null) return;
   const last = lastIteration(pass.world, task.id, 'implementer');
   if (last !== null && last.id !== task.judged) {
+    if (keepIteration(pass, task, last) === 'not yet') return;
     const checks = checksAfter(pass, task, last);
     if (checks === 'not yet') return;
     const refused = whyRefused(pass.world, task);

@@ -1,5 +1,6 @@
 import { sayPressure } from '../../domain/pressure.ts';
 import type { Service } from '../../domain/project.ts';
+import { type Snapshot, sayOrigin } from '../../domain/snapshot.ts';
 import type { Task } from '../../domain/task.ts';
 import type { Vm, VmPurpose } from '../../domain/vm.ts';
 import { comingTemplate, wayOf } from './forks.ts';
@@ -18,7 +19,7 @@ export interface Pass {
 }
 
 /** A task, or a replay. */
-export type Needy = Pick<Task, 'id' | 'project' | 'disk'>;
+export type Needy = Pick<Task, 'id' | 'project' | 'disk'> & Partial<Pick<Task, 'rewind'>>;
 
 /**
  * The task's VM for a purpose when it is ready; otherwise asks for one (a warm one on the same disk first) or says what it
@@ -40,6 +41,11 @@ export function needVm(pass: Pass, task: Needy, purpose: VmPurpose, ralph: strin
         ? `was found ${foundAs(seen)}`
         : `is ${vm.phase}${vm.stage === null ? '' : ` (${vm.stage})`}`;
     to.wait(task.id, `waits for its ${purpose} VM rf-${vm.id}, which ${is}`);
+    return null;
+  }
+  const origin = purpose === 'implementer' ? originOf(world, task) : null;
+  if (origin !== null) {
+    needCopy(pass, task, ralph, origin);
     return null;
   }
   const disk = diskOf(world, task.disk);
@@ -84,6 +90,31 @@ export function needVm(pass: Pass, task: Needy, purpose: VmPurpose, ralph: strin
     way: wayOf(world, disk),
   });
   return null;
+}
+
+/** The snapshot a task that was put back starts from again; one that was lost meanwhile is done without. */
+function originOf({ snapshots }: World, { rewind }: Needy): Snapshot | null {
+  const id = rewind?.snapshot ?? null;
+  return snapshots.find((snapshot) => snapshot.id === id && snapshot.phase === 'ready') ?? null;
+}
+
+function needCopy({ to, room, world }: Pass, task: Needy, ralph: string | null, from: Snapshot): void {
+  if (!room.take('implementer')) {
+    to.wait(task.id, `waits for room: ${world.capacity} VMs fit on this host, one verifier's room is kept free`);
+    return;
+  }
+  const { id: snapshot, vm, n, commit } = from;
+  to.step('request_vm', `task:${task.id}`, `${task.id} goes back to a VM as ${sayOrigin(from)}`, {
+    purpose: 'implementer',
+    project: task.project,
+    task: task.id,
+    ralph,
+    disk: from.disk,
+    prepares: null,
+    warm: null,
+    way: 'boot',
+    origin: { snapshot, vm, task: task.id, n, commit },
+  });
 }
 
 /** True once the workspace folder holds the commit; otherwise asks for it. */

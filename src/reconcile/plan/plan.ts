@@ -16,6 +16,7 @@ import { planRelease, planWarm } from './release.ts';
 import { planReplays } from './replays.ts';
 import { planReviewing } from './review.ts';
 import { createRoom } from './room.ts';
+import { isRewinding, planRewind, planSnapshots } from './snapshots.ts';
 import { createPlanBuilder, type Plan } from './step.ts';
 import { planTemplates } from './templates.ts';
 import { planVerifying } from './verify.ts';
@@ -45,12 +46,17 @@ export function plan(world: World): Plan {
   planTemplates(pass);
   planWarm(pass);
   sayWhatFits(pass);
+  planSnapshots(pass);
   planPings(pass);
   return to.plan;
 }
 
 function planTask(pass: Pass, task: Task): void {
   const { world, to } = pass;
+  if (isRewinding(task)) {
+    planRewind(pass, task);
+    return;
+  }
   if (task.phase === 'integrating') {
     to.step('integrate', `task:${task.id}`, 'you approved it', { task: task.id });
     return;

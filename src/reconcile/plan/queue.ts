@@ -5,6 +5,7 @@ import { waitForCredential } from './credential.ts';
 import { waitIfLimited } from './limits.ts';
 import type { Pass } from './need-vm.ts';
 import { createRoom, isForLater } from './room.ts';
+import { isRewinding } from './snapshots.ts';
 
 /** Waiting and ready tasks: oldest first, one implementer Ralph each, held back while too many changes wait for a person. */
 export function planQueue(pass: Pass): void {
@@ -14,7 +15,9 @@ export function planQueue(pass: Pass): void {
     to.wait('fleet', 'the fleet is paused; `ralph-fleet resume` goes on');
     return;
   }
-  const inQueue = world.tasks.filter((t) => t.phase === 'waiting' || t.phase === 'ready').sort(byAge);
+  const inQueue = world.tasks
+    .filter((t) => (t.phase === 'waiting' || t.phase === 'ready') && !isRewinding(t))
+    .sort(byAge);
   if (inQueue.length === 0) return;
   const busy = new Set(world.iterations.filter((it) => it.phase !== 'ended').map((it) => it.ralph));
   const free = world.ralphs.filter(

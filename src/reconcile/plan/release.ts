@@ -33,7 +33,7 @@ export function planRelease(pass: Pass): void {
 
 function whyUnneeded(pass: Pass, vm: Vm): string | null {
   const { world } = pass;
-  if (vm.purpose === 'warm' || vm.purpose === 'template') return null;
+  if (vm.purpose === 'warm' || vm.purpose === 'template' || vm.purpose === 'clone') return null;
   if (vm.purpose === 'setup') {
     const disk = diskOf(world, vm.prepares);
     return disk === null || disk.phase === 'ready' || disk.phase === 'failed' || disk.phase === 'leaving'

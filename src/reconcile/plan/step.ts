@@ -4,7 +4,7 @@ import type { InboxItem } from '../../domain/inbox-item.ts';
 import type { RalphRole } from '../../domain/iteration.ts';
 import type { Service } from '../../domain/project.ts';
 import type { Note, Task, TaskPhase } from '../../domain/task.ts';
-import type { VmPurpose, VmWay } from '../../domain/vm.ts';
+import type { VmOrigin, VmPurpose, VmWay } from '../../domain/vm.ts';
 
 /**
  * Everything the controller can do to the world, as data. One executor per kind, in execute/. Each step is idempotent and the
@@ -34,6 +34,8 @@ export interface StepMap {
     warm: string | null;
     /** How a new one is to start. */
     way: VmWay;
+    /** What its disk is to be a copy of. */
+    origin?: VmOrigin;
   };
   create_vm: { vm: string };
   fork_vm: { vm: string };
@@ -64,6 +66,13 @@ export interface StepMap {
   close_tunnel: { vm: string };
   /** `services`: what then runs beside whatever comes. */
   seed_workspace: { vm: string; project: string; commit: string; folder: string; services: readonly Service[] };
+
+  /** Store only: the snapshot after an iteration, to be taken of its VM. */
+  want_snapshot: { iteration: string; vm: string };
+  take_snapshot: { snapshot: string; vm: string };
+  drop_snapshot: { snapshot: string };
+  /** Its change back to where a person wants it, and its VM given back. */
+  rewind_task: { task: string };
 
   claim_task: { task: string; ralph: string };
   move_task: {

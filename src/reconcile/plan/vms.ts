@@ -93,13 +93,28 @@ function planVm(pass: Pass, vm: Vm, seen: VmSeen | null, up: { count: number }):
 
 function planWanted(pass: Pass, vm: Vm): void {
   const { world, to } = pass;
-  if (world.now - vm.since > createDeadlineMs)
+  const isWaiting = vm.purpose === 'clone' && vm.phase === 'wanted';
+  if (isWaiting && !mayClone(pass, vm)) return;
+  if (!isWaiting && world.now - vm.since > createDeadlineMs)
     to.step('fail_vm', `vm:${vm.id}`, 'not created in time', {
       vm: vm.id,
       reason: 'the driver did not create it within 3 minutes',
     });
   else if (vm.way === 'fork') planFork(pass, vm);
   else to.step('create_vm', `vm:${vm.id}`, 'it is wanted', { vm: vm.id });
+}
+
+/** A person's copy waits for its snapshot and for room, as long as it takes. */
+function mayClone({ world, to, room }: Pass, vm: Vm): boolean {
+  const snapshot = world.snapshots.find(({ id }) => id === vm.origin?.snapshot);
+  if (snapshot?.phase === 'wanted') to.wait(vm.id, `waits for the snapshot of rf-${snapshot.vm} that it is made of`);
+  else if (snapshot?.phase !== 'ready') {
+    const reason = `what it was to be a copy of could not be kept: ${snapshot?.failure ?? 'its snapshot is gone'}`;
+    to.step('fail_vm', `vm:${vm.id}`, 'there is nothing to copy', { vm: vm.id, reason });
+  } else if (world.desire !== 'up') to.wait(vm.id, 'the fleet is down; `ralph-fleet up` goes on with it');
+  else if (room.take('clone')) return true;
+  else to.wait(vm.id, `waits for room: ${world.capacity} VMs fit on this host, one verifier's room is kept free`);
+  return false;
 }
 
 function planIdentifying(pass: Pass, vm: Vm, seen: VmSeen | null): void {
@@ -181,7 +196,8 @@ function planIncomplete({ world, to }: Pass, vm: Vm, seen: VmSeen | null): void 
 
 /** A disk that may hold the only copy of work is not given up before it was started again once to save it. */
 function reviveOrFail({ world, to }: Pass, vm: Vm, isThere: boolean, reason: string): void {
-  const worthIt = isThere && vm.failure === null && vm.purpose === 'implementer' && holdsOpenWork(world, vm);
+  const isWork = vm.purpose === 'clone' || (vm.purpose === 'implementer' && holdsOpenWork(world, vm));
+  const worthIt = isThere && vm.failure === null && isWork;
   if (worthIt) to.step('revive_vm', `vm:${vm.id}`, 'its disk holds work to be saved', { vm: vm.id, reason });
   else to.step('fail_vm', `vm:${vm.id}`, 'it is of no use any more', { vm: vm.id, reason });
 }
@@ -191,7 +207,7 @@ function targetOf(world: World, vm: Vm): 'ready' | 'stopped' | 'gone' {
   if (vm.desired === 'gone') return 'gone';
   if (servesReplay(world, vm)) return 'ready';
   if (world.desire === 'deleted') return 'gone';
-  if (world.desire === 'down') return vm.purpose === 'implementer' ? 'stopped' : 'gone';
+  if (world.desire === 'down') return vm.purpose === 'implementer' || vm.purpose === 'clone' ? 'stopped' : 'gone';
   return 'ready';
 }
 

@@ -11,6 +11,7 @@ import type { Pressure } from '../../domain/pressure.ts';
 import type { Project } from '../../domain/project.ts';
 import { isReplayOpen, type Replay } from '../../domain/replay.ts';
 import type { Review } from '../../domain/review.ts';
+import type { Snapshot } from '../../domain/snapshot.ts';
 import type { Task } from '../../domain/task.ts';
 import type { KnownLimit } from '../../domain/usage-limit.ts';
 import type { Vm, VmPurpose } from '../../domain/vm.ts';
@@ -32,6 +33,7 @@ export interface World {
   tasks: readonly Task[];
   /** All but those that are gone. */
   vms: readonly Vm[];
+  snapshots: readonly Snapshot[];
   ralphs: readonly Ralph[];
   disks: readonly Disk[];
   /** The open ones, and the newest ended one per task and role. */
@@ -76,6 +78,8 @@ export interface Observed {
   host: (HostLook & { pressure: Pressure | null; residentMiB: ReadonlyMap<string, number> }) | null;
   /** Keys of the disks with a template that VMs can be forked from now; null where there are no forks, or it cannot be asked. */
   templates: ReadonlySet<string> | null;
+  /** Ids of the snapshots on the host, and whether each is whole; null where the driver cannot be asked. */
+  snapshots: ReadonlyMap<string, boolean> | null;
 }
 
 /** `since`: the first of the looks in a row that saw it so. */

@@ -277,6 +277,39 @@ test('a terminal: filtered, resized, read-only unless asked', async () => {
   await guests.stopJob(guest.address, 'it-show', 0);
 });
 
+test('a shell: one command with its words, input, output and exit code; a terminal where asked', async () => {
+  const guests = guest.daemon();
+  const run = async (argv: string[], input = '') => {
+    const shell = await guests.shell(guest.address, { user: 'nobody', argv, screen: null });
+    const [out, err] = [shell.stdout, shell.stderr].map((stream) => readAll(stream));
+    shell.stdin.end(input);
+    return { out: await out, err: await err, code: await shell.exit };
+  };
+  const said = await run(['sh', '-c', 'cat; pwd; id -un; echo "$1" >&2; exit 7', 'x', "a 'b' $HOME"], 'typed\n');
+  expect(said).toEqual({ out: `typed\n${guest.root}/home/nobody\nnobody\n`, err: "a 'b' $HOME\n", code: 7 });
+  expect([126, 127]).toContain((await run(['no-such-program'])).code);
+  expect((await run(['sh', '-c', 'head -c 3000000 /dev/zero'])).out).toHaveLength(3_000_000);
+  const screen = { cols: 91, rows: 17 };
+  const shell = await guests.shell(guest.address, {
+    user: 'nobody',
+    argv: ['sh', '-c', 'stty size; read x; stty size'],
+    screen,
+  });
+  const seen = readAll(shell.stdout);
+  shell.resize(70, 20);
+  shell.stdin.write('\n');
+  expect(await seen).toMatch(/^(17 91|20 70)\r\n\r\n20 70\r\n$/);
+  const left = await guests.shell(guest.address, { user: 'nobody', argv: ['sleep', '60'], screen: null });
+  left.close();
+  expect(await left.exit).toBe(null);
+});
+
+async function readAll(stream: NodeJS.ReadableStream): Promise<string> {
+  let all = '';
+  for await (const chunk of stream) all += String(chunk);
+  return all;
+}
+
 test('after close nothing can be asked, and forget only forgets', async () => {
   const guests = guest.daemon(impatient);
   await guests.ping(guest.address);
