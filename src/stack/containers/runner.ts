@@ -148,7 +148,7 @@ export function createContainers(deps: ContainersDeps): Runner {
       await ensureNetwork();
       if (!isSame) await create(docker, nameOf(plan.name), options, marks);
       await start(docker.getContainer(nameOf(plan.name)), plan.name);
-      return found === null ? 'started' : 'replaced';
+      return found === null || isSame ? 'started' : 'replaced';
     },
     async lastLines(name) {
       const raw = await docker.getContainer(nameOf(name)).logs({ stdout: true, stderr: true, tail: shownLines });

@@ -1,0 +1,74 @@
+import { readFile, symlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { createExec } from '../../src/lib/exec.ts';
+import { type CliHome, createCliHome } from '../support/cli-home.ts';
+import { until } from '../support/gateway-process.ts';
+
+// The stack as processes: the real Prometheus; the other three are not on this PATH, which is said.
+const exec = createExec();
+let home: CliHome;
+beforeAll(async () => {
+  home = await createCliHome();
+});
+afterAll(async () => {
+  await home.cli('telemetry', 'down', '--purge', '--yes');
+  await home[Symbol.asyncDispose]();
+});
+
+const json = (out: string) => JSON.parse(out.trim().split('\n').at(-1) ?? '');
+const pidFile = () => join(home.paths.telemetry, 'pids/prometheus');
+const pid = async () => Number((await readFile(pidFile(), 'utf8')).split('\n')[0]);
+const isAlive = (one: number) => {
+  try {
+    return process.kill(one, 0);
+  } catch {
+    return false;
+  }
+};
+
+it('without any of the programs: says what brings them, and starts nothing', async () => {
+  const run = await home.cli('telemetry', 'up', '--native');
+  expect(run.code).toBe(5);
+  expect(run.err).toContain('None of Prometheus, Loki, Tempo and Grafana is on the PATH');
+  expect(run.err).toContain('apt install prometheus');
+});
+
+it('starts what is there, says what is not, and the daemon serves what Prometheus asks for', async () => {
+  const { stdout } = await exec(['sh', '-c', 'command -v prometheus']);
+  await symlink(stdout.trim(), join(home.root, 'bin/prometheus'));
+  expect(await home.cli('daemon', 'start')).toMatchObject({ code: 0 });
+  const run = await home.cli('telemetry', 'up', '--native');
+  expect(run.code, run.err).toBe(0);
+  expect(run.out).toContain('No Grafana here');
+  // The daemon was not told to serve metrics; it follows the stack.
+  await until('Prometheus has read the metrics', async () => {
+    const { scrape } = json((await home.cli('telemetry', 'status', '--json')).out);
+    return scrape?.health === 'up';
+  });
+});
+
+it('again it is left alone; killed it is started again; a pid that is somebody else’s by now is not touched', async () => {
+  const first = await pid();
+  expect(json((await home.cli('telemetry', 'up', '--json')).out).ran).toMatchObject([{ how: 'left' }]);
+  expect(await pid()).toBe(first);
+  process.kill(first, 'SIGKILL');
+  await until('it has ended', () => !isAlive(first));
+  expect((await home.cli('telemetry', 'status')).code).toBe(5);
+  const text = await readFile(pidFile(), 'utf8');
+  await writeFile(pidFile(), text.replace(/^\d+/, String(process.pid)));
+  expect(json((await home.cli('telemetry', 'up', '--json')).out).ran).toMatchObject([{ how: 'started' }]);
+  expect(isAlive(await pid())).toBe(true);
+});
+
+it('down ends it, and the daemon no longer listens', async () => {
+  const native = await pid();
+  await home.cli('telemetry', 'down');
+  await until('it has ended', () => !isAlive(native));
+  const listens = () =>
+    fetch('http://127.0.0.1:9464/metrics').then(
+      () => true,
+      () => false,
+    );
+  await until('nobody listens', async () => !(await listens()));
+});
