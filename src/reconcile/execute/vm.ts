@@ -1,5 +1,5 @@
 import type { Task } from '../../domain/task.ts';
-import { type Vm, wantedVm } from '../../domain/vm.ts';
+import { wantedVm } from '../../domain/vm.ts';
 import { FleetError, isFleetError } from '../../lib/errors.ts';
 import type { StepMap } from '../plan/step.ts';
 import { isUsable } from '../plan/world.ts';
