@@ -18,8 +18,8 @@ const batchBytes = 1024 ** 2;
 const partBytes = 256 * 1024;
 
 export interface Batches {
-  /** The oldest lines that Loki has not, of all files; null when there is none. */
-  next(): Promise<Batch | null>;
+  /** The oldest lines that Loki has not, of all files; null when there is none. `sent`: as if that batch were settled. */
+  next(sent?: Batch): Promise<Batch | null>;
   /** The batch that was planned when the process before this one ended: the same lines, with the same times. */
   again(plan: readonly PlannedPart[]): Promise<Batch>;
 }
@@ -70,9 +70,10 @@ export function createBatches(deps: BatchesDeps): Batches {
   }
 
   return {
-    async next() {
+    async next(sent) {
       const batch: Batch = { plan: [], entries: [], bytes: 0, after: new Map() };
       const waiting = Object.entries(cursor.positions)
+        .map(([file, position]) => [file, behind(position, sent?.after.get(file))] as const)
         .filter(([, { marks }]) => marks.length > 0)
         .toSorted(([, a], [, b]) => (a.marks[0]?.[1] ?? 0) - (b.marks[0]?.[1] ?? 0));
       for (const [file, position] of waiting) {
@@ -114,7 +115,12 @@ export function advance(cursor: Cursor, batch: Batch): void {
   for (const [file, after] of batch.after) {
     const position = cursor.positions[file];
     if (position === undefined) continue;
-    cursor.positions[file] = { ...position, ...after, marks: dropMarks(position.marks, after.offset) };
+    cursor.positions[file] = behind(position, after);
   }
   cursor.plan = null;
+}
+
+function behind(position: Position, after: Pick<Position, 'offset' | 'lastMs' | 'head'> | undefined): Position {
+  if (after === undefined) return position;
+  return { ...position, ...after, marks: dropMarks(position.marks, after.offset) };
 }

@@ -20,7 +20,7 @@ import type { LogSource } from './source.ts';
  *          +---------------------------------------------------------------------------------------+
  *
  * Invariants: nothing is sent before the cursor on the disk says what. One batch is under way at a time, the oldest lines first. A batch is read
- * from the files when it is sent, so an outage takes room on the disk only where it was taken already. It never throws at the fleet: whatever fails is tried again.
+ * from the files when it is sent or just before, so an outage takes room on the disk only where it was taken already. It never throws at the fleet: whatever fails is tried again.
  */
 export interface RelayDeps {
   loki: Loki;
@@ -156,13 +156,18 @@ async function ship(deps: RelayDeps, signal: AbortSignal, tell: (ask: () => LogF
   const looking = keepLooking(AbortSignal.any([signal, stop.signal])).catch(() => {});
   try {
     if (cursor.plan !== null) await send(await batches.again(cursor.plan), true);
+    let ready: Batch | null = null;
     for (let sentAt: number | null = clock.now(); ; ) {
       signal.throwIfAborted();
-      const batch = await batches.next();
+      const batch: Batch | null = ready ?? (await batches.next());
+      ready = null;
       if (batch !== null) {
         cursor.plan = batch.plan;
         await save();
+        // While Loki takes this one the next is read; where that fails it is read again, and told then.
+        const reading: Promise<Batch | null> = batches.next(batch).catch(() => null);
         await send(batch, isBroken);
+        ready = await reading;
         sentAt = clock.now();
         continue;
       }
