@@ -84,10 +84,12 @@ function note({ store, clock }: ExecuteDeps, id: string, how: Partial<Snapshot>)
   });
 }
 
-/** Also of one that no row knows. */
-export const dropSnapshot: Executor<'drop_snapshot'> = async ({ store, driver, clock }, { snapshot: id }) => {
+/** Also of one that no row knows. What is still to be taken of a VM that is gone has failed, where somebody waits for it. */
+export const dropSnapshot: Executor<'drop_snapshot'> = async (deps, { snapshot: id }) => {
+  const { store, driver, clock } = deps;
   const snapshot = store.snapshots.get(id);
-  if (snapshot !== null && isInUse(snapshot, { vms: store.alive.vms.rows(), tasks: store.alive.tasks.rows() })) return;
+  if (snapshot !== null && isInUse(snapshot, { vms: store.alive.vms.rows(), tasks: store.alive.tasks.rows() }))
+    return note(deps, id, { phase: 'failed', failure: 'its VM is gone' });
   if (snapshot !== null && snapshot.phase !== 'leaving')
     store.snapshots.update(id, { phase: 'leaving', since: clock.now() });
   await driver.dropSnapshot(id);
