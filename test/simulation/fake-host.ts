@@ -10,8 +10,6 @@ export interface FakeHost {
   fill(): void;
   fillDisk(): void;
   makeRoom(): void;
-  /** The disk was short of room at some time. */
-  wasShort: boolean;
 }
 
 const roomyMiB = 50_000;
@@ -21,7 +19,6 @@ export function createFakeHost(dice: Dice): FakeHost {
   let memoryMiB = roomyMiB;
   let ballastMiB = 0;
   const host: FakeHost = {
-    wasShort: false,
     look: () => ({
       cores: 2,
       memory: { totalMiB: roomyMiB, availableMiB: memoryMiB, stalledPercent: null },
@@ -42,7 +39,6 @@ export function createFakeHost(dice: Dice): FakeHost {
     },
     fillDisk() {
       diskMiB = dice.pick([100, 1500, 2000]);
-      host.wasShort = true;
     },
     makeRoom() {
       diskMiB = roomyMiB;

@@ -63,12 +63,6 @@ export function checkAtEnd(world: SimWorld): void {
   checkSpend(world);
   checkSaid(world);
   checkReplays(world);
-  checkHost(world);
-}
-
-/** Nothing stays frozen once there is room, and the next time there is ballast to save work with. */
-function checkHost({ host, violations }: SimWorld): void {
-  if (host.wasShort && !host.look().hasBallast) violations.push('the ballast was not made again');
 }
 
 function checkTasks(world: SimWorld): void {

@@ -16,6 +16,7 @@ import { isOpenToPeople } from '../../src/domain/vm.ts';
 import { isFleetError } from '../../src/lib/errors.ts';
 import { isUsable } from '../../src/reconcile/plan/world.ts';
 import { config, fleetName } from './config.ts';
+import { createOnceCalm } from './once-calm.ts';
 import type { SimWorld } from './simulate.ts';
 
 /** As long as this a calm fleet needs at most to give back what a task does not need. */
@@ -32,6 +33,7 @@ export interface Person {
 export function createPerson(world: SimWorld, nudge: () => void): Person {
   const { clock, dice, store, repository } = world;
   const deps = { store, clock, changes: repository.changes, config: () => config };
+  const calm = createOnceCalm(world, nudge);
   let isCalm = false;
   let isDone = false;
   let hasRested = false;
@@ -312,68 +314,17 @@ export function createPerson(world: SimWorld, nudge: () => void): Person {
     else cancel(deps, task.id);
   }
 
-  function vmsLeft(): number {
-    const made = [...world.hypervisor.vms.values()].filter((vm) => vm.fleet === fleetName);
-    return store.alive.vms.rows().length + made.length;
-  }
-
-  /** Whatever is under way, and whatever became of its VMs: `down --delete` ends. */
-  /** What must go well when nothing else goes wrong. */
   async function onceCalm(): Promise<void> {
     giveBack();
-    if (!isSqueezed) await squeeze();
-    if (!hasLeft) await leaveEarly();
+    if (!isSqueezed) {
+      isSqueezed = true;
+      await calm.squeeze();
+    }
+    if (!hasLeft) {
+      hasLeft = true;
+      await calm.leaveEarly();
+    }
     undefineOne();
-  }
-
-  /** The disk fills while nothing else goes wrong: whatever works is frozen, and stays so until there is room. */
-  async function squeeze(): Promise<void> {
-    isSqueezed = true;
-    if (dice.chance(0.7)) return;
-    fleetUp(deps);
-    if (dice.chance(0.5)) await nextIteration();
-    world.host.fillDisk();
-    const atWork = () =>
-      store.alive.vms.rows().filter(({ id, purpose, phase }) => {
-        if (purpose === 'warm' || purpose === 'template' || phase === 'stopped') return false;
-        return world.hypervisor.vms.get(id)?.state === 'running';
-      });
-    for (let tries = 0; atWork().length > 0; tries++) {
-      if (tries > 720) {
-        world.violations.push(`${atWork()[0]?.id} ran on for an hour with the disk full`);
-        return;
-      }
-      nudge();
-      await clock.sleep(5_000);
-    }
-    await clock.sleep(dice.between(1_000, 1_200_000));
-    if (atWork().length > 0) world.violations.push(`${atWork()[0]?.id} was thawed with the disk full`);
-    world.host.makeRoom();
-  }
-
-  async function leaveEarly(): Promise<void> {
-    hasLeft = true;
-    if (dice.chance(0.7)) return;
-    if (dice.chance(0.5)) await nextIteration();
-    fleetDown(deps, true);
-    for (let tries = 0; vmsLeft() > 0; tries++) {
-      if (tries > 720) {
-        world.violations.push('`down --delete` has not ended in an hour');
-        return;
-      }
-      nudge();
-      await clock.sleep(5_000);
-    }
-  }
-
-  /** The moment in which one is decided, and nothing of it is in a guest yet. */
-  async function nextIteration(): Promise<void> {
-    const late = new AbortController();
-    const stop = store.events.onChange(() => {
-      if (store.alive.iterations.rows().some((it) => it.phase === 'started')) late.abort('seen');
-    });
-    await clock.sleep(600_000, late.signal).catch(() => {});
-    stop();
   }
 
   /** Once all tasks have ended: everything down and away. */
@@ -392,7 +343,7 @@ export function createPerson(world: SimWorld, nudge: () => void): Person {
     fleetDown(deps, true);
     const held = store.alive.ralphs.rows().filter((ralph) => ralph.task !== null).length;
     if (
-      vmsLeft() === 0 &&
+      calm.vmsLeft() === 0 &&
       held === 0 &&
       store.alive.replays.rows().length === 0 &&
       world.hypervisor.snapshots.size + store.alive.snapshots.rows().length === 0 &&
