@@ -1,4 +1,4 @@
-import { appendFile, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, readFile, rename, rm, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type FakeLoki, startFakeLoki } from '../support/fake-loki.ts';
@@ -182,6 +182,24 @@ describe('the relay of the logs', () => {
     scene.start(loki.url);
     await seen(70);
     expect(numbers().toSorted((a, b) => a - b)).toEqual(range(70));
+  });
+
+  it('ships the prompt at which a console rests, before its VM goes away with it', async () => {
+    const path = join(scene.folder, 'console.log');
+    await writeFile(path, 'booted\nlogin: ');
+    const long = new Date(Date.now() - 20_000);
+    await utimes(path, long, long);
+    scene.sources = [fileSource('console', path, { key: 'console/a', labels: { driver: 'libvirt' } })];
+    const { relay } = scene.start(loki.url);
+    await seen(2);
+    expect(loki.lines.map(({ line }) => line)).toEqual(['booted', 'login: ']);
+    await until('it is settled', () => relay.figures()?.backlogBytes === 0);
+    await rm(path);
+    scene.sources = [];
+    await until('it is finished', async () =>
+      Object.hasOwn(JSON.parse(await readFile(scene.cursorFile, 'utf8')).finished, 'console/a'),
+    );
+    expect(relay.figures()?.droppedLines.cap).toBe(0);
   });
 
   it('counts and tells what was removed before Loki had it', async () => {

@@ -76,7 +76,9 @@ export function createBacklog({ cursor, now, onLost }: BacklogDeps): Backlog {
     // The last write is when it came, as far as the file knows; a clock that jumped may know better.
     const seenMs = Math.min(now(), Math.ceil(generation.changedMs));
     const marks = generation.size > offset ? addMark(before.marks, generation.size, seenMs) : before.marks;
-    const closedAt = source.endedAt ?? (generation.isCurrent ? now() : generation.changedMs);
+    // A console waits at a prompt, without a newline, for as long as its VM lives.
+    const mayRest = !generation.isCurrent || source.kind === 'console';
+    const closedAt = source.endedAt ?? (mayRest ? generation.changedMs : now());
     const { path, ino } = generation;
     cursor.positions[file] = {
       ...{ source, path, ino, head, offset, lastMs, marks },
