@@ -118,11 +118,11 @@ describe('fleet.yaml', () => {
     await writeFile(file, Buffer.from('version: 1\nname: caf\xe9\n', 'latin1'));
     expect(await up()).toMatchObject({ code: 2, err: expect.stringContaining('is not UTF-8 text: byte 21 (line 2)') });
     expect(daemon.calls).toEqual([]);
-    await writeFile(file, 'version: 1\nintegrate: {mode: pr}\ntelemetry: {}\n');
+    await writeFile(file, 'version: 1\nintegrate: {mode: pr}\negress: {allow: [example.org]}\n');
     const run = await up();
     expect(run.code).toBe(0);
     expect(run.err).toContain(':2:13 `integrate.mode` has no effect yet: no pull request is made');
-    expect(run.err).toContain(':3:1 `telemetry` has no effect yet');
+    expect(run.err).toContain(':3:10 `egress.allow` has no effect yet');
   });
 
   it('is the usual one where RALPH_FLEET_CONFIG is empty', async () => {
