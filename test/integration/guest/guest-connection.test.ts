@@ -296,14 +296,19 @@ test('a shell: one command with its words, input, output and exit code; a termin
     argv: ['sh', '-c', 'stty size; read x; stty size'],
     screen,
   });
-  const [first] = await once(shell.stdout, 'data');
-  const rest = readAll(shell.stdout);
-  shell.resize(70, 20);
-  shell.stdin.write('\n');
-  expect(String(first) + (await rest)).toBe('17 91\r\n\r\n20 70\r\n');
-  const left = await guests.shell(guest.address, { user: 'nobody', argv: ['sleep', '60'], screen: null });
+  let seen = '';
+  for await (const chunk of shell.stdout) {
+    seen += String(chunk);
+    if (seen !== '17 91\r\n') continue;
+    shell.resize(70, 20);
+    shell.stdin.write('\n');
+  }
+  expect(seen).toBe('17 91\r\n\r\n20 70\r\n');
+  const argv = ['sh', '-c', 'echo on; exec sleep 60'];
+  const left = await guests.shell(guest.address, { user: 'nobody', argv, screen: null });
+  await once(left.stdout, 'data');
   left.close();
-  expect(await left.exit).toBe(null);
+  expect(await left.exit).toBe(143);
 });
 
 async function readAll(stream: NodeJS.ReadableStream): Promise<string> {
