@@ -104,7 +104,7 @@ const down: CommandSpec = {
 const password: CommandSpec = {
   name: 'password',
   summary: 'Prints the password of Grafana’s user `admin`.',
-  examples: ['', '| pbcopy'],
+  examples: ['', '--json'],
   run: async (context) => {
     const { stackFolders } = await import('../../../stack/state.ts');
     const file = stackFolders(context.paths.telemetry).password;
