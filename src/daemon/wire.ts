@@ -38,6 +38,7 @@ import { addressOf } from '../reconcile/execute/address.ts';
 import { budgetsFor } from '../reconcile/execute/budget.ts';
 import { openDatabase } from '../store/open.ts';
 import { createStore } from '../store/store.ts';
+import { fillLogs } from '../telemetry/fill-logs.ts';
 import { keepConfig, readKeptConfig } from './config-store.ts';
 import { createCrashPoint } from './crash-point.ts';
 import { createCredentials, openChoices, secretsIn, wishes } from './credentials.ts';
@@ -197,6 +198,7 @@ export async function wire(deps: WireDeps): Promise<Wired> {
     sources: (all) => logSources({ paths, store, clock, driver: parts.driver }, all),
     secrets: () => secretsIn(env, wishes({ config: () => config, choices })),
   });
+  metrics.meters.addSource((put) => fillLogs(put, logs.figures()));
   const live: Live = createLive({
     parts,
     clock,

@@ -393,9 +393,7 @@ describe('the rest', () => {
   it('fails with the builder’s own remedy', async () => {
     const problems = [{ what: 'no `mmdebstrap`', remedy: 'scripts/setup' }];
     const builder = async () => ({ name: 'debian' as const, probe: async () => ({ available: false, problems }) });
-    expect(await find('image', context({ builder }))).toMatchObject({
-      state: 'fail',
-      found: 'debian: no `mmdebstrap`',
-    });
+    const found = 'debian: no `mmdebstrap`';
+    expect(await find('image', context({ builder }))).toMatchObject({ state: 'fail', found });
   });
 });
