@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { budgetPeriods, budgetUnits } from '../domain/budget.ts';
+import { refusals } from '../domain/refused.ts';
 import { registryKinds } from '../domain/registry.ts';
 import { limitCauses, type UsageLimit } from '../domain/usage-limit.ts';
 
@@ -197,19 +198,6 @@ export const settlementMore = {
    */
   fault: z.string().nullable().default(null),
 };
-
-/** `credential`: the host has none that the provider takes. */
-export const refusals = [
-  'tokens',
-  'usd',
-  'calls',
-  'held',
-  'limit',
-  'token-unknown',
-  'token-expired',
-  'credential',
-  'upstream',
-] as const;
 
 export const settlementSchema = z.object({
   seq: z.number().int(),

@@ -1,4 +1,3 @@
-import { performance } from 'node:perf_hooks';
 import { budgetNode, fleetNode } from '../domain/budget.ts';
 import type { FleetConfig } from '../domain/fleet.ts';
 import type { InboxItem } from '../domain/inbox-item.ts';
@@ -14,13 +13,13 @@ import type { RunnerWatch } from '../reconcile/runner.ts';
 import type { Store } from '../store/store.ts';
 import { alertItem, createAlerts, type Firing } from '../telemetry/alerts.ts';
 import { countGas } from '../telemetry/count-gas.ts';
-import { createRowCounter } from '../telemetry/count-rows.ts';
 import { type FleetSeen, fillFleet, fillGateway, type GatewaySeen } from '../telemetry/fill-fleet.ts';
 import { fillHost } from '../telemetry/fill-host.ts';
 import { fillWork } from '../telemetry/fill-work.ts';
 import { createMetricsListener } from '../telemetry/listener.ts';
 import { createMeters, type Meters } from '../telemetry/meters.ts';
 import { type CounterName, isGatewaysOwn, metrics } from '../telemetry/metrics.ts';
+import { countWrites, watchRunner } from './counting.ts';
 import type { GatewayProcess } from './gateway-process.ts';
 
 export interface MetricsDeps {
@@ -56,7 +55,7 @@ export function createDaemonMetrics(deps: MetricsDeps): DaemonMetrics {
   const meters = createMeters({ only: (name) => !isGatewaysOwn(name), withProcess: true, onError });
   let gateway: GatewaySeen | null = null;
   addSources();
-  countRows();
+  countWrites(store, meters, clock.now);
   const alerts = createAlerts({ clock, onBegin: (alert) => void tell(alert) });
   const listener = createMetricsListener({ scrape, takeAlerts: alerts.take, clock, log });
 
@@ -90,16 +89,6 @@ export function createDaemonMetrics(deps: MetricsDeps): DaemonMetrics {
     });
   }
 
-  function countRows(): void {
-    const rows = createRowCounter({ add: store.tallies.add, meters, now: clock.now });
-    store.tasks.onWrite(rows.task);
-    store.vms.onWrite(rows.vm);
-    store.iterations.onWrite(rows.iteration);
-    store.checkRuns.onWrite(rows.checkRun);
-    store.reviews.onWrite(rows.review);
-    store.approvals.onWrite(rows.approval);
-  }
-
   /** Told once for as long as it fires, over restarts too. */
   async function tell(alert: Firing): Promise<void> {
     if (store.wasPinged(alert.id)) return;
@@ -116,15 +105,7 @@ export function createDaemonMetrics(deps: MetricsDeps): DaemonMetrics {
   return {
     meters,
     scrape,
-    watch: {
-      now: () => performance.now(),
-      pass: (result) => meters.count('passes_total', { result }),
-      stage: (stage, ms) => meters.observe('pass_seconds', { stage }, ms / 1000),
-      step(step, result, ms) {
-        meters.count('steps_total', { step, result });
-        meters.observe('step_seconds', { step }, ms / 1000);
-      },
-    },
+    watch: watchRunner(meters),
     onSettled: (call) =>
       countGas({ add: store.tallies.add, models: () => modelsOf(store) }, call, store.iterations.get(call.iteration)),
     take: ({ metrics: wanted }) => listener.take(wanted === null ? null : parseListen(wanted.listen)),

@@ -60,7 +60,10 @@ export async function exchange(
   return { exitCode, output: Buffer.concat(chunks), said: said() };
 }
 
-/** Closing a channel does not end the command in the guest; the signal does. */
+/**
+ * Closing a channel does not end the command in the guest, unless it writes again. The signal does where sshd passes it on, which it does
+ * not in root's sessions: who must be sure ends it in the guest (`ralph-shell` looks for the reader of its output).
+ */
 export function endChannel(channel: ClientChannel): void {
   if (channel.destroyed) return;
   channel.signal('TERM');

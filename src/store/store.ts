@@ -118,7 +118,6 @@ export function createStore(deps: { db: Database; clock: Clock }): Store {
     depth++;
     try {
       const result = work();
-      tallies.flush();
       commit.run();
       return result;
     } catch (error) {

@@ -5,8 +5,6 @@ export interface Tallies {
   /** `labels`: never ids of what there is no end of. */
   add(name: string, labels: Readonly<Record<string, string>>, by: number): void;
   all(): readonly Tally[];
-  /** Writes what was added in a transaction, each total once; the last thing before it is committed. */
-  flush(): void;
   /** A transaction was taken back. */
   forget(): void;
 }
@@ -24,8 +22,6 @@ export function createTallies(db: Database): Tallies {
      ON CONFLICT (name, labels) DO UPDATE SET value = value + excluded.value`,
   );
   let known: Map<string, Tally> | null = null;
-  /** Added, and not written yet. */
-  const added = new Map<string, { name: string; labels: string; by: number }>();
 
   function load(): Map<string, Tally> {
     known ??= new Map(
@@ -37,26 +33,18 @@ export function createTallies(db: Database): Tallies {
     return known;
   }
 
-  function flush(): void {
-    for (const { name, labels, by } of added.values()) write.run(name, labels, by);
-    added.clear();
-  }
-
   return {
     add(name, labels, by) {
       const sorted = Object.fromEntries(Object.entries(labels).toSorted(([one], [other]) => (one < other ? -1 : 1)));
       const text = JSON.stringify(sorted);
-      const key = `${name} ${text}`;
       const all = load();
-      added.set(key, { name, labels: text, by: (added.get(key)?.by ?? 0) + by });
-      if (!db.isTransaction) flush();
-      all.set(key, { name, labels: sorted, value: (all.get(key)?.value ?? 0) + by });
+      write.run(name, text, by);
+      const before = all.get(`${name} ${text}`);
+      all.set(`${name} ${text}`, { name, labels: sorted, value: (before?.value ?? 0) + by });
     },
     all: () => [...load().values()],
-    flush,
     forget() {
       known = null;
-      added.clear();
     },
   };
 }

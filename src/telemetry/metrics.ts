@@ -1,6 +1,7 @@
 import { providers } from '../domain/credential.ts';
 import { iterationOutcomes } from '../domain/iteration.ts';
 import { ralphPhases } from '../domain/ralph-phase.ts';
+import { refusals } from '../domain/refused.ts';
 import { endedPhases, taskPhases } from '../domain/task.ts';
 import { limitCauses } from '../domain/usage-limit.ts';
 import { readinessStages, vmPhases, vmPurposes } from '../domain/vm.ts';
@@ -23,18 +24,6 @@ const ralph = { boundBy: 'the size of the fleet' } as const;
 const model = { boundBy: 'models of the price table, at most 50; else `other`' } as const;
 const step = { boundBy: 'kinds of steps in the code' } as const;
 const stream = ['daemon', 'gateway', 'events', 'iteration', 'check', 'console', 'agent', 'audit', 'other'] as const;
-const refusals = [
-  'tokens',
-  'usd',
-  'calls',
-  'held',
-  'limit',
-  'token-unknown',
-  'token-expired',
-  'credential',
-  'upstream',
-] as const;
-
 const toTenSeconds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 const toTenMinutes = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600];
 const toTwoHours = [10, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200];

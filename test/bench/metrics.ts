@@ -1,9 +1,9 @@
+import { countWrites, watchRunner } from '../../src/daemon/counting.ts';
 import { createSilentLog } from '../../src/lib/log.ts';
 import type { ControlDeps } from '../../src/reconcile/control.ts';
 import { openDatabase } from '../../src/store/open.ts';
 import { createStore, type Store } from '../../src/store/store.ts';
 import { countGas } from '../../src/telemetry/count-gas.ts';
-import { createRowCounter } from '../../src/telemetry/count-rows.ts';
 import { fillFleet, fillGateway } from '../../src/telemetry/fill-fleet.ts';
 import { fillHost } from '../../src/telemetry/fill-host.ts';
 import { fillWork } from '../../src/telemetry/fill-work.ts';
@@ -157,15 +157,7 @@ function createCounter() {
   const meters = metersOf();
   let store: Store | null = null;
   const hooks: Pick<ControlDeps, 'watch' | 'onSettled'> = {
-    watch: {
-      now: () => performance.now(),
-      pass: (result) => meters.count('passes_total', { result }),
-      stage: (stage, ms) => meters.observe('pass_seconds', { stage }, ms / 1000),
-      step(step, result, ms) {
-        meters.count('steps_total', { step, result });
-        meters.observe('step_seconds', { step }, ms / 1000);
-      },
-    },
+    watch: watchRunner(meters),
     onSettled: (call) => {
       if (store === null) return;
       const models = () => new Set(['m']);
@@ -176,13 +168,7 @@ function createCounter() {
     hooks,
     begin(given: Store) {
       store = given;
-      const rows = createRowCounter({ add: given.tallies.add, meters, now: () => now });
-      given.tasks.onWrite(rows.task);
-      given.vms.onWrite(rows.vm);
-      given.iterations.onWrite(rows.iteration);
-      given.checkRuns.onWrite(rows.checkRun);
-      given.reviews.onWrite(rows.review);
-      given.approvals.onWrite(rows.approval);
+      countWrites(given, meters, () => now);
     },
   };
 }
