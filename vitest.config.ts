@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
-// `unit` is quick and pure; `real` uses real parts (virsh, QEMU, git, jj, the agent CLI) and runs one file at a time; `simulation` runs
-// the control plane on its seeds; `walk` walks the whole way in real VMs, many minutes a file.
+// `unit` is quick and pure; `real` uses real parts (git, jj, tmux, ssh, the agent CLI), `vms` real virsh and QEMU, each one file at a time;
+// `simulation` runs the control plane on its seeds; `walk` walks the whole way in real VMs, many minutes a file.
 export default defineConfig({
   test: {
     projects: [
@@ -13,13 +13,22 @@ export default defineConfig({
         test: {
           name: 'real',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/e2e/**', 'test/simulation/**'],
+          exclude: ['test/e2e/**', 'test/simulation/**', 'test/vms/**'],
           fileParallelism: false,
           testTimeout: 600_000,
           hookTimeout: 600_000,
         },
       },
       { test: { name: 'simulation', include: ['test/simulation/**/*.test.ts'], testTimeout: 600_000 } },
+      {
+        test: {
+          name: 'vms',
+          include: ['test/vms/**/*.test.ts'],
+          fileParallelism: false,
+          testTimeout: 600_000,
+          hookTimeout: 600_000,
+        },
+      },
       {
         test: {
           name: 'walk',

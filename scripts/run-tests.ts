@@ -1,6 +1,7 @@
 /**
- * What scripts/test runs once the machine is ready: the checks of the code, unit tests, the simulation, then the tests with
- * real parts, file by file (real VMs want the processor to themselves). Ends with the slowest tests and the totals.
+ * What scripts/test runs once the machine is ready: the checks of the code, unit tests, the simulation, then two lanes beside each
+ * other, each file by file: the tests in real VMs, which wait for a guest most of the time, and those with other real parts. Ends with the
+ * slowest tests and the totals.
  */
 import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -43,12 +44,22 @@ function vitest(name: string, args: string[], env: Record<string, string> = {}):
   return { name, argv: [program, 'run', ...args, ...reporters], report, env };
 }
 
-const parts: Part[] = [
-  { name: 'check', argv: [join(root, 'scripts/check.ts'), '--no-unit'] },
-  vitest('unit tests', ['--project', 'unit']),
-  vitest('simulation', ['--project', 'simulation'], { SIM_SEEDS: values.seeds }),
-  vitest('real tests', ['--project', 'real']),
-  vitest('walk in real VMs', ['--project', 'walk', 'test/e2e/demo.test.ts']),
+/** One after the other within a lane; the lanes of a stage beside each other. */
+const stages: Part[][][] = [
+  [
+    [
+      { name: 'check', argv: [join(root, 'scripts/check.ts'), '--no-unit'] },
+      vitest('unit tests', ['--project', 'unit']),
+      vitest('simulation', ['--project', 'simulation'], { SIM_SEEDS: values.seeds }),
+    ],
+  ],
+  [
+    [
+      vitest('VM tests', ['--project', 'vms']),
+      vitest('walk in real VMs', ['--project', 'walk', 'test/e2e/demo.test.ts']),
+    ],
+    [vitest('real tests', ['--project', 'real'])],
+  ],
 ];
 
 /** Runs one part in a process group of its own, so that at the deadline all of it can be ended, and nothing else. */
@@ -108,12 +119,16 @@ function count(part: Part, code: number): Omit<Outcome, 'seconds'> {
 }
 
 const outcomes: Outcome[] = [];
-for (const part of parts) {
-  console.log(`\n━━ ${part.name}`);
-  const began = performance.now();
-  const code = await run(part);
-  outcomes.push({ ...count(part, code), seconds: (performance.now() - began) / 1000 });
+async function runLane(parts: Part[]): Promise<void> {
+  for (const part of parts) {
+    console.log(`\n━━ ${part.name}`);
+    const began = performance.now();
+    const code = await run(part);
+    outcomes.push({ ...count(part, code), seconds: (performance.now() - began) / 1000 });
+  }
 }
+const began = performance.now();
+for (const lanes of stages) await Promise.all(lanes.map(runLane));
 rmSync(work, { recursive: true, force: true });
 
 const slowest = outcomes.flatMap((outcome) => outcome.slow).sort((a, b) => b.seconds - a.seconds);
@@ -124,6 +139,7 @@ console.log(`${setUpSeconds.toFixed(1).padStart(8)} s  set up`);
 for (const { name, seconds, passed, failed } of outcomes) {
   console.log(`${seconds.toFixed(1).padStart(8)} s  ${name}: ${passed} passed, ${failed} failed`);
 }
+console.log(`${(setUpSeconds + (performance.now() - began) / 1000).toFixed(1).padStart(8)} s  in all`);
 const passed = outcomes.reduce((sum, outcome) => sum + outcome.passed, 0);
 const failed = outcomes.reduce((sum, outcome) => sum + outcome.failed, 0);
 const ranNothing = outcomes.some((outcome) => outcome.passed + outcome.failed === 0);
