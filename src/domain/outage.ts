@@ -1,3 +1,15 @@
+/** The fault of a call for a model that the provider does not have, or not for this account. */
+export const unknownModelFault = 'model';
+
+/** No outage: it is so until a person names another one. */
+export function sayUnknownModel(provider: string | null, asked: string | null, isTasks: boolean): string {
+  const which = asked === null ? 'the model that its agent CLI chooses by itself' : `the model \`${asked}\``;
+  const elsewhere = isTasks
+    ? 'it stands in the task’s own `execution.model`: submit it anew with another one'
+    : 'name another one as `agent.model` in fleet.yaml, then `ralph-fleet up`';
+  return `${provider ?? 'the model API'} says that there is no such thing as ${which}, or not for this account; ${elsewhere}`;
+}
+
 /** How a provider failed the last calls of an iteration, in a person's words. `fault` as the gateway names it. */
 export function sayOutage(provider: string | null, { fault, faults }: { fault: string; faults: number }): string {
   if (fault === 'limit') return 'its last call met a usage limit that has been lifted since';

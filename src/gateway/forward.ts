@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import type { Settlement } from '../contract/gateway.ts';
+import { unknownModelFault } from '../domain/outage.ts';
 import { shortWaitMs, type UsageLimit } from '../domain/usage-limit.ts';
 import type { Clock } from '../lib/clock.ts';
 import { isAbort } from '../lib/errors.ts';
@@ -13,7 +14,7 @@ import type { Api } from './apis.ts';
 import type { Gate } from './budget/gate.ts';
 import type { Key } from './credentials/credential.ts';
 import { exchange } from './exchange.ts';
-import { type Headers, requestHeaders, responseHeaders, turnsDown, withCredential } from './headers.ts';
+import { type Headers, knowsNoModel, requestHeaders, responseHeaders, turnsDown, withCredential } from './headers.ts';
 import type { Counted, End, OpenGrant } from './ledger/ledger.ts';
 import type { Limits } from './limits/limits.ts';
 import { countCall, type Reserved } from './meter/counted.ts';
@@ -183,7 +184,7 @@ function openBook(
     isBroken: false,
     isSent: false,
   };
-  /** What an answer that may turn the credential down says. */
+  /** What an answer that may turn the credential or the model down says. */
   let said = '';
   let isStream = false;
   let isSettled = call === null;
@@ -199,7 +200,7 @@ function openBook(
     const isFailed = end.isBroken || status === 0 || status >= 400;
     const refused = isTurnedDown ? 'credential' : isFailed ? 'upstream' : null;
     const counting = key.isSubscription ? { ...counted, imputed: true } : counted;
-    const { fault } = end;
+    const fault = knowsNoModel(end.status, said) ? unknownModelFault : end.fault;
     const retryAt = end.limit?.until ?? null;
     trace?.settled({ status, refused, fault }, counting);
     const entered = enter(call.reservation, { at: clock.now(), status, refused, retryAt, fault }, counting);
@@ -231,7 +232,7 @@ function openBook(
     },
     push: (chunk) => {
       trace?.firstByte();
-      if (end.status === 403 && said.length < maxSaid) said += chunk.toString('latin1').slice(0, maxSaid);
+      if (end.status >= 400 && said.length < maxSaid) said += chunk.toString('latin1').slice(0, maxSaid);
       meter?.push(chunk);
       if (isStream) {
         if (!isSettled && meter?.seen().isFinal) settle();

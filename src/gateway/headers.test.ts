@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { guestToken, requestHeaders, responseHeaders } from './headers.ts';
+import { guestToken, knowsNoModel, requestHeaders, responseHeaders } from './headers.ts';
 
 describe('header lists', () => {
   it('never passes credentials, cookies or hop headers up', () => {
@@ -39,6 +39,22 @@ describe('header lists', () => {
       }),
     );
   });
+});
+
+describe('knowsNoModel', () => {
+  const anthropic = '{"type":"error","error":{"type":"not_found_error","message":"model: opus-99"}}';
+  const openai =
+    '{"error":{"message":"The model `x` does not exist","type":"invalid_request_error","code":"model_not_found"}}';
+
+  it.each([
+    [404, anthropic, true],
+    [404, openai, true],
+    [403, openai, true],
+    [400, anthropic, false],
+    [404, '<html>not found</html>', false],
+    [200, openai, false],
+    [401, '', false],
+  ])('%i %s is %s', (status, said, known) => expect(knowsNoModel(status, said)).toBe(known));
 });
 
 describe('guestToken', () => {

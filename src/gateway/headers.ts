@@ -62,6 +62,13 @@ export function turnsDown(status: number, said: string): boolean {
 const turningDown =
   /(token|key|credential|account|organi[sz]ation|subscription)[^"]{0,60}\b(revoked|expired|invalid|disabled|suspended|deactivated|not allowed|blocked)|\b(revoked|expired|invalid|disabled|suspended|deactivated)\b[^"]{0,40}(token|key|credential|account|organi[sz]ation|subscription)|not allowed for this organi[sz]ation|authentication_error/i;
 
+/** Whether an answer says that there is no such model, or not for this account; `said`: its body, or the beginning of it. */
+export function knowsNoModel(status: number, said: string): boolean {
+  return (
+    (status === 404 && said.includes('"not_found_error"')) || (status >= 400 && said.includes('"model_not_found"'))
+  );
+}
+
 export function responseHeaders(from: IncomingHttpHeaders): Headers {
   return pick(from, responseNames, responsePrefixes);
 }

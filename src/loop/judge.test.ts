@@ -5,7 +5,15 @@ import { lackedOf } from './arrived.ts';
 import { type HostKnowledge, judgeIteration } from './judge.ts';
 
 const calm: HostKnowledge = {
-  ...{ usageLimit: null, outage: null, overBudget: null, noCredential: false, infra: null, lacked: null },
+  ...{
+    usageLimit: null,
+    outage: null,
+    unknownModel: null,
+    overBudget: null,
+    noCredential: false,
+    infra: null,
+    lacked: null,
+  },
 };
 const silent: Signals = { closing: null, ask: null, verdict: null, learned: [], flags: [], refused: 0 };
 const closed = (verb: 'done' | 'partial' | 'stuck'): Signals => ({ ...silent, closing: { verb, text: 'words' } });
@@ -37,6 +45,8 @@ describe('an implementer', () => {
     ['done', silent, { outage: 'it is away' }, 'infra'],
     ['done', closed('partial'), { outage: 'it is away' }, 'partial'],
     ['done', closed('stuck'), { outage: 'it is away' }, 'stuck'],
+    ['crashed', silent, { unknownModel: 'no such model' }, 'crashed'],
+    ['done', closed('partial'), { unknownModel: 'no such model' }, 'partial'],
     ['crashed', closed('done'), { outage: 'it is away' }, 'done'],
     ['done', closed('done'), { infra: 'the VM is gone' }, 'infra'],
     ['done', approves, {}, 'stuck'],

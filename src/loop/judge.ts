@@ -6,6 +6,8 @@ export interface HostKnowledge {
   usageLimit: string | null;
   /** How the provider failed its last calls, in words; null when they went well. */
   outage: string | null;
+  /** That the provider has no such model, in words; null when it has. */
+  unknownModel: string | null;
   /** The level of the budget tree that refused its calls, in words; null when none did. */
   overBudget: string | null;
   /** Calls were refused since the host has no credential that the provider takes. */
@@ -31,7 +33,7 @@ export interface Judgement {
  *   2. done, or a verdict  completion before limits and before how the process ended: it only asks for verification
  *   3. over budget, no credential, limit  they explain every other end; not counted. (A limit that the CLI sat out does not undo `partial`.)
  *   4. outage              the provider failed its last calls, and it did not end well: not counted
- *   5. timed out, killed, crashed
+ *   5. timed out, killed, crashed; also where the provider has no such model, which only a person mends
  *   6. partial, stuck      as signalled; out of turns is partial; a reviewer without a verdict, or no signal, is stuck
  *   7. infra               in place of a silence that is no wonder: prompt or tools did not reach the model
  */
@@ -56,6 +58,7 @@ export function judgeIteration(input: {
   if (host.usageLimit !== null && !(hasClosed && closing.verb === 'partial'))
     return judged('rate_limited', host.usageLimit);
   if (host.outage !== null && !hasClosed && !ask?.blocking) return judged('infra', host.outage);
+  if (host.unknownModel !== null && !hasClosed) return judged('crashed', host.unknownModel);
   if (['timed_out', 'killed', 'crashed'].includes(agent.outcome)) return judged(agent.outcome, agent.reason);
   if (ask?.blocking) return judged('stuck', `the agent asks: ${ask.question}`);
   if (role === 'reviewer' && closing) return judged('stuck', `no verdict: the reviewer says it is ${closing.verb}`);

@@ -194,4 +194,12 @@ describe('a provider', () => {
       ['529', null, 'UND_ERR_SOCKET', null, 'ECONNREFUSED'].toSorted(),
     );
   });
+
+  it('that has no such model is no outage: the answer is passed on, and the books say so', async () => {
+    const token = await scene.grant('M');
+    const said = { type: 'error', error: { type: 'not_found_error', message: 'model: claude-sonnet-4-6' } };
+    scene.provider.answer = (res) => sendJson(res, said, 404);
+    expect(await post(token)).toMatchObject({ status: 404, text: JSON.stringify(said) });
+    expect(await scene.settled('M')).toMatchObject([{ status: 404, refused: 'upstream', fault: 'model', usd: 0 }]);
+  });
 });

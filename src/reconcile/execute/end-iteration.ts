@@ -137,7 +137,7 @@ async function judge(
   };
   const stop = whyStopped(deps, iteration);
   // Only what the gateway saw: a guest cannot claim an iteration that does not count.
-  const { usageLimit, outage, retryAt } = providerTrouble(deps, task, iteration.id);
+  const { retryAt, ...trouble } = providerTrouble(deps, task, iteration.id);
   const calledOff = end.stopped && !overTime;
   const infra = end.vmLost || job === null || job.state === 'lost' || calledOff ? end.why : null;
   const overBudget = stop === null ? null : sayStopAndRemedy(stop);
@@ -149,7 +149,7 @@ async function judge(
     role: iteration.role,
     agent: withStderr(agent, stderr),
     signals,
-    host: { usageLimit, outage, overBudget, noCredential, infra, lacked },
+    host: { ...trouble, overBudget, noCredential, infra, lacked },
   });
   const isProviders = judgement.outcome === 'rate_limited' || (judgement.outcome === 'infra' && infra === null);
   return { ...judgement, retryAt: isProviders ? retryAt : null };

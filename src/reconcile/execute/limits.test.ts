@@ -12,7 +12,8 @@ function setup() {
   const store = createStore({ db: openDatabase(':memory:'), clock });
   store.projects.insert(aProject());
   store.tasks.insert(aTask());
-  const deps = { store, clock, agent: () => ({ provider: 'anthropic' }) } as unknown as ExecuteDeps;
+  const config = () => ({ agent: { model: 'opus-99' } });
+  const deps = { store, clock, agent: () => ({ provider: 'anthropic' }), config } as unknown as ExecuteDeps;
   const events = () => store.events.of('fleet', 20).map((event) => event.kind);
   const failed = (fault: string | null) =>
     store.spend.add({
@@ -112,10 +113,22 @@ describe('how an iteration is judged by what its calls met', () => {
     expect(waitedMs(19)).toBeLessThan(37.5 * 60_000);
   });
 
+  it('a model that is not there is named, with what mends it, and is no outage', () => {
+    const world = setup();
+    world.failed('model');
+    const trouble = { usageLimit: null, outage: null, retryAt: null };
+    expect(judged(world)).toEqual({
+      ...trouble,
+      unknownModel: expect.stringMatching(/`opus-99`.*`agent\.model` in fleet\.yaml/),
+    });
+    const ofTask = providerTrouble(world.deps, aTask({ model: 'own-1' }), 'it-1');
+    expect(ofTask.unknownModel).toMatch(/`own-1`.*`execution\.model`/);
+  });
+
   it('a provider that answers again is no excuse', () => {
     const world = setup();
     world.failed('ECONNREFUSED');
     world.failed(null);
-    expect(judged(world)).toEqual({ usageLimit: null, outage: null, retryAt: null });
+    expect(judged(world)).toEqual({ usageLimit: null, outage: null, unknownModel: null, retryAt: null });
   });
 });

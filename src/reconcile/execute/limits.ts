@@ -1,10 +1,10 @@
-import { sayOutage } from '../../domain/outage.ts';
+import { sayOutage, sayUnknownModel, unknownModelFault } from '../../domain/outage.ts';
 import type { Task } from '../../domain/task.ts';
 import { limitFor, resumeSpreadMs, resumesAt, sayLimit, type UsageLimit } from '../../domain/usage-limit.ts';
 import { backoffMs, spreadMs } from '../../lib/backoff.ts';
 import type { ExecuteDeps } from './deps.ts';
 
-type Deps = Pick<ExecuteDeps, 'store' | 'clock' | 'agent'>;
+type Deps = Pick<ExecuteDeps, 'store' | 'clock' | 'agent' | 'config'>;
 
 /** What a person wants to be tried is tried: should it hold still, the next call says so. */
 export async function liftLimits({ store, gateway }: Pick<ExecuteDeps, 'store' | 'gateway'>): Promise<void> {
@@ -47,17 +47,27 @@ export function limitOfTask({ store, clock, agent }: Deps, task: Task): UsageLim
 const firstRetryMs = 10_000;
 const longestRetryMs = 30 * 60_000;
 
+/** In a person's words, each null where it is not so. */
+interface ProviderTrouble {
+  usageLimit: string | null;
+  outage: string | null;
+  unknownModel: string | null;
+  retryAt: number | null;
+}
+
 /** What the gateway saw of the provider in an iteration, and when it may go on. A guest has no say in it. */
-export function providerTrouble(
-  deps: Deps,
-  task: Task,
-  iteration: string,
-): { usageLimit: string | null; outage: string | null; retryAt: number | null } {
+export function providerTrouble(deps: Deps, task: Task, iteration: string): ProviderTrouble {
   const { fault = null, faults = 0 } = deps.store.spend.ofIteration(iteration) ?? {};
-  if (fault === null) return { usageLimit: null, outage: null, retryAt: null };
+  const none = { usageLimit: null, outage: null, unknownModel: null, retryAt: null };
+  if (fault === null) return none;
+  const { provider } = deps.agent(task.agent);
+  if (fault === unknownModelFault) {
+    const asked = task.model ?? deps.config().agent.model;
+    return { ...none, unknownModel: sayUnknownModel(provider, asked, task.model !== null) };
+  }
   const limit = fault === 'limit' ? limitOfTask(deps, task) : null;
-  if (limit !== null) return { usageLimit: sayLimit(limit), outage: null, retryAt: resumesAt(limit, task.id) };
+  if (limit !== null) return { ...none, usageLimit: sayLimit(limit), retryAt: resumesAt(limit, task.id) };
   const waitMs = backoffMs(task.uncounted + 1, firstRetryMs, longestRetryMs);
-  const outage = sayOutage(deps.agent(task.agent).provider, { fault, faults });
-  return { usageLimit: null, outage, retryAt: deps.clock.now() + waitMs + spreadMs(iteration, waitMs / 4) };
+  const outage = sayOutage(provider, { fault, faults });
+  return { ...none, outage, retryAt: deps.clock.now() + waitMs + spreadMs(iteration, waitMs / 4) };
 }
