@@ -185,6 +185,16 @@ describe('Claude Code through the gateway', () => {
     ]);
   });
 
+  it('ends at once where the provider has no such model', async () => {
+    api.setRules([{ reply: { status: 404, error: { type: 'not_found_error', message: 'model: opus-99' } } }]);
+    const { exitCode, result } = await ask('WHICH').ended;
+    expect([exitCode, result['is_error'], result['api_error_status']]).toEqual([1, true, 404]);
+    // Once as a stream, once more as a whole.
+    const refused = [404, 0, 'model'];
+    const { settlements } = await client.settlements(0);
+    expect(settlements.map((it) => [it.status, it.usd, it.fault])).toEqual([refused, refused]);
+  });
+
   it('sits out a limit of seconds by itself', async () => {
     api.setRules([
       { times: 1, reply: { status: 429, headers: { 'retry-after': '2' } } },
