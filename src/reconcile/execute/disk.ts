@@ -1,7 +1,7 @@
 import type { Disk, DiskRecipe } from '../../domain/disk.ts';
 import { usersOf } from '../../domain/disk-users.ts';
 import { setupOf } from '../../domain/project.ts';
-import { isRegistryKind, type RegistryKind, registryPath } from '../../domain/registry.ts';
+import { isRegistryKind, type RegistryKind, registryPath, sayNoNetwork } from '../../domain/registry.ts';
 import { guestGatewayUrl, ralphUser, workspaceFolder } from '../../guest/guest.ts';
 import { scriptsFolder } from '../../guest/places.ts';
 import { quoteCommand } from '../../guest/shell-quote.ts';
@@ -120,12 +120,10 @@ export const sealDisk: Executor<'seal_disk'> = async (deps, { disk: key, vm: id 
     if (job === undefined || job.state === 'running') return;
     if (job.end?.exitCode !== 0) {
       const from = Math.max(0, job.streamBytes - 2000);
-      const tail = await guests.readStream(at.address, job.id, from, 2000);
-      failDiskRow(
-        deps,
-        disk,
-        `the project's setup failed (${describeEnd(job.end)}):\n${new TextDecoder().decode(tail)}`,
-      );
+      const tail = new TextDecoder().decode(await guests.readStream(at.address, job.id, from, 2000));
+      const hint = sayNoNetwork(tail, recipeOf(deps, disk)?.registries ?? []);
+      const why = hint === null ? '' : `\n${hint}`;
+      failDiskRow(deps, disk, `the project's setup failed (${describeEnd(job.end)}):\n${tail.trimEnd()}${why}`);
       return;
     }
     await closeTunnel(deps, id);
