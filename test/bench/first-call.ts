@@ -15,7 +15,7 @@ const minutes = 60_000;
  */
 export const firstCall: Bench = async (say) => {
   const api = await startModelApi({ rules: [] });
-  const home = await createFleetHome({ ANTHROPIC_API_KEY: 'none' });
+  const home = await createFleetHome({ ANTHROPIC_API_KEY: 'a-key-that-opens-nothing' });
   try {
     await mkdir(home.paths.config, { recursive: true });
     const fleet = {
@@ -24,7 +24,8 @@ export const firstCall: Bench = async (say) => {
     };
     await writeFile(home.paths.fleetYaml, JSON.stringify(fleet));
     await home.json(['project', 'add', await makeProject(home, 'shop')]);
-    await home.cli(['up', '--no-attach', '--no-wait', '--json'], { timeoutMs: 5 * minutes });
+    const up = await home.cli(['up', '--no-attach', '--no-wait'], { timeoutMs: 5 * minutes });
+    if (up.exitCode !== 0) throw new Error(`up ended with ${up.exitCode}: ${up.stdout}${up.stderr}`);
     const whole: number[] = [];
     const work: number[] = [];
     for (let n = 1; n <= tasks; n++) {
