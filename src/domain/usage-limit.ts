@@ -40,12 +40,26 @@ export const shortWaitMs = 60_000;
 /** What was limited together does not start again in the same second. */
 export const resumeSpreadMs = 20_000;
 
-/** The limit that keeps `who` (a task) from calling this provider, the one that holds longest; null when none does. */
+const families = new Set(['opus', 'sonnet', 'haiku']);
+
+/** The family of models that a window is of (`7d_opus`), as it stands in their names; null for a window of all. */
+export function familyOf(window: string): string | null {
+  const family = /^\d+[hd]_([a-z]+)$/.exec(window)?.[1];
+  return family !== undefined && families.has(family) ? family : null;
+}
+
+/**
+ * The limit that keeps `who` (a task) from calling this provider, the one that holds longest; null when none does. `model`: what it works
+ * with; null where its agent CLI chooses, so that any may be meant.
+ */
 export function limitFor(
   limits: readonly KnownLimit[],
-  { provider, who, now }: { provider: string | null; who: string; now: number },
+  { provider, model, who, now }: { provider: string | null; model: string | null; who: string; now: number },
 ): UsageLimit | null {
-  const holding = limits.filter((it) => !it.lifted && it.provider === provider && now < resumesAt(it, who));
+  const isMeant = (family: string | null) => family === null || model === null || model.includes(family);
+  const holding = limits.filter(
+    (it) => !it.lifted && it.provider === provider && isMeant(familyOf(it.window)) && now < resumesAt(it, who),
+  );
   return holding.reduce<UsageLimit | null>((last, it) => (last === null || it.until > last.until ? it : last), null);
 }
 
@@ -57,7 +71,8 @@ export function resumesAt({ until }: UsageLimit, who: string): number {
 function sayWindow(window: string): string {
   const [, count, unit] = /^(\d+)([hd])(?:[_-].*)?$/.exec(window) ?? [];
   if (count === undefined) return window === 'requests' ? 'rate' : `\`${window}\``;
-  return `${count}-${unit === 'h' ? 'hour' : 'day'}`;
+  const family = familyOf(window);
+  return `${count}-${unit === 'h' ? 'hour' : 'day'}${family === null ? '' : ` ${family}`}`;
 }
 
 export function nameLimit({ provider, window, cause, usedRatio }: UsageLimit): string {

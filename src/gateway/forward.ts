@@ -119,10 +119,11 @@ function traceOf(deps: ForwardDeps, { grant, api, metered }: Call, req: Incoming
 /** What the answer says of limits; those of the credential it was asked with. */
 function learnLimit(
   { limits }: ForwardDeps,
-  { api, key, grant }: Call,
+  { api, key, grant, metered }: Call,
   { status, headers }: { status: number; headers: IncomingMessage['headers'] },
 ): UsageLimit | null {
-  return limits.learn({ provider: api.provider, key: key.key, name: grant.id }, status, headers);
+  const caller = { provider: api.provider, key: key.key, name: grant.id };
+  return limits.learn(metered === null ? caller : { ...caller, model: metered.reserved.model }, status, headers);
 }
 
 function faultOf(status: number, limit: UsageLimit | null, now: number): string | null {

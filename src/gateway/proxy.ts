@@ -229,7 +229,8 @@ export function createProxy(deps: ProxyDeps): ModelProxy {
     const turnDown = (status: number) => deps.credentials[api.provider].turnDown(key.fingerprint, status);
     const call = { grant, api, key, turnDown, path };
     const who = whoOf(grant);
-    const limit = await deps.limits.pass({ provider: api.provider, key: key.key, name: grant.id }, signal);
+    const caller = { provider: api.provider, key: key.key, name: grant.id };
+    const limit = await deps.limits.pass(caller, signal);
     if (limit !== null) return limited(who, limit);
     if (!isMetered) return { ...call, metered: null };
     // Who was refused a moment ago most likely is again; a loop of requests shall cost next to nothing.
@@ -251,6 +252,14 @@ export function createProxy(deps: ProxyDeps): ModelProxy {
       return plain('invalid', who, read.why);
     }
     const { facts } = read;
+    const limitOfModel = await deps.limits.pass({ ...caller, model: facts.model }, signal).catch((error: unknown) => {
+      release();
+      throw error;
+    });
+    if (limitOfModel !== null) {
+      release();
+      return limited(who, limitOfModel);
+    }
     const { priceKnown, ...need } = worstCase(prices, api.provider, facts);
     const entry = await gate.enter({ who, model: facts.model, priceKnown, need }, signal).catch((error: unknown) => {
       release();

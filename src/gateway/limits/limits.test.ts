@@ -52,6 +52,25 @@ describe('a limit that is hours long', () => {
     expect(limits.told([caller]).limits).toEqual([]);
   });
 
+  it('of one family of models refuses calls for these alone, and one of another window says nothing of it', async () => {
+    const { limits } = setup();
+    const opus = { ...caller, model: 'claude-opus-4-8' };
+    const sonnet = { ...caller, model: 'claude-sonnet-4-5' };
+    const used = {
+      ...window('0.3'),
+      'anthropic-ratelimit-unified-status': 'rejected',
+      'anthropic-ratelimit-unified-7d_opus-status': 'rejected',
+      'anthropic-ratelimit-unified-7d_opus-reset': inHours(50),
+      'anthropic-ratelimit-unified-7d_opus-utilization': '1',
+    };
+    expect(limits.learn(opus, 429, used)).toMatchObject({ window: '7d_opus', until: start + 50 * hourMs });
+    expect(await limits.pass(opus, never)).toMatchObject({ window: '7d_opus' });
+    expect(await limits.pass(sonnet, never)).toBeNull();
+    expect(await limits.pass(caller, never)).toBeNull();
+    expect(limits.learn(sonnet, 429, { 'retry-after': '20' })).toMatchObject({ until: start + 20_000 });
+    expect(limits.told([caller]).limits).toMatchObject([{ window: '7d_opus' }]);
+  });
+
   it('outlives the process, and says nothing of the credential', async () => {
     const { rows, limits, born } = setup();
     limits.learn(caller, 429, reached);

@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Provider } from '../../domain/credential.ts';
-import { type LimitCause, shortWaitMs, type UsageLimit, type UsageWindow } from '../../domain/usage-limit.ts';
+import { familyOf, type LimitCause, shortWaitMs, type UsageLimit, type UsageWindow } from '../../domain/usage-limit.ts';
 import { spreadMs } from '../../lib/backoff.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { hmacSha256 } from '../../lib/digest.ts';
@@ -40,6 +40,8 @@ export interface Credential {
 export interface Caller extends Credential {
   /** Waits of several end a little after each other. */
   name: string;
+  /** Once it is known; until then only windows of all models count. */
+  model?: string;
 }
 
 /** A call that has waited this long goes, whatever limits were learned meanwhile: its agent CLI must not take it for dead. */
@@ -62,6 +64,13 @@ export function createLimits(deps: { rows: LimitRows; clock: Clock; log: Log; ra
   }
 
   const idOf = ({ provider, key }: Credential) => `${provider}:${hmacSha256(salt, `${provider}\n${key}`).slice(0, 12)}`;
+
+  function holdingFor(caller: Caller): UsageLimit[] {
+    return holding(idOf(caller)).filter(({ window }) => {
+      const family = familyOf(window);
+      return family === null || caller.model?.includes(family) === true;
+    });
+  }
 
   function holding(credential: string): UsageLimit[] {
     const now = clock.now();
@@ -98,13 +107,12 @@ export function createLimits(deps: { rows: LimitRows; clock: Clock; log: Log; ra
       if (seen.length === 0) return null;
       const credential = idOf(caller);
       for (const one of seen) note(credential, one);
-      return status === 429 ? longest(holding(credential).filter((it) => it.cause === 'reached')) : null;
+      return status === 429 ? longest(holdingFor(caller).filter((it) => it.cause === 'reached')) : null;
     },
     pass: async (caller, signal) => {
-      const credential = idOf(caller);
       const latest = clock.now() + longestWaitMs;
       for (;;) {
-        const limit = longest(holding(credential));
+        const limit = longest(holdingFor(caller));
         const now = clock.now();
         if (limit === null) return null;
         if (limit.until - now > shortWaitMs) return limit;

@@ -96,6 +96,17 @@ describe('how an iteration is judged by what its calls met', () => {
     expect(retryAt).toBeGreaterThanOrEqual(limit.until);
   });
 
+  it('one of another family of models does not', () => {
+    const world = setup();
+    keepLimits(world.deps, [{ ...limit, window: '7d_opus' }]);
+    world.failed('limit');
+    const by = (model: string | null) => providerTrouble(world.deps, aTask({ model }), 'it-1').usageLimit;
+    expect(by('claude-sonnet-4-5')).toBeNull();
+    expect(by('claude-opus-4-8')).toContain('the 7-day opus limit of anthropic');
+    // It stands in fleet.yaml.
+    expect(by(null)).toContain('the 7-day opus limit');
+  });
+
   it('one that was lifted meanwhile costs it nothing either', () => {
     const world = setup();
     world.failed('limit');

@@ -1,3 +1,4 @@
+import type { FleetConfig } from '../../domain/fleet.ts';
 import { sayOutage, sayUnknownModel, unknownModelFault } from '../../domain/outage.ts';
 import type { Task } from '../../domain/task.ts';
 import { limitFor, resumeSpreadMs, resumesAt, sayLimit, type UsageLimit } from '../../domain/usage-limit.ts';
@@ -39,9 +40,15 @@ export function keepLimits({ store, clock }: Pick<Deps, 'store' | 'clock'>, told
   }
 }
 
-export function limitOfTask({ store, clock, agent }: Deps, task: Task): UsageLimit | null {
+export function limitOfTask({ store, clock, agent, config }: Deps, task: Task): UsageLimit | null {
   const { provider } = agent(task.agent);
-  return limitFor(store.alive.limits.rows(), { provider, who: task.id, now: clock.now() });
+  const model = modelOf(config(), task);
+  return limitFor(store.alive.limits.rows(), { provider, model, who: task.id, now: clock.now() });
+}
+
+/** What it works with; null where its agent CLI chooses. */
+function modelOf({ agent }: FleetConfig, task: Task): string | null {
+  return task.model ?? agent.model;
 }
 
 const firstRetryMs = 10_000;
@@ -62,7 +69,7 @@ export function providerTrouble(deps: Deps, task: Task, iteration: string): Prov
   if (fault === null) return none;
   const { provider } = deps.agent(task.agent);
   if (fault === unknownModelFault) {
-    const asked = task.model ?? deps.config().agent.model;
+    const asked = modelOf(deps.config(), task);
     return { ...none, unknownModel: sayUnknownModel(provider, asked, task.model !== null) };
   }
   const limit = fault === 'limit' ? limitOfTask(deps, task) : null;

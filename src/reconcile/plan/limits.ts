@@ -11,7 +11,8 @@ import type { World } from './world.ts';
  */
 export function limitOf(world: World, task: Task): UsageLimit | null {
   const provider = world.providers.get(task.agent) ?? null;
-  return limitFor(world.limits, { provider, who: task.id, now: world.now });
+  const model = task.model ?? world.config.agent.model;
+  return limitFor(world.limits, { provider, model, who: task.id, now: world.now });
 }
 
 export function waitIfLimited(pass: Pass, task: Task): boolean {
