@@ -7,7 +7,7 @@ export default defineConfig({
     projects: [
       {
         // Pure tests of modules without state: one set of threads serves all files, at a quarter of the time.
-        test: { name: 'unit', include: ['src/**/*.test.ts'], testTimeout: 20_000, pool: 'threads', isolate: false },
+        test: { name: 'unit', include: ['src/**/*.test.ts'], testTimeout: 60_000, pool: 'threads', isolate: false },
       },
       {
         test: {
