@@ -9,6 +9,7 @@ import { createTurns } from '../lib/turns.ts';
 import { createBackupSweep, createRecordSweep, createRunSweep } from '../reclaim/history.ts';
 import { createLeftoverSweep } from '../reclaim/leftovers.ts';
 import { type Reclaimed, reclaim } from '../reclaim/reclaim.ts';
+import { createSnapshotSweep } from '../reclaim/snapshots.ts';
 import type { Sweep } from '../reclaim/sweep.ts';
 import { createTemplateSweep } from '../reclaim/templates.ts';
 import { diskSizes } from './disk-files.ts';
@@ -27,6 +28,7 @@ export function createGc(deps: GcDeps): (confirmed: boolean) => Promise<Reclaime
   const sweeps: Sweep[] = [
     createDiskSweep(deps),
     createTemplateSweep({ driver, disks: () => store.alive.disks.rows(), size: () => config().vms.size }),
+    createSnapshotSweep({ ...history, driver, keep: () => config().vms.snapshots }),
     createRunSweep(history, paths.runs),
     createRecordSweep(history, paths.evidence),
     createBackupSweep(history, paths.fleetDb),

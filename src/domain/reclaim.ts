@@ -1,5 +1,14 @@
 /** What `gc` looks through, in the order people read it. */
-export const reclaimKinds = ['image', 'prepared disk', 'template', 'run', 'record', 'backup', 'leftover'] as const;
+export const reclaimKinds = [
+  'image',
+  'prepared disk',
+  'template',
+  'snapshot',
+  'run',
+  'record',
+  'backup',
+  'leftover',
+] as const;
 export type ReclaimKind = (typeof reclaimKinds)[number];
 
 /** Something that may go, since nothing that is there or comes needs it. */

@@ -5,8 +5,8 @@ import { isInUse, type Snapshot, sayOrigin, snapshotsToDrop } from './snapshot.t
 
 const nth = (n: number, more: Partial<Snapshot> = {}) =>
   aSnapshot({ id: `0000000${n}`, iteration: `it-${n}`, n, ...more });
-const dropped = (rows: Snapshot[], keep: number, good: string[] = []) =>
-  snapshotsToDrop(rows, { keep, isGood: (iteration) => good.includes(iteration) }).map(({ n }) => n);
+const dropped = (rows: Snapshot[], keep: number, good: string[] = [], sparing = false) =>
+  snapshotsToDrop(rows, { keep, isGood: (iteration) => good.includes(iteration), sparing }).map(({ n }) => n);
 
 describe('what policy lets go of', () => {
   it('is all but the last ones and the last good one', () => {
@@ -15,6 +15,14 @@ describe('what policy lets go of', () => {
     expect(dropped(rows, 2, ['it-1', 'it-2'])).toEqual([3, 1]);
     expect(dropped(rows, 2, ['it-5', 'it-1'])).toEqual([3, 2, 1]);
     expect(dropped(rows, 0, ['it-3'])).toEqual([5, 4, 2, 1]);
+  });
+
+  it('is more where room is what counts: the last good one stays, or the newest while none is good', () => {
+    const rows = [1, 2, 3, 4].map((n) => nth(n));
+    expect(dropped(rows, 2, ['it-1', 'it-2'], true)).toEqual([4, 3, 1]);
+    expect(dropped(rows, 2, [], true)).toEqual([3, 2, 1]);
+    expect(dropped(rows, 0, [], true)).toEqual([4, 3, 2, 1]);
+    expect(dropped([nth(1, { why: 'person' }), nth(2), nth(3, { phase: 'wanted' })], 2, ['it-2'], true)).toEqual([]);
   });
 
   it('is never what a person asked for, what is being taken, or the newest try', () => {
@@ -26,18 +34,20 @@ describe('what policy lets go of', () => {
 
   it('leaves the newest good one, and no more than asked for beside it', () => {
     const row = fc.record({ n: fc.integer({ min: 1, max: 9 }), isGood: fc.boolean() });
+    const rows = fc.uniqueArray(row, { selector: ({ n }) => n });
     fc.assert(
-      fc.property(fc.uniqueArray(row, { selector: ({ n }) => n }), fc.integer({ min: 0, max: 4 }), (all, keep) => {
+      fc.property(rows, fc.integer({ min: 0, max: 4 }), fc.boolean(), (all, keep, sparing) => {
         const good = all.filter((one) => one.isGood).map(({ n }) => n);
         const gone = dropped(
           all.map(({ n }) => nth(n)),
           keep,
           good.map((n) => `it-${n}`),
+          sparing,
         );
         const left = all.map(({ n }) => n).filter((n) => !gone.includes(n));
         if (good.length > 0) expect(left).toContain(Math.max(...good));
-        expect(left.length).toBeLessThanOrEqual(keep + 1);
-        expect(left.length).toBeGreaterThanOrEqual(Math.min(keep, all.length));
+        expect(left.length).toBeLessThanOrEqual(sparing ? 1 : keep + 1);
+        expect(left.length).toBeGreaterThanOrEqual(Math.min(sparing ? 1 : keep, keep, all.length));
       }),
     );
   });

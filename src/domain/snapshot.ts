@@ -46,18 +46,18 @@ export function isInUse(
 
 /**
  * Which of one task's snapshots policy lets go of, and why. The fleet's own: all but the last `keep` and the last good one, which is the
- * newest after an iteration whose checks passed (`isGood`). What a person asked for stays as long as the task. One that failed tells only
- * that there was a try.
+ * newest after an iteration whose checks passed (`isGood`). Where room is what counts (`sparing`), the last good one alone, or the newest
+ * while none is good. What a person asked for stays as long as the task. One that failed tells only that there was a try.
  */
 export function snapshotsToDrop(
   snapshots: readonly Snapshot[],
-  { keep, isGood }: { keep: number; isGood: (iteration: string) => boolean },
+  { keep, isGood, sparing = false }: { keep: number; isGood: (iteration: string) => boolean; sparing?: boolean },
 ): Snapshot[] {
   const own = snapshots.filter(({ why }) => why === 'iteration').toSorted((a, b) => (b.n ?? 0) - (a.n ?? 0));
   const [newest] = own;
   const taken = own.filter(({ phase }) => phase === 'ready');
   const good = taken.find(({ iteration }) => iteration !== null && isGood(iteration));
-  const last = taken.slice(0, keep);
+  const last = taken.slice(0, sparing ? Math.min(keep, good === undefined ? 1 : 0) : keep);
   return own.filter((one) => {
     if (one.phase === 'wanted' || one.phase === 'leaving') return false;
     if (one.phase === 'failed') return one !== newest;

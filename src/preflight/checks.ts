@@ -11,7 +11,7 @@ import {
   tmuxCheck,
   virshCheck,
 } from './checks/tools.ts';
-import { cacheCheck, leftoversCheck, orphansCheck, privacyCheck } from './checks/upkeep.ts';
+import { cacheCheck, leftoversCheck, orphansCheck, privacyCheck, snapshotsCheck } from './checks/upkeep.ts';
 import { accelerationCheck, driverCheck, imageCheck } from './checks/virtualisation.ts';
 import type { PreflightCheck } from './preflight.ts';
 
@@ -32,6 +32,7 @@ export function preflightChecks(host: { platform: NodeJS.Platform; arch: string 
     imageCheck,
     cacheCheck,
     orphansCheck,
+    snapshotsCheck,
     credentialCheck,
     stateFolderCheck,
     privacyCheck,

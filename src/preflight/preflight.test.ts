@@ -67,6 +67,7 @@ function context(change: Partial<PreflightContext> = {}): PreflightContext {
       wall: 'device',
       probe: async () => ({ available: true, version: '11.3.0', accel: 'kvm', problems: [] }),
       list: async () => [],
+      space: async () => ({ vms: new Map(), snapshots: new Map() }),
     }),
     builder: async () => ({ name: 'debian', probe: async () => ({ available: true, problems: [] }) }),
     wanted: {
@@ -298,6 +299,26 @@ describe('upkeep', () => {
       ['leftovers', false],
       ['leftovers', true],
     ]);
+  });
+
+  it('says what snapshots take, and which were cut off or are nobody’s', async () => {
+    const host = { ...context().host, exists: async () => true };
+    const look = async (sizes: (number | null)[], more = {}) => {
+      const snapshots = new Map(sizes.map((bytes, n) => [`5a9e000${n}`, bytes]));
+      const space = async () => ({ vms: new Map(), snapshots });
+      const { state, found } = await find(
+        'snapshots',
+        context({ driver: async () => ({ ...(await context().driver()), space }), ...more }),
+      );
+      return [state, found];
+    };
+    const size = 300 * 2 ** 20;
+    expect(await look([], { host })).toEqual(['ok', 'none']);
+    expect(await look([size, size], { host })).toEqual(['ok', '2 snapshots, 600 MiB']);
+    expect(await look([size, null], { host })).toEqual(['warn', '1 snapshot, 300 MiB; 1 copy cut off']);
+    expect(await look([size])).toEqual(['warn', '1 snapshot, 300 MiB; no database knows of them']);
+    const silent = async () => ({ ...(await context().driver()), space: () => Promise.reject(new Error('no')) });
+    expect((await find('snapshots', context({ driver: silent }))).state).toBe('skip');
   });
 
   it('names VMs that no database knows of, and lets those be that one may know', async () => {

@@ -51,7 +51,7 @@ export interface PreflightContext {
   paths: Paths;
   upkeep: Upkeep;
   /** Opens the driver and builder that would be used; each is opened and asked at most once. May throw: then its check fails. */
-  driver: () => Promise<Pick<Driver, 'name' | 'wall' | 'probe'> & Partial<Pick<Driver, 'list'>>>;
+  driver: () => Promise<Pick<Driver, 'name' | 'wall' | 'probe'> & Partial<Pick<Driver, 'list' | 'space'>>>;
   builder: () => Promise<Pick<ImageBuilder, 'name' | 'probe'>>;
   /** What fleet.yaml asks for; `atOnce`: VMs `up` would start at once. */
   wanted: Pick<FleetConfig, 'vms' | 'roles' | 'host'> & { atOnce: number };
@@ -140,8 +140,7 @@ async function runSafely(check: PreflightCheck, ctx: PreflightContext): Promise<
 function askOnce(ctx: PreflightContext): PreflightContext {
   const driver = once(async () => {
     const opened = await ctx.driver();
-    const { name, wall, list } = opened;
-    return { name, wall, probe: once(() => opened.probe()), ...(list === undefined ? {} : { list: () => list() }) };
+    return { ...opened, probe: once(() => opened.probe()) };
   });
   const builder = once(async () => {
     const opened = await ctx.builder();

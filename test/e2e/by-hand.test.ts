@@ -3,9 +3,10 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { TaskView } from '../../src/contract/task-view.ts';
 import { vmPlaces } from '../../src/drivers/libvirt/places.ts';
-import { createFleetHome, exec, type FleetHome, fleetRows, virsh } from '../support/fleet-home.ts';
+import { createFleetHome, exec, type FleetHome, fleetRows } from '../support/fleet-home.ts';
 import { chaosConfig, makeProject, say, signal, submitScenario, write } from '../support/fleet-project.ts';
 import { until } from '../support/gateway-process.ts';
+import { virsh } from '../support/leftovers.ts';
 
 /** One fleet, one real VM at a time, and a person who changes it with virsh and rm while an iteration runs in it. */
 const minutes = 60_000;

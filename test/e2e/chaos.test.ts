@@ -3,9 +3,10 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { TaskView } from '../../src/contract/task-view.ts';
 import { startCrashLoop } from '../support/crash-loop.ts';
-import { createFleetHome, exec, type FleetHome, fleetRows, virsh } from '../support/fleet-home.ts';
+import { createFleetHome, exec, type FleetHome, fleetRows } from '../support/fleet-home.ts';
 import { chaosConfig, makeProject, say, signal, submitScenario, write } from '../support/fleet-project.ts';
 import { until } from '../support/gateway-process.ts';
+import { virsh } from '../support/leftovers.ts';
 
 /** Real VMs, and everything around them killed. One fleet, one task after the other. */
 const minutes = 60_000;

@@ -2,7 +2,8 @@ import { readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { openKeys } from '../../src/daemon/keys.ts';
-import { exec, type FleetHome, fleetRows, virsh } from './fleet-home.ts';
+import { exec, type FleetHome, fleetRows } from './fleet-home.ts';
+import { virsh } from './leftovers.ts';
 
 /** Something that must stay where it belongs. */
 export interface Secret {

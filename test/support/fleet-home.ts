@@ -1,17 +1,5 @@
 import { constants } from 'node:fs';
-import {
-  chmod,
-  copyFile,
-  link,
-  mkdir,
-  mkdtemp,
-  readdir,
-  readFile,
-  readlink,
-  rename,
-  rm,
-  symlink,
-} from 'node:fs/promises';
+import { chmod, copyFile, link, mkdir, mkdtemp, readdir, readFile, rename, rm, symlink } from 'node:fs/promises';
 import { homedir, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -23,7 +11,8 @@ import { createSystemClock } from '../../src/lib/clock.ts';
 import { createExec, type ExecResult } from '../../src/lib/exec.ts';
 import { type Paths, resolvePaths } from '../../src/lib/paths.ts';
 import { until } from './gateway-process.ts';
-import { leftoversOf } from './leftovers.ts';
+import { inetSocketsOf, isLoopback } from './inet-sockets.ts';
+import { domainsOf, leftoversOf, processesOf, tracesOf, virsh } from './leftovers.ts';
 
 /** A home of its own for one whole fleet with real VMs, and what a person does in it: commands of the CLI, and looks. */
 export interface FleetHome {
@@ -125,7 +114,7 @@ function fleetHome(root: string, env: Record<string, string>, paths: Paths): Fle
     daemonPid: async () => (await askReady({ paths }))?.pid ?? 0,
     gatewayPid: async () => Number(await readFile(`${paths.gatewayLock}.pid`, 'utf8').catch(() => 0)),
     domains: (which) => domainsOf(root, which),
-    traces: async () => [...(await processesOf(root)), ...(await domainsOf(root, 'all'))],
+    traces: () => tracesOf(root),
     close: () => close(home),
   };
   return home;
@@ -136,6 +125,7 @@ async function close(home: FleetHome): Promise<void> {
   const note = (what: string) => (error: unknown) => void problems.push(`${what}: ${error}`);
   await linkImages(home.paths.images, sharedImages()).catch(() => {});
   const vmIds = vmIdsOf(home);
+  problems.push(...(await openToOthers(home.root)));
   if (await isThere(home.paths.state)) {
     await home.json(['down', '--delete', '--yes']).catch(note('down --delete'));
     await home.see('no VM', (view) => view.vms.every((vm) => vm.phase === 'gone'), 2 * minutes).catch(note('down'));
@@ -144,9 +134,8 @@ async function close(home: FleetHome): Promise<void> {
   const { env } = home;
   await exec(['tmux', 'kill-server'], { env, okExitCodes: [0, 1] }).catch(() => {});
   await until('nothing left', async () => (await home.traces()).length === 0, 20_000).catch(() => {});
-  problems.push(...(await home.traces()).map((trace) => `left: ${trace}`));
-  await clear(home.root);
   problems.push(...(await leftoversOf(home.root, vmIds)).map((trace) => `left: ${trace}`));
+  await clear(home.root);
   for (const folder of [home.paths.state, home.paths.runtime, home.paths.cache]) {
     if (await isThere(folder)) problems.push(`left: ${folder}: ${(await readdir(folder)).join(' ')}`);
   }
@@ -154,6 +143,13 @@ async function close(home: FleetHome): Promise<void> {
   problems.push(...temporary.map((name) => `left in TMPDIR: ${name}`));
   await rm(home.root, { recursive: true, force: true });
   if (problems.length > 0) throw new Error(`The fleet did not go away by itself.\n${problems.join('\n')}`);
+}
+
+/** Nothing of a fleet waits for connections beyond the host's own loopback, while it runs. */
+async function openToOthers(root: string): Promise<string[]> {
+  const pids = (await processesOf(root)).map((line) => Number.parseInt(line, 10));
+  const beyond = (await inetSocketsOf(pids)).filter((socket) => socket.listens && !isLoopback(socket));
+  return beyond.map(({ protocol, local }) => `listens beyond loopback: ${protocol} ${local}`);
 }
 
 /** All there ever were; none where there is no database to ask. */
@@ -189,35 +185,6 @@ export function fleetRows(home: FleetHome, sql: string, ...values: (string | num
   } finally {
     db.close();
   }
-}
-
-export const virsh = ['virsh', '-q', '-c', 'qemu:///session'];
-
-async function domainsOf(root: string, which: 'running' | 'all'): Promise<string[]> {
-  const { stdout } = await exec([...virsh, 'list', '--name', ...(which === 'all' ? ['--all'] : [])]);
-  const found: string[] = [];
-  for (const name of stdout.split('\n').filter(Boolean)) {
-    const xml = (await exec([...virsh, 'dumpxml', name], { okExitCodes: [0, 1] })).stdout;
-    if (xml.includes(root)) found.push(name);
-  }
-  return found;
-}
-
-/** Processes with the home in their environment, command line or working folder; libvirt's daemon serves other homes too. */
-async function processesOf(root: string): Promise<string[]> {
-  const found: string[] = [];
-  for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name))) {
-    const read = (name: string) => readFile(`/proc/${pid}/${name}`, 'latin1').catch(() => '');
-    const [command, environment, folder] = await Promise.all([
-      read('cmdline'),
-      read('environ'),
-      readlink(`/proc/${pid}/cwd`).catch(() => ''),
-    ]);
-    if (Number(pid) === process.pid || /^(\S*\/)?(libvirtd|virtqemud|virtlogd)\0/.test(command)) continue;
-    if (`${command}${environment}${folder}`.includes(root))
-      found.push(`${pid} ${command.replaceAll('\0', ' ').slice(0, 200)}`);
-  }
-  return found;
 }
 
 /** Built images outlive the homes of single tests. */

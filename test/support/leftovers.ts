@@ -1,30 +1,102 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
+import { createExec } from '../../src/lib/exec.ts';
 
 /**
- * What a suite must not leave on the machine, beside processes and domains (`FleetHome.traces`): sockets and mounts below its folder, and
- * what libvirt itself keeps of its VMs (logs, pid files, saved memory, definitions). Empty once all is gone. Only what is of this home
- * counts: others may be at work on the same machine.
+ * The leftovers check of every suite that makes VMs. What is looked at is told by the suite's own folder and the ids of its VMs: others may
+ * be at work on the same machine.
  */
-export async function leftoversOf(root: string, vmIds: readonly string[]): Promise<string[]> {
-  const found = [...(await linesWith('/proc/net/unix', root)).map((line) => `socket: ${line.split(' ').at(-1)}`)];
+const exec = createExec();
+
+/** For the user's own libvirt; for root the system's. */
+export const virsh = ['virsh', '-q', '-c', 'qemu:///session'];
+
+/**
+ * What a suite must not leave on the machine once its VMs are gone; empty when all is well. `root` is its folder, there still or removed
+ * already: processes, domains, sockets, mounts below it, and files that libvirt's daemons hold open there; of each VM its files (disk, save
+ * file, lease of a template, log, pid file), wherever they stand. A listening port has a process, so it would be found with that.
+ */
+export async function leftoversOf(root: string, vmIds: readonly string[] = []): Promise<string[]> {
+  const found = await tracesOf(root, vmIds);
+  found.push(...(await linesWith('/proc/net/unix', root)).map((line) => `socket: ${line.split(' ').at(-1)}`));
   found.push(...(await linesWith('/proc/self/mounts', root)).map((line) => `mount: ${line}`));
-  for (const folder of libvirtFolders) {
+  for (const folder of [...libvirtFolders, root]) {
     const names = await readdir(folder, { recursive: true }).catch(() => []);
-    const ours = names.filter((name) => vmIds.some((id) => name.includes(`rf-${id}`)));
-    found.push(...ours.map((name) => `libvirt: ${join(folder, name)}`));
+    // Below its own folder a VM's files are named by its id alone.
+    const marks = vmIds.map((id) => (folder === root ? id : `rf-${id}`));
+    found.push(...names.filter((name) => marks.some((mark) => name.includes(mark))).map((name) => join(folder, name)));
+  }
+  for (const pid of await processIds()) {
+    if (!isLibvirt(await commandOf(pid))) continue;
+    const files = await openFilesOf(pid);
+    found.push(...files.filter((file) => isOf(file, root, vmIds)).map((file) => `open in process ${pid}: ${file}`));
   }
   return found;
 }
 
+/** What runs: processes and domains. */
+export async function tracesOf(root: string, vmIds: readonly string[] = []): Promise<string[]> {
+  return [...(await processesOf(root, vmIds)), ...(await domainsOf(root, 'all', vmIds)).map((name) => `VM ${name}`)];
+}
+
+/** Names of the domains whose files are below the folder, or that are called like one of the VMs. */
+export async function domainsOf(
+  root: string,
+  which: 'running' | 'all',
+  vmIds: readonly string[] = [],
+): Promise<string[]> {
+  const { stdout } = await exec([...virsh, 'list', '--name', ...(which === 'all' ? ['--all'] : [])]);
+  const found: string[] = [];
+  for (const name of stdout.split('\n').filter(Boolean)) {
+    const xml = (await exec([...virsh, 'dumpxml', name], { okExitCodes: [0, 1] })).stdout;
+    if (xml.includes(root) || vmIds.some((id) => name === `rf-${id}`)) found.push(name);
+  }
+  return found;
+}
+
+/**
+ * Processes with the folder in their environment, command line or working folder, or a VM's name in their command line: `PID COMMAND`.
+ * libvirt's daemons serve others too.
+ */
+export async function processesOf(root: string, vmIds: readonly string[] = []): Promise<string[]> {
+  const found: string[] = [];
+  for (const pid of await processIds()) {
+    const command = await commandOf(pid);
+    if (pid === process.pid || isLibvirt(command)) continue;
+    const environment = await readFile(`/proc/${pid}/environ`, 'latin1').catch(() => '');
+    const folder = await readlink(`/proc/${pid}/cwd`).catch(() => '');
+    if (`${environment}${folder}`.includes(root) || isOf(command, root, vmIds))
+      found.push(`${pid} ${command.replaceAll('\0', ' ').slice(0, 200)}`);
+  }
+  return found;
+}
+
+/** What a process holds open: files (those removed meanwhile say so), sockets, pipes. */
+export async function openFilesOf(pid: number): Promise<string[]> {
+  const folder = `/proc/${pid}/fd`;
+  const names = await readdir(folder).catch(() => []);
+  return Promise.all(names.map((name) => readlink(join(folder, name)).catch(() => '')));
+}
+
 const libvirtFolders = ['/var/log/libvirt/qemu', '/var/lib/libvirt/qemu', '/run/libvirt/qemu', '/etc/libvirt/qemu'];
+
+function isLibvirt(command: string): boolean {
+  return /^(\S*\/)?(libvirtd|virtqemud|virtlogd)\0/.test(command);
+}
+
+function isOf(text: string, root: string, vmIds: readonly string[]): boolean {
+  return text.includes(root) || vmIds.some((id) => text.includes(`rf-${id}`));
+}
+
+function commandOf(pid: number): Promise<string> {
+  return readFile(`/proc/${pid}/cmdline`, 'latin1').catch(() => '');
+}
+
+async function processIds(): Promise<number[]> {
+  return (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number);
+}
 
 async function linesWith(file: string, text: string): Promise<string[]> {
   const lines = (await readFile(file, 'utf8').catch(() => '')).split('\n');
   return lines.filter((line) => line.includes(text));
-}
-
-/** How many files, sockets and pipes a process holds open. */
-export async function openFilesOf(pid: number): Promise<number> {
-  return (await readdir(`/proc/${pid}/fd`)).length;
 }

@@ -85,6 +85,27 @@ export const orphansCheck: PreflightCheck = {
   },
 };
 
-function count(n: number, one: string): string {
-  return n === 1 ? `1 ${one}` : `${n} ${one}s`;
+/** A daemon removes by itself what policy lets go of, and finishes or removes what was cut off. */
+export const snapshotsCheck: PreflightCheck = {
+  id: 'snapshots',
+  title: 'snapshots',
+  why: 'each is a copy of what its VM wrote, and takes room',
+  async run({ driver, host, paths }) {
+    const { space } = await driver().catch(() => ({ space: undefined }));
+    const kept = await space?.().catch(() => null);
+    if (!kept) return { state: 'skip', found: 'unknown while the driver does not answer' };
+    const sizes = [...kept.snapshots.values()];
+    const whole = sizes.filter((bytes) => bytes !== null);
+    const bytes = whole.reduce((sum, one) => sum + one, 0);
+    const found = sizes.length === 0 ? 'none' : `${count(whole.length, 'snapshot')}, ${sayMiB(bytes / mib)}`;
+    const halves = sizes.length - whole.length;
+    const isKnown = await host.exists(paths.fleetDb);
+    if (sizes.length === 0 || (halves === 0 && isKnown)) return { state: 'ok', found };
+    const what = isKnown ? `${count(halves, 'copy', 'copies')} cut off` : 'no database knows of them';
+    return { state: 'warn', found: `${found}; ${what}`, remedy: 'ralph-fleet daemon start      (it tidies them up)' };
+  },
+};
+
+function count(n: number, one: string, many = `${one}s`): string {
+  return n === 1 ? `1 ${one}` : `${n} ${many}`;
 }

@@ -77,6 +77,34 @@ describe('a snapshot', () => {
     expect(dropped(kept({}, { desire: 'deleted' }))).toEqual([['5a9e0001', 'the fleet is removed']]);
   });
 
+  it('goes when the disk fills, the last good one of its task never; and none is taken then', () => {
+    const short = (freeMiB: number): Partial<World['observed']> => ({
+      host: {
+        ...{ cores: 4, memory: null, hasBallast: false, residentMiB: new Map() },
+        disks: [{ path: '/d', uses: ['state', 'vms', 'images'], freeMiB }],
+        pressure: { of: 'disk', level: 'short', what: 'full', freeMiB, neededMiB: 3000, since: now },
+      },
+    });
+    const snapshots = [1, 2, 3].map((n) =>
+      aSnapshot({ id: `5a9e000${n}`, n, iteration: `it-${n}`, since: now - 50_000 }),
+    );
+    const checkRuns = [aRun({ kind: 'loop', phase: 'passed', iteration: 'it-1' })];
+    const at = (freeMiB: number, more: Partial<World> = {}, task: Partial<Task> = {}) => {
+      const world = afterIteration({ snapshots, checkRuns, ...more }, task);
+      const seen = new Map(snapshots.map(({ id }) => [id, true]));
+      return { ...world, observed: { ...world.observed, ...short(freeMiB), snapshots: seen } };
+    };
+    const gone = (world: World) => dropped(world).map(([id]) => id);
+    expect(gone(at(2000))).toEqual(['5a9e0002', '5a9e0003']);
+    expect(gone(at(2000, { checkRuns: [] }))).toEqual(['5a9e0001', '5a9e0002']);
+    // Another disk is short.
+    expect(gone(at(4000))).toEqual([]);
+    // Which of them were good is in no row here any more.
+    expect(gone(at(2000, { checkRuns: [] }, { phase: 'failed' }))).toEqual([]);
+    expect(kinds(at(2000, { snapshots: [], checkRuns: [] }))).not.toContain('want_snapshot');
+    expect(kinds(at(4000, { snapshots: [], checkRuns: [] }))).toContain('want_snapshot');
+  });
+
   it('that was never taken goes with its VM', () => {
     expect(dropped(kept({ phase: 'wanted' }, { vms: [] }))).toEqual([['5a9e0001', 'its VM is gone']]);
     expect(dropped(kept({ phase: 'wanted' }))).toEqual([]);

@@ -50,14 +50,26 @@ export function unneededSnapshots(world: World): Map<Snapshot, string> {
       unneeded.set(snapshot, `${snapshot.task} has ended`);
   }
   const keep = world.config.vms.snapshots;
+  const sparing = isDiskShort(world);
+  const policy = sparing
+    ? 'the disk fills: the last good one is kept'
+    : `the last ${keep} and the last good one are kept`;
   const isGood = (iteration: string) =>
     world.checkRuns.some((run) => run.iteration === iteration && run.kind === 'loop' && run.phase === 'passed');
-  for (const { id } of world.tasks) {
+  for (const { id, phase } of world.tasks) {
+    // Of one that failed nobody remembers here which were good; `gc` knows.
+    if (phase === 'failed') continue;
     const own = world.snapshots.filter((snapshot) => snapshot.task === id);
-    for (const one of snapshotsToDrop(own, { keep, isGood }))
-      unneeded.set(one, `the last ${keep} and the last good one are kept`);
+    for (const one of snapshotsToDrop(own, { keep, isGood, sparing })) unneeded.set(one, policy);
   }
   return unneeded;
+}
+
+/** The one that snapshots stand on. */
+function isDiskShort({ observed: { host } }: World): boolean {
+  const neededMiB = host?.pressure?.of === 'disk' ? host.pressure.neededMiB : null;
+  if (host == null || neededMiB === null) return false;
+  return host.disks.some(({ uses, freeMiB }) => uses.includes('vms') && freeMiB < neededMiB);
 }
 
 /**
@@ -66,7 +78,7 @@ export function unneededSnapshots(world: World): Map<Snapshot, string> {
  */
 export function keepIteration(pass: Pass, task: Task, last: Iteration): 'done' | 'not yet' {
   const { world, to } = pass;
-  if (world.config.vms.snapshots === 0 || last.savedCommit === null) return 'done';
+  if (world.config.vms.snapshots === 0 || last.savedCommit === null || isDiskShort(world)) return 'done';
   const taken = world.snapshots.find((snapshot) => snapshot.iteration === last.id && snapshot.why === 'iteration');
   if (taken !== undefined) return taken.phase === 'wanted' ? 'not yet' : 'done';
   // Its checks are under way, or over.

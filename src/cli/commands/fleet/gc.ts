@@ -6,7 +6,7 @@ import { renderReclaimable } from '../../render/reclaimable.ts';
 export const gc: CommandSpec = {
   name: 'gc',
   summary:
-    'Removes what nobody needs: old images, prepared disks, templates, transcripts past their keep, leftovers. Work, evidence and what the next task starts from stay.',
+    'Removes what nobody needs: old images, prepared disks, templates, snapshots and transcripts past their keep, leftovers. Work, evidence and what the next task starts from stay.',
   options: [{ flags: '--dry-run', about: 'list only what would go' }],
   examples: ['--dry-run', '', '--yes --json'],
   run: async (context, input) => {
