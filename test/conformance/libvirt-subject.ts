@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
+import { expect } from 'vitest';
 import { vmName } from '../../src/domain/vm.ts';
 import type { Driver } from '../../src/drivers/driver.ts';
 import { createLibvirtDriver } from '../../src/drivers/libvirt/driver.ts';
@@ -16,6 +17,8 @@ import { resolvePaths } from '../../src/lib/paths.ts';
 import { createSystemRandom } from '../../src/lib/random.ts';
 import { makeKeyPair, runInGuest } from '../fixtures/guest-shell.ts';
 import { testImage } from '../fixtures/image.ts';
+import { inetSocketsOf } from '../support/inet-sockets.ts';
+import { leftoversOf, processesOf, virsh as session } from '../support/leftovers.ts';
 import type { DriverSubject } from './driver.ts';
 import { proveNoWayOut } from './wall.ts';
 
@@ -37,6 +40,8 @@ export async function libvirtSubject(): Promise<DriverSubject> {
   const parts = { exec, paths, fleet: 'conformance', log: createSilentLog(), clock };
   const make = (more: Partial<typeof parts> = {}) => createLibvirtDriver({ ...parts, ...more });
   const key = makeKeyPair();
+  /** Ids of all VMs there ever were. */
+  const asked = new Set<string>();
   // The same fleet name, another home: must be as foreign as another name.
   const foreign = make({ paths: await place('b') });
   const driver = make();
@@ -53,14 +58,11 @@ export async function libvirtSubject(): Promise<DriverSubject> {
     foreign,
     unreachable: make({ exec: withoutDaemon(join(root, 'no-socket')) }),
     cutOff: make({ exec: failing('define') }),
-    spec: (id) => ({
-      id,
-      disk: image.key,
-      base: image.path,
-      boot: image.boot,
-      size: { cpus: 2, memoryMiB: 1024, diskGiB: 4 },
-      authorizedKey: key.public,
-    }),
+    spec(id) {
+      asked.add(id);
+      const size = { cpus: 2, memoryMiB: 1024, diskGiB: 4 };
+      return { id, disk: image.key, base: image.path, boot: image.boot, size, authorizedKey: key.public };
+    },
     guests: {
       ...guestsOf(driver, keyFile, key.public),
       write: async (id, hostKey, word) =>
@@ -71,7 +73,7 @@ export async function libvirtSubject(): Promise<DriverSubject> {
     dyingIn: (step) => make({ exec: step === 'copy' ? failing('cp', 'resume') : failing(step) }),
     exportTarget: join(paths.images, 'prepared.qcow2'),
     baseDigest: () => digest(image.path),
-    leftovers: (id) => leftovers(id, root),
+    leftovers: (id) => leftoversOf(root, [id]),
     byHand: {
       undefine: (id) => virsh('undefine', vmName(id)),
       removeDisk: (id) => rm(vmPlaces(paths, id).disk),
@@ -82,10 +84,17 @@ export async function libvirtSubject(): Promise<DriverSubject> {
     async proveWall(id) {
       const hostKey = (await driver.hostKey(id)) ?? '';
       await proveNoWayOut((command) => inGuest(id, hostKey, command));
+      // As the host sees it: no network device in its definition, no internet socket in its process.
+      expect((await exec([...session, 'domiflist', vmName(id)])).stdout.trim()).toBe('');
+      const processes = (await processesOf(root, [id])).map((line) => Number.parseInt(line, 10));
+      expect(processes).toHaveLength(1);
+      expect(await inetSocketsOf(processes)).toEqual([]);
     },
     async close() {
       for (const one of [driver, foreign]) for (const vm of await one.list()) await one.remove(vm.id);
       await rm(root, { recursive: true, force: true });
+      const left = await leftoversOf(root, [...asked]);
+      if (left.length > 0) throw new Error(`left behind:\n${left.join('\n')}`);
     },
   };
 }
@@ -140,23 +149,6 @@ async function digest(file: string): Promise<string> {
   return hash.digest('hex');
 }
 
-const session = ['virsh', '-q', '-c', 'qemu:///session'];
-
 async function virsh(...args: string[]): Promise<void> {
   await exec([...session, ...args]);
-}
-
-async function leftovers(id: string, root: string): Promise<string[]> {
-  const found: string[] = [];
-  const { stdout } = await exec([...session, 'list', '--all', '--name']);
-  found.push(...stdout.split('\n').filter((name) => name.includes(id)));
-  for (const folder of [root, '/var/log/libvirt', '/var/lib/libvirt/qemu', '/run/libvirt/qemu']) {
-    const files = await readdir(folder, { recursive: true }).catch(() => []);
-    found.push(...files.filter((file) => file.includes(id)).map((file) => join(folder, file)));
-  }
-  for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name))) {
-    const command = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
-    if (command.includes(`rf-${id}`)) found.push(`process ${pid}: ${command.slice(0, 80)}`);
-  }
-  return found;
 }

@@ -26,8 +26,7 @@ export async function leftoversOf(root: string, vmIds: readonly string[] = []): 
     const marks = vmIds.map((id) => (folder === root ? id : `rf-${id}`));
     found.push(...names.filter((name) => marks.some((mark) => name.includes(mark))).map((name) => join(folder, name)));
   }
-  for (const pid of await processIds()) {
-    if (!isLibvirt(await commandOf(pid))) continue;
+  for (const pid of await libvirtProcesses()) {
     const files = await openFilesOf(pid);
     found.push(...files.filter((file) => isOf(file, root, vmIds)).map((file) => `open in process ${pid}: ${file}`));
   }
@@ -78,7 +77,20 @@ export async function openFilesOf(pid: number): Promise<string[]> {
   return Promise.all(names.map((name) => readlink(join(folder, name)).catch(() => '')));
 }
 
-const libvirtFolders = ['/var/log/libvirt/qemu', '/var/lib/libvirt/qemu', '/run/libvirt/qemu', '/etc/libvirt/qemu'];
+/** Where libvirt keeps what is its own of VMs: logs, saved memory, pid files, definitions. */
+export const libvirtFolders = [
+  '/var/log/libvirt/qemu',
+  '/var/lib/libvirt/qemu',
+  '/run/libvirt/qemu',
+  '/etc/libvirt/qemu',
+];
+
+/** libvirt's daemons on this machine. */
+export async function libvirtProcesses(): Promise<number[]> {
+  const found: number[] = [];
+  for (const pid of await processIds()) if (isLibvirt(await commandOf(pid))) found.push(pid);
+  return found;
+}
 
 function isLibvirt(command: string): boolean {
   return /^(\S*\/)?(libvirtd|virtqemud|virtlogd)\0/.test(command);

@@ -5,6 +5,7 @@ import type { Exec } from '../../lib/exec.ts';
 import type { Paths } from '../../lib/paths.ts';
 import type { Driver, VmSpec } from '../driver.ts';
 import type { Accel } from './accel.ts';
+import type { Change } from './change.ts';
 import { domainXml } from './domain-xml.ts';
 import type { ObserveDomains } from './domains.ts';
 import type { Mark } from './mark.ts';
@@ -17,6 +18,7 @@ import type { Virsh } from './virsh.ts';
 export interface VmMakerParts {
   exec: Exec;
   virsh: Virsh;
+  change: Change;
   paths: Paths;
   overlays: Overlays;
   mark: Mark;
@@ -63,17 +65,10 @@ export function createVmMaker(parts: VmMakerParts): Pick<Driver, 'create' | 'red
     const qemuUser = user?.label ?? null;
     const xml = domainXml({ id, mark: parts.mark, accel, size, boot, authorizedKey, disk, console, sockets, qemuUser });
     await writeFile(places.definition, xml, { mode: 0o600 });
-    await define(places.definition, spec.id);
-  }
-
-  async function define(file: string, id: string): Promise<void> {
-    try {
-      await virsh(['define', file, '--validate'], { timeoutMs: defineMs });
-    } catch (error) {
-      // Two creates at once, or a lost reply: the first one counts.
-      if ((await observe()).get(id)?.isOurs) return;
-      throw error;
-    }
+    // Two creates at once, or a lost reply: the first one counts.
+    await parts.change(spec.id, ['define', places.definition, '--validate'], (now) => now !== null, {
+      timeoutMs: defineMs,
+    });
   }
 }
 

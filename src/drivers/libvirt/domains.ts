@@ -4,7 +4,7 @@ import type { VmState } from '../driver.ts';
 import { isVmId } from '../vm-id.ts';
 import { readMark } from './domain-xml.ts';
 import { domainUuid, type Mark } from './mark.ts';
-import { startLibvirt, unavailable, type Virsh } from './virsh.ts';
+import { garbled, startLibvirt, unavailable, type Virsh } from './virsh.ts';
 
 export interface Domain {
   id: string;
@@ -127,8 +127,4 @@ function readState(fields: Map<string, number> | undefined): Domain['state'] {
     default:
       return 'unknown';
   }
-}
-
-function garbled(command: string, cause: unknown) {
-  return unavailable(`\`virsh ${command}\` printed what cannot be read whole.`, startLibvirt, cause);
 }

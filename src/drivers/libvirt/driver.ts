@@ -8,6 +8,7 @@ import type { Paths } from '../../lib/paths.ts';
 import type { Driver, ObservedVm } from '../driver.ts';
 import { assertVmId, isVmId } from '../vm-id.ts';
 import { type Accel, probeAccel } from './accel.ts';
+import { createChange, isOff } from './change.ts';
 import { readTail } from './console.ts';
 import { createVmMaker } from './create.ts';
 import { createObserveDomains, type Domain } from './domains.ts';
@@ -50,8 +51,9 @@ export function createLibvirtDriver(options: LibvirtDriverOptions): Driver {
   const accel = once(options.accel ?? (() => probeAccel(exec, paths.cache)));
   const templates = createTemplateStore({ root: paths.templates, exec, virsh, clock, log, accel });
   const snapshots = createSnapshots({ paths, overlays, templates });
-  const maker = createVmMaker({ exec, virsh, paths, overlays, mark, accel, observe, snapshots });
-  const forks = createForks({ paths, virsh, overlays, observe, templates, create: maker.create, remove });
+  const change = createChange(virsh, observe);
+  const maker = createVmMaker({ exec, virsh, change, paths, overlays, mark, accel, observe, snapshots });
+  const forks = createForks({ paths, virsh, change, overlays, observe, templates, create: maker.create, remove });
 
   /** The domain if it is ours; a foreign one of the same name is as good as none. */
   async function look(id: string): Promise<Domain | null> {
@@ -66,18 +68,10 @@ export function createLibvirtDriver(options: LibvirtDriverOptions): Driver {
     throw new FleetError('not_found', `There is no VM \`${id}\`.`);
   }
 
-  /** Runs a command that changes a domain; when it fails though the domain is as wanted, its reply was lost or doubled. */
-  async function change(id: string, argv: string[], isDone: (domain: Domain | null) => boolean, timeoutMs = 30_000) {
-    try {
-      await virsh(argv, { timeoutMs });
-    } catch (error) {
-      if (isDone(await look(id))) return;
-      throw error;
-    }
-  }
-
   async function powerOff({ id, uuid }: Domain): Promise<void> {
-    await change(id, ['destroy', uuid], (domain) => domain === null || isOff(domain), destroyMs);
+    await change(id, ['destroy', uuid], (domain) => domain === null || isOff(domain), {
+      timeoutMs: destroyMs,
+    });
   }
 
   async function askToPowerOff({ id, uuid }: Domain, graceMs: number): Promise<boolean> {
@@ -150,9 +144,10 @@ export function createLibvirtDriver(options: LibvirtDriverOptions): Driver {
     async start(id) {
       const domain = await lookMade(id);
       if (!isOff(domain)) return;
-      if (domain.name !== vmName(id)) await virsh(['domrename', domain.uuid, vmName(id)]);
+      const name = vmName(id);
+      if (domain.name !== name) await change(id, ['domrename', domain.uuid, name], (now) => now?.name === name);
       await openSocketFolder(paths, id);
-      await change(id, ['start', domain.uuid], (now) => now !== null && !isOff(now), startMs);
+      await change(id, ['start', domain.uuid], (now) => now !== null && !isOff(now), { timeoutMs: startMs });
     },
 
     async stop(id, graceMs) {
@@ -228,10 +223,6 @@ export function createLibvirtDriver(options: LibvirtDriverOptions): Driver {
 
 /** What `undefine` has to take along, or it refuses. */
 const everything = ['--managed-save', '--snapshots-metadata', '--checkpoints-metadata', '--nvram'];
-
-function isOff(domain: Domain): boolean {
-  return domain.state === 'off' || domain.state === 'crashed';
-}
 
 function running(domain: Domain): Domain {
   if (!isOff(domain)) return domain;

@@ -2,11 +2,10 @@ import { createHash } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import { release, version } from 'node:os';
 import { channelUses } from '../../domain/endpoint.ts';
-import { FleetError } from '../../lib/errors.ts';
 import type { VmBase } from '../driver.ts';
 import type { Accel } from './accel.ts';
 import { domainXml } from './domain-xml.ts';
-import type { Virsh } from './virsh.ts';
+import { garbled, type Virsh } from './virsh.ts';
 
 /** What saved memory fits to, besides its disk: an exact match or none. */
 export interface HostFacts {
@@ -34,11 +33,10 @@ export interface Fingerprint extends HostFacts {
 
 export async function readHostFacts(virsh: Virsh): Promise<HostFacts> {
   const printed = await virsh(['version']);
-  const libvirt = /Using library: libvirt (\S+)/.exec(printed)?.[1];
-  const qemu = /Running hypervisor: QEMU (\S+)/.exec(printed)?.[1];
-  if (libvirt === undefined || qemu === undefined) {
-    throw new FleetError('driver_unavailable', '`virsh version` printed what cannot be read whole.');
-  }
+  // To the ends of their lines: half a version would fit to something else.
+  const libvirt = /^Using library: libvirt (\S+)\n/m.exec(printed)?.[1];
+  const qemu = /^Running hypervisor: QEMU (\S+)\n/m.exec(printed)?.[1];
+  if (libvirt === undefined || qemu === undefined) throw garbled('version');
   const cpu = await readFile('/proc/cpuinfo', 'latin1');
   const field = (name: string) => new RegExp(`^${name}\\s*: (.*)$`, 'm').exec(cpu)?.[1] ?? '';
   const processor = ['vendor_id', 'cpu family', 'model', 'model name', 'stepping', 'flags'].map(field);

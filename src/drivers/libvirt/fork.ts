@@ -3,16 +3,19 @@ import { vmName } from '../../domain/vm.ts';
 import { FleetError, isFleetError } from '../../lib/errors.ts';
 import type { Paths } from '../../lib/paths.ts';
 import type { VmBase, VmSpec } from '../driver.ts';
-import type { ObserveDomains } from './domains.ts';
+import { type Change, isOff } from './change.ts';
+import { readMark } from './domain-xml.ts';
+import type { Domain, ObserveDomains } from './domains.ts';
 import type { Overlays } from './overlay.ts';
 import { type TemplatePlaces, vmPlaces } from './places.ts';
 import { headBytes, replaceDomain, saveFileStartBytes } from './save-file.ts';
 import type { FoundTemplate, SaveFormat, TemplateStore } from './templates.ts';
-import type { Virsh } from './virsh.ts';
+import { garbled, type Virsh } from './virsh.ts';
 
 export interface ForkParts {
   paths: Paths;
   virsh: Virsh;
+  change: Change;
   overlays: Overlays;
   observe: ObserveDomains;
   templates: TemplateStore;
@@ -36,33 +39,48 @@ const channels = ['--parallel-channels', '2'];
 
 /**
  * Under the lock the head of the template's memory is replaced in place by the fork's own, and read by libvirt: no copy of hundreds of
- * megabytes. A head that was cut off in the middle does no harm, each fork writes its own whole. The lock is the kernel's and held by these
- * processes, so that it outlives a daemon that is killed just as long as the restore does.
+ * megabytes. A head that was cut off in the middle does no harm, each fork writes its own whole. The lock is the kernel's and held by the one
+ * process that `flock`, the shell and virsh are in turn: it outlives a daemon that is killed just as long as the restore does, and a virsh
+ * that hangs ends, and gives it back, at its deadline.
  */
 const replaceAndRun = 'dd if="$1" of="$2" bs=1M conv=notrunc status=none && shift 2 && exec "$@"';
 
 export function createForks(parts: ForkParts): Forks {
-  const { paths, virsh, overlays, observe, templates } = parts;
+  const { paths, virsh, change, overlays, observe, templates } = parts;
 
-  async function save(name: string, { memory }: TemplatePlaces): Promise<SaveFormat> {
+  async function save(id: string, { memory }: TemplatePlaces): Promise<SaveFormat> {
+    // libvirt writes the beginning that is looked for here when all else is written.
+    const isSaved = async (vm: Domain | null) => vm !== null && isOff(vm) && (await isWhole(memory));
+    const to = ['save', vmName(id), memory];
+    const timeoutMs = saveMs;
     try {
-      await virsh(['save', name, memory, '--image-format', 'sparse', ...channels], { timeoutMs: saveMs });
+      await change(id, [...to, '--image-format', 'sparse', ...channels], isSaved, { timeoutMs });
       return 'sparse';
     } catch (error) {
       if (!isFleetError(error, 'command_failed') || !/unsupported|unknown|invalid|doesn't support/i.test(error.message))
         throw error;
     }
     await rm(memory, { force: true });
-    await virsh(['save', name, memory], { timeoutMs: saveMs });
+    await change(id, to, isSaved, { timeoutMs });
     return 'plain';
+  }
+
+  async function dump(id: string): Promise<string> {
+    const xml = await virsh(['dumpxml', vmName(id), '--inactive', '--migratable']);
+    try {
+      readMark(xml);
+    } catch (cause) {
+      throw garbled('dumpxml', cause);
+    }
+    return xml;
   }
 
   async function restore(id: string, { places, format }: FoundTemplate): Promise<void> {
     const { head } = vmPlaces(paths, id);
-    const lock = ['flock', '-w', String(lockSeconds), places.lock];
+    const lock = ['flock', '--no-fork', '-w', String(lockSeconds), places.lock];
     const under = [...lock, 'sh', '-c', replaceAndRun, 'sh', head, places.memory];
     const argv = ['restore', places.memory, ...(format === 'sparse' ? channels : [])];
-    await virsh(argv, { timeoutMs: restoreMs, under });
+    await change(id, argv, (vm) => vm?.state === 'running', { timeoutMs: restoreMs, under });
   }
 
   return {
@@ -78,7 +96,7 @@ export function createForks(parts: ForkParts): Forks {
       }
       await assertRoom(paths.images, base.size.memoryMiB);
       await templates.add(base, async (aside) => {
-        const format = await save(vmName(id), aside);
+        const format = await save(id, aside);
         await writeFile(aside.head, await readHead(aside.memory), { mode: 0o600 });
         await overlays.copy(vmPlaces(paths, id).disk, aside.disk);
         return format;
@@ -100,12 +118,19 @@ export function createForks(parts: ForkParts): Forks {
       await mkdir(folder, { recursive: true });
       await templates.lease(template.places, id, folder);
       await parts.create({ ...spec, base: template.places.disk });
-      const xml = await virsh(['dumpxml', vmName(id), '--inactive', '--migratable']);
+      const xml = await dump(id);
       await writeFile(head, replaceDomain(await readHead(template.places.head), xml), { mode: 0o600 });
       await restore(id, template);
       await rm(head, { force: true });
     },
   };
+}
+
+function isWhole(memory: string): Promise<boolean> {
+  return readHead(memory).then(
+    () => true,
+    () => false,
+  );
 }
 
 async function readHead(file: string): Promise<Uint8Array> {

@@ -2,7 +2,7 @@ import { stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Exec } from '../../lib/exec.ts';
 import { readQemuUser } from './domain-xml.ts';
-import { startLibvirt, unavailable, type Virsh } from './virsh.ts';
+import { garbled, type Virsh } from './virsh.ts';
 
 /** The user a privileged libvirt (root's) runs QEMU as. */
 export interface QemuUser {
@@ -24,7 +24,7 @@ export async function findQemuUser(virsh: Virsh, exec: Exec): Promise<QemuUser |
     const [uid, gid] = [Number(found[1]), Number(found[2])];
     return { uid, gid, groups: [gid, ...(await groupsOf(exec, uid))], label };
   } catch (cause) {
-    throw unavailable('`virsh capabilities` printed what cannot be read whole.', startLibvirt, cause);
+    throw garbled('capabilities', cause);
   }
 }
 

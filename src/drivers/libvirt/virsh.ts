@@ -60,6 +60,11 @@ export function unavailable(message: string, remedy: string, cause?: unknown): F
   return new FleetError('driver_unavailable', message, cause === undefined ? { remedy } : { remedy, cause });
 }
 
+/** virsh answered, but not with the whole of it. */
+export function garbled(command: string, cause?: unknown): FleetError {
+  return unavailable(`\`virsh ${command}\` printed what cannot be read whole.`, startLibvirt, cause);
+}
+
 function refused(args: readonly string[], stderr: string): FleetError {
   const said = stderr.trim().slice(0, 2000);
   return new FleetError('command_failed', `\`virsh ${args[0]}\` said: ${said}`, { details: { stderr: said } });
