@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { baseEnvironment, createExec, type ExecResult } from '../../src/lib/exec.ts';
 import { resolvePaths } from '../../src/lib/paths.ts';
 import { testImagePaths } from '../fixtures/image.ts';
+import { leftoversOf } from '../support/leftovers.ts';
 
 const root = join(import.meta.dirname, '../..');
 const exec = createExec();
@@ -56,6 +57,8 @@ export async function openHome(fleetYaml: string): Promise<Home> {
       .catch(() => {});
     while (pid !== null && isAlive(pid)) await sleep(50);
     await rm(folder, { recursive: true, force: true });
+    const left = await leftoversOf(folder);
+    if (left.length > 0) throw new Error(`left behind:\n${left.join('\n')}`);
   };
   return { run, argv, env, daemonPid, [Symbol.asyncDispose]: dispose };
 }

@@ -13,7 +13,7 @@ export const virsh = ['virsh', '-q', '-c', 'qemu:///session'];
 
 /**
  * What a suite must not leave on the machine once its VMs are gone; empty when all is well. `root` is its folder, there still or removed
- * already: processes, domains, sockets, mounts below it, and files that libvirt's daemons hold open there; of each VM its files (disk, save
+ * already: processes, domains, sockets, mounts below it, and files that libvirt's daemons or the suite itself hold open there; of each VM its files (disk, save
  * file, lease of a template, log, pid file), wherever they stand. A listening port has a process, so it would be found with that.
  */
 export async function leftoversOf(root: string, vmIds: readonly string[] = []): Promise<string[]> {
@@ -26,7 +26,7 @@ export async function leftoversOf(root: string, vmIds: readonly string[] = []): 
     const marks = vmIds.map((id) => (folder === root ? id : `rf-${id}`));
     found.push(...names.filter((name) => marks.some((mark) => name.includes(mark))).map((name) => join(folder, name)));
   }
-  for (const pid of await libvirtProcesses()) {
+  for (const pid of [...(await libvirtProcesses()), process.pid]) {
     const files = await openFilesOf(pid);
     found.push(...files.filter((file) => isOf(file, root, vmIds)).map((file) => `open in process ${pid}: ${file}`));
   }

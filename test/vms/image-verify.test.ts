@@ -14,6 +14,7 @@ import { resolvePaths } from '../../src/lib/paths.ts';
 import { createSystemRandom } from '../../src/lib/random.ts';
 import { makeKeyPair } from '../fixtures/guest-shell.ts';
 import { testImage } from '../fixtures/image.ts';
+import { leftoversOf } from '../support/leftovers.ts';
 
 // The guest contract's own suite, in real VMs: what `image verify` does, with an image that keeps it and one that does not.
 const exec = createExec();
@@ -38,6 +39,7 @@ beforeAll(async () => {
 afterAll(async () => {
   for (const vm of await driver.list()) await driver.remove(vm.id);
   await rm(root, { recursive: true, force: true });
+  expect(await leftoversOf(root)).toEqual([]);
 });
 
 function verify(base: VmBase): Promise<ImageReport> {
