@@ -8,8 +8,10 @@ import { createBudgetTeller } from './execute/budget.ts';
 import type { ExecuteDeps } from './execute/deps.ts';
 import { execute } from './execute/execute.ts';
 import { settle } from './execute/settle.ts';
+import { afterSleep } from './execute/slept.ts';
 import { createObserver } from './observe/observe.ts';
 import { createRowsReader } from './observe/rows.ts';
+import { createSleepWatch } from './observe/sleep.ts';
 import { plan } from './plan/plan.ts';
 import type { Plan, Step } from './plan/step.ts';
 import type { Observed, World } from './plan/world.ts';
@@ -44,7 +46,23 @@ export function createControl(deps: ControlDeps): Control {
   const rows = createRowsReader(deps.store);
   const planner = deps.planner ?? plan;
   const observer = createObserver(deps);
+  const sleptFor = createSleepWatch();
+  // What no row could say yet: the disk may be full.
+  let owedMs = 0;
+  function noteSleep(): void {
+    const ms = sleptFor(deps.clock.now());
+    observer.slept(ms);
+    owedMs += ms;
+    if (owedMs === 0) return;
+    try {
+      afterSleep(deps, owedMs);
+      owedMs = 0;
+    } catch (error) {
+      deps.log.warn({ err: error }, 'that the host slept could not be noted down yet');
+    }
+  }
   async function world(): Promise<World> {
+    noteSleep();
     const observed = await observer.observe();
     const of = rows();
     const now = deps.clock.now();

@@ -40,7 +40,7 @@ if [ "$left" -gt 1 ]; then
   exec ${real} "$@"
 fi
 rm "armed-$command" 2>/dev/null || exec ${real} "$@"
-hang() { : >hanging; exec tail -f ${folder}/nothing; }
+hang() { : >"hanging-$FAULTY_CALL"; exec tail -f ${folder}/nothing; }
 case $fault in
 hangs) hang ;;
 'hangs afterwards') ${real} "$@" >/dev/null 2>&1; hang ;;
@@ -62,20 +62,22 @@ export async function createFaultyVirsh(folder: string): Promise<FaultyVirsh> {
   await writeFile(join(bin, 'virsh'), script(folder, real));
   await chmod(join(bin, 'virsh'), 0o755);
 
+  let calls = 0;
   return {
     bin,
     async exec(argv, options = {}) {
       const own = options.env ?? baseEnvironment();
       const env = { ...own, PATH: `${bin}:${own['PATH']}` };
       if (!argv.includes('virsh')) return plain(argv, { ...options, env });
+      const call = String(calls++);
       const deadline = new AbortController();
       const look = setInterval(async () => {
-        if (!(await isThere(at('hanging')))) return;
-        await rm(at('hanging'), { force: true });
+        if (!(await isThere(at(`hanging-${call}`)))) return;
+        await rm(at(`hanging-${call}`), { force: true });
         deadline.abort();
       }, lookMs);
       try {
-        return await plain(argv, { ...options, env, signal: deadline.signal });
+        return await plain(argv, { ...options, env: { ...env, FAULTY_CALL: call }, signal: deadline.signal });
       } catch (error) {
         if (deadline.signal.aborted) throw new FleetError('command_timed_out', `\`${argv.join(' ')}\` hung.`);
         throw error;

@@ -31,6 +31,8 @@ export interface ObserveDeps {
 
 export interface Observer {
   observe(): Promise<Observed>;
+  /** The clock was moved by so much while nobody looked: what is remembered with since when is moved with it. */
+  slept(ms: number): void;
 }
 
 type Busy = Pick<World, 'vms' | 'iterations' | 'checkRuns' | 'replays'>;
@@ -63,6 +65,10 @@ export function createObserver(deps: ObserveDeps): Observer {
     asking: new Map(),
   };
   return {
+    slept(ms) {
+      for (const [id, { state, since }] of memory.looks) memory.looks.set(id, { state, since: since + ms });
+      for (const [id, since] of memory.silentSince) memory.silentSince.set(id, since + ms);
+    },
     async observe() {
       const askedAt = deps.clock.now();
       const { vms, iterations, checkRuns, replays } = deps.store.alive;

@@ -1,9 +1,7 @@
 import type { Iteration } from '../../domain/iteration.ts';
 import type { ModelCalls } from '../../loop/ports.ts';
 import type { GuestSeen, Observed } from '../plan/world.ts';
-
-/** Looks that are further apart do not make one silence: the host may have slept between them, and its VMs with it. */
-const longestGapMs = 120_000;
+import { longestGapMs } from './sleep.ts';
 
 interface Sign {
   /** Size of the stream, calls begun: both only grow, so that nothing between two looks stays unseen. */
