@@ -18,7 +18,7 @@ import { createSystemRandom } from '../../src/lib/random.ts';
 import { makeKeyPair, runInGuest } from '../fixtures/guest-shell.ts';
 import { testImage } from '../fixtures/image.ts';
 import { inetSocketsOf } from '../support/inet-sockets.ts';
-import { leftoversOf, processesOf, virsh as session } from '../support/leftovers.ts';
+import { leftoversOf, leftoversOfVm, processesOf, virsh as session } from '../support/leftovers.ts';
 import type { DriverSubject } from './driver.ts';
 import { proveNoWayOut } from './wall.ts';
 
@@ -73,7 +73,7 @@ export async function libvirtSubject(): Promise<DriverSubject> {
     dyingIn: (step) => make({ exec: step === 'copy' ? failing('cp', 'resume') : failing(step) }),
     exportTarget: join(paths.images, 'prepared.qcow2'),
     baseDigest: () => digest(image.path),
-    leftovers: (id) => leftoversOf(root, [id]),
+    leftovers: (id) => leftoversOfVm(root, id),
     byHand: {
       undefine: (id) => virsh('undefine', vmName(id)),
       removeDisk: (id) => rm(vmPlaces(paths, id).disk),
@@ -86,7 +86,7 @@ export async function libvirtSubject(): Promise<DriverSubject> {
       await proveNoWayOut((command) => inGuest(id, hostKey, command));
       // As the host sees it: no network device in its definition, no internet socket in its process.
       expect((await exec([...session, 'domiflist', vmName(id)])).stdout.trim()).toBe('');
-      const processes = (await processesOf(root, [id])).map((line) => Number.parseInt(line, 10));
+      const processes = (await processesOf(vmName(id))).map((line) => Number.parseInt(line, 10));
       expect(processes).toHaveLength(1);
       expect(await inetSocketsOf(processes)).toEqual([]);
     },

@@ -39,7 +39,7 @@ afterEach(async () => {
 });
 
 async function qemu(): Promise<number> {
-  const [found] = (await processesOf(vms.root, [id])).filter((line) => line.includes('qemu-system'));
+  const [found] = (await processesOf(`rf-${id}`)).filter((line) => line.includes('qemu-system'));
   return Number.parseInt(found ?? '', 10);
 }
 

@@ -77,7 +77,7 @@ async function insist(make: () => Promise<void>, mend: () => Promise<void> = not
 }
 
 async function qemu(): Promise<number> {
-  const found = (await processesOf(vms.root, [id])).filter((line) => line.includes('qemu-system'));
+  const found = (await processesOf(`rf-${id}`)).filter((line) => line.includes('qemu-system'));
   expect(found).toHaveLength(1);
   return Number.parseInt(found[0] ?? '', 10);
 }

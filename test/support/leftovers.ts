@@ -13,58 +13,50 @@ export const virsh = ['virsh', '-q', '-c', 'qemu:///session'];
 
 /**
  * What a suite must not leave on the machine once its VMs are gone; empty when all is well. `root` is its folder, there still or removed
- * already: processes, domains, sockets, mounts below it, and files that libvirt's daemons or the suite itself hold open there; of each VM its files (disk, save
- * file, lease of a template, log, pid file), wherever they stand. A listening port has a process, so it would be found with that.
+ * already: processes, domains, sockets, mounts below it, and files that libvirt's daemons or the suite itself hold open there; of each VM its
+ * files (disk, save file, lease of a template, log, pid file), wherever they stand. A listening port has a process, so it would be found with
+ * that.
  */
 export async function leftoversOf(root: string, vmIds: readonly string[] = []): Promise<string[]> {
-  const found = await tracesOf(root, vmIds);
+  const found = await findMarked([root, ...vmIds.map(nameOf)]);
   found.push(...(await linesWith('/proc/net/unix', root)).map((line) => `socket: ${line.split(' ').at(-1)}`));
   found.push(...(await linesWith('/proc/self/mounts', root)).map((line) => `mount: ${line}`));
-  for (const folder of [...libvirtFolders, root]) {
-    const names = await readdir(folder, { recursive: true }).catch(() => []);
-    // Below its own folder a VM's files are named by its id alone.
-    const marks = vmIds.map((id) => (folder === root ? id : `rf-${id}`));
-    found.push(...names.filter((name) => marks.some((mark) => name.includes(mark))).map((name) => join(folder, name)));
-  }
-  for (const pid of [...(await libvirtProcesses()), process.pid]) {
-    const files = await openFilesOf(pid);
-    found.push(...files.filter((file) => isOf(file, root, vmIds)).map((file) => `open in process ${pid}: ${file}`));
-  }
+  found.push(...(await filesOf(root, vmIds)));
+  return found;
+}
+
+/** The same of one VM, while others of the suite are there. */
+export async function leftoversOfVm(root: string, id: string): Promise<string[]> {
+  const found = [...(await findMarked([nameOf(id)])), ...(await filesOf(root, [id]))];
+  found.push(...(await linesWith('/proc/net/unix', `vm-${id}/`)).map((line) => `socket: ${line.split(' ').at(-1)}`));
   return found;
 }
 
 /** What runs: processes and domains. */
-export async function tracesOf(root: string, vmIds: readonly string[] = []): Promise<string[]> {
-  return [...(await processesOf(root, vmIds)), ...(await domainsOf(root, 'all', vmIds)).map((name) => `VM ${name}`)];
+export async function tracesOf(root: string): Promise<string[]> {
+  return [...(await processesOf(root)), ...(await domainsOf(root, 'all')).map((name) => `VM ${name}`)];
 }
 
-/** Names of the domains whose files are below the folder, or that are called like one of the VMs. */
-export async function domainsOf(
-  root: string,
-  which: 'running' | 'all',
-  vmIds: readonly string[] = [],
-): Promise<string[]> {
+/** Names of the domains that one of the marks stands in: a folder of their files, or their own name. */
+export async function domainsOf(marks: string | readonly string[], which: 'running' | 'all'): Promise<string[]> {
   const { stdout } = await exec([...virsh, 'list', '--name', ...(which === 'all' ? ['--all'] : [])]);
   const found: string[] = [];
   for (const name of stdout.split('\n').filter(Boolean)) {
     const xml = (await exec([...virsh, 'dumpxml', name], { okExitCodes: [0, 1] })).stdout;
-    if (xml.includes(root) || vmIds.some((id) => name === `rf-${id}`)) found.push(name);
+    if (hasAny(xml, marks)) found.push(name);
   }
   return found;
 }
 
-/**
- * Processes with the folder in their environment, command line or working folder, or a VM's name in their command line: `PID COMMAND`.
- * libvirt's daemons serve others too.
- */
-export async function processesOf(root: string, vmIds: readonly string[] = []): Promise<string[]> {
+/** Processes with one of the marks in their environment, command line or working folder: `PID COMMAND`. libvirt's daemons serve others too. */
+export async function processesOf(marks: string | readonly string[]): Promise<string[]> {
   const found: string[] = [];
   for (const pid of await processIds()) {
     const command = await commandOf(pid);
     if (pid === process.pid || isLibvirt(command)) continue;
     const environment = await readFile(`/proc/${pid}/environ`, 'latin1').catch(() => '');
     const folder = await readlink(`/proc/${pid}/cwd`).catch(() => '');
-    if (`${environment}${folder}`.includes(root) || isOf(command, root, vmIds))
+    if (hasAny(`${command}${environment}${folder}`, marks))
       found.push(`${pid} ${command.replaceAll('\0', ' ').slice(0, 200)}`);
   }
   return found;
@@ -77,6 +69,13 @@ export async function openFilesOf(pid: number): Promise<string[]> {
   return Promise.all(names.map((name) => readlink(join(folder, name)).catch(() => '')));
 }
 
+/** libvirt's daemons on this machine. */
+export async function libvirtProcesses(): Promise<number[]> {
+  const found: number[] = [];
+  for (const pid of await processIds()) if (isLibvirt(await commandOf(pid))) found.push(pid);
+  return found;
+}
+
 /** Where libvirt keeps what is its own of VMs: logs, saved memory, pid files, definitions. */
 export const libvirtFolders = [
   '/var/log/libvirt/qemu',
@@ -85,19 +84,37 @@ export const libvirtFolders = [
   '/etc/libvirt/qemu',
 ];
 
-/** libvirt's daemons on this machine. */
-export async function libvirtProcesses(): Promise<number[]> {
-  const found: number[] = [];
-  for (const pid of await processIds()) if (isLibvirt(await commandOf(pid))) found.push(pid);
+/** Processes, domains, and files held open by libvirt or this process, in which one of the marks stands. */
+async function findMarked(marks: readonly string[]): Promise<string[]> {
+  const found = [...(await processesOf(marks)), ...(await domainsOf(marks, 'all')).map((name) => `VM ${name}`)];
+  for (const pid of [...(await libvirtProcesses()), process.pid]) {
+    const files = (await openFilesOf(pid)).filter((file) => hasAny(file, marks));
+    found.push(...files.map((file) => `open in process ${pid}: ${file}`));
+  }
   return found;
+}
+
+function hasAny(text: string, marks: string | readonly string[]): boolean {
+  return [marks].flat().some((mark) => text.includes(mark));
+}
+
+/** Files of VMs: below the suite's own folder they are named by its id alone. */
+async function filesOf(root: string, vmIds: readonly string[]): Promise<string[]> {
+  const found: string[] = [];
+  for (const folder of [...libvirtFolders, root]) {
+    const names = await readdir(folder, { recursive: true }).catch(() => []);
+    const marks = folder === root ? vmIds : vmIds.map(nameOf);
+    found.push(...names.filter((name) => hasAny(name, marks)).map((name) => join(folder, name)));
+  }
+  return found;
+}
+
+function nameOf(id: string): string {
+  return `rf-${id}`;
 }
 
 function isLibvirt(command: string): boolean {
   return /^(\S*\/)?(libvirtd|virtqemud|virtlogd)\0/.test(command);
-}
-
-function isOf(text: string, root: string, vmIds: readonly string[]): boolean {
-  return text.includes(root) || vmIds.some((id) => text.includes(`rf-${id}`));
 }
 
 function commandOf(pid: number): Promise<string> {
