@@ -10,7 +10,8 @@ export interface Result {
   vs?: { name: string; value: number; ratio: number };
 }
 
-export type Bench = (say: (line: string) => void) => Promise<Result[]>;
+/** `quick`: fewer of everything, to see that it works; the figures mean little. */
+export type Bench = (say: (line: string) => void, options: { quick: boolean }) => Promise<Result[]>;
 
 const rounded = (value: number) => Number(value.toPrecision(4));
 

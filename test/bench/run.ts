@@ -1,4 +1,4 @@
-/** `npm run -s bench -- NAME…`: progress on stderr; the last line is one JSON object with everything measured. */
+/** `npm run -s bench -- [--quick] NAME…`: progress on stderr; the last line is one JSON object with everything measured. */
 import { availableParallelism, cpus, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { createExec } from '../../src/lib/exec.ts';
@@ -44,18 +44,21 @@ async function accel(): Promise<string> {
   return checks.find((check) => check.id === 'virtualisation')?.state === 'ok' ? 'hardware' : 'tcg';
 }
 
-const names = process.argv.slice(2);
+const quick = process.argv.includes('--quick');
+const names = process.argv.slice(2).filter((word) => word !== '--quick');
 const unknown = names.filter((name) => !(name in benches));
 if (names.length === 0 || unknown.length > 0) {
-  say(`usage: npm run -s bench -- NAME…   one or several of: ${Object.keys(benches).join(', ')}`);
+  say(`usage: npm run -s bench -- [--quick] NAME…   one or several of: ${Object.keys(benches).join(', ')}`);
   process.exit(2);
 }
 const results: Result[] = [];
-for (const name of names) results.push(...((await benches[name]?.(say)) ?? []));
+for (const name of names) results.push(...((await benches[name]?.(say, { quick })) ?? []));
 const machine = {
   cpu: cpus()[0]?.model ?? 'unknown',
   cores: availableParallelism(),
   memoryMiB: Math.round(totalmem() / 1024 ** 2),
   accel: await accel(),
 };
-console.log(JSON.stringify({ bench: names.join(','), commit: await commit(), machine, results }));
+console.log(
+  JSON.stringify({ bench: names.join(','), ...(quick ? { quick } : {}), commit: await commit(), machine, results }),
+);
