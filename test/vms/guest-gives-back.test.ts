@@ -12,6 +12,7 @@ import { resolvePaths } from '../../src/lib/paths.ts';
 import { makeKeyPair, runInGuest } from '../fixtures/guest-shell.ts';
 import { testImage } from '../fixtures/image.ts';
 import { until } from '../support/gateway-process.ts';
+import { leftoversOf } from '../support/leftovers.ts';
 
 // A real VM: what its guest deletes goes back to the host’s disk, and the host knows what its process holds.
 const id = '0d15ca2d';
@@ -60,6 +61,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await driver.remove(id);
   await rm(root, { recursive: true, force: true });
+  expect(await leftoversOf(root, [id])).toEqual([]);
 });
 
 const onHost = async () => Math.round(((await stat(disk)).blocks * 512) / mib);

@@ -7,6 +7,7 @@ import type { BuiltImage } from '../../src/images/builder.ts';
 import { createSystemClock } from '../../src/lib/clock.ts';
 import { createExec, type ExecResult } from '../../src/lib/exec.ts';
 import { testImage, testImageBuilder, testImagePaths } from '../fixtures/image.ts';
+import { leftoversOf } from '../support/leftovers.ts';
 
 const exec = createExec();
 const clock = createSystemClock();
@@ -25,6 +26,7 @@ afterAll(async () => {
   cut.abort();
   await vm;
   await rm(dir, { recursive: true, force: true });
+  expect(await leftoversOf(dir)).toEqual([]);
 });
 
 describe('the Debian image, before it is booted', () => {
