@@ -1,3 +1,4 @@
+import type { Task } from '../domain/task.ts';
 import type { Driver } from '../drivers/driver.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Paths } from '../lib/paths.ts';
@@ -6,10 +7,12 @@ import type { Store } from '../store/store.ts';
 import type { LogSource } from '../telemetry/logs/source.ts';
 
 export interface LogSourcesDeps {
-  paths: Paths;
+  paths: Pick<Paths, 'daemonLog' | 'gatewayLog' | 'runs'>;
   store: Store;
-  driver: Driver;
-  clock: Clock;
+  driver: Pick<Driver, 'name' | 'consoleFile'>;
+  clock: Pick<Clock, 'now'>;
+  /** The id of a task's trace; null while none is made. */
+  traceOf: (task: Task) => string | null;
 }
 
 const recentMs = 3_600_000;
@@ -17,13 +20,14 @@ const recentMs = 3_600_000;
 const oldestMs = 7 * 86_400_000;
 
 /** What there is to ship now. `all`: what ended while no relay ran too; which of it was sent, the relay knows. */
-export function logSources({ paths, store, driver, clock }: LogSourcesDeps, all: boolean): LogSource[] {
+export function logSources(deps: LogSourcesDeps, all: boolean): LogSource[] {
+  const { paths, store, driver, clock } = deps;
   const plain = { labels: {}, ids: {}, endedAt: null };
   return [
     { ...plain, key: 'daemon', kind: 'daemon', path: paths.daemonLog },
     { ...plain, key: 'gateway', kind: 'gateway', path: paths.gatewayLog },
     ...iterations(store, clock.now(), all).map((it): LogSource => {
-      const ids = { task: it.task, ralph: it.ralph, iteration: it.id, vm: it.vm };
+      const ids = { task: it.task, ralph: it.ralph, iteration: it.id, vm: it.vm, ...traceId(deps, it.task) };
       const path = streamFile(paths.runs, it.id);
       return {
         key: `iteration/${it.id}`,
@@ -42,6 +46,13 @@ export function logSources({ paths, store, driver, clock }: LogSourcesDeps, all:
       return [{ key: `console/${vm.id}`, kind: 'console', path, labels, ids, endedAt: null }];
     }),
   ];
+}
+
+/** So that a viewer of traces finds the words of an agent, and the other way. */
+function traceId({ store, traceOf }: LogSourcesDeps, id: string): { trace_id?: string } {
+  const task = store.tasks.get(id);
+  const trace = task === null ? null : traceOf(task);
+  return trace === null ? {} : { trace_id: trace };
 }
 
 function iterations(store: Store, now: number, all: boolean) {

@@ -195,7 +195,7 @@ export async function wire(deps: WireDeps): Promise<Wired> {
   const doing = createDoing({ store, transcripts });
   const logs = createLogRelay({
     ...{ clock, log, cursorFile: paths.logCursor },
-    sources: (all) => logSources({ paths, store, clock, driver: parts.driver }, all),
+    sources: (all) => logSources({ paths, store, clock, driver: parts.driver, traceOf: traces.idOf }, all),
     secrets: () => secretsIn(env, wishes({ config: () => config, choices })),
   });
   metrics.meters.addSource((put) => fillLogs(put, logs.figures()));

@@ -22,7 +22,7 @@ import { createMeter, type Meter } from './meter/meter.ts';
 import type { Prices } from './meter/prices.ts';
 import { answerRefusal } from './refusal.ts';
 import { type CallTrace, traceCall } from './traces/call.ts';
-import type { Traces } from './traces/traces.ts';
+import { type Traces, traceIdOf } from './traces/traces.ts';
 
 export interface Upstream {
   /** Base URL of each provider, without a trailing slash. */
@@ -174,7 +174,7 @@ interface Book {
 /** What is known of one call, and its way into the ledger. */
 function openBook(
   { settle: enter, gate, clock, log }: ForwardDeps,
-  { api, key, turnDown, metered: call }: Call,
+  { api, key, turnDown, metered: call, grant }: Call,
   trace: CallTrace | null,
 ): Book {
   let meter: Meter | null = null;
@@ -219,7 +219,7 @@ function openBook(
     const { model, flags } = settlement;
     if (settlement.priceKnown === false) log.warn({ model }, 'model is not in the price table');
     if (flags.length > 0) log.warn({ model, flags }, 'the figures of the provider are not what was to be expected');
-    log.info({ ...settlement }, 'call settled');
+    log.info({ ...settlement, ...traceIdOf(grant) }, 'call settled');
   }
 
   return {

@@ -75,7 +75,7 @@ export interface SimOptions {
   /** A broken planner, to prove that the simulation notices. */
   planner?: (world: World) => Plan;
   /** For measuring: no faults, and nothing is checked but that it comes to rest. */
-  measure?: { begin(store: Store): void; end(): void } & Pick<ControlDeps, 'watch' | 'onSettled'>;
+  measure?: { begin(store: Store): void; end(): void; log?: Log } & Pick<ControlDeps, 'watch' | 'onSettled'>;
 }
 
 /** One whole schedule: tasks, faults, a person, crashes; then calm, until every task has come to rest. */
@@ -169,7 +169,7 @@ export async function simulate(
         after: (ms, call) => (own.dead ? () => {} : clock.after(ms, call)),
       },
       random: dice,
-      log: traceLog(note, withTrace),
+      log: measure?.log ?? traceLog(note, withTrace),
       config: () => config,
       driver: withFaults(watched(createFakeDriver({ world: hypervisor, fleet: fleetName })), 'driver', using),
       guests: withFaults(fakeGuests.guests, 'guests', using),

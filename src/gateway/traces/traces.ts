@@ -127,7 +127,7 @@ export function createTraces(deps: TracesDeps): Traces {
   function compare({ grant, trace, said, metered, first, last, open: calls }: State): void {
     if (calls > 0 || said.calls === 0) return;
     const { task, iteration } = grant;
-    const found = { task, iteration, said, metered, differs: differs(said, metered) };
+    const found = { task, iteration, ...traceIdOf(grant), said, metered, differs: differs(said, metered) };
     log[found.differs ? 'warn' : 'info'](found, 'what the agent said of its calls, and what was metered');
     const now = clock.now();
     const attributes = {
@@ -170,6 +170,11 @@ export function createTraces(deps: TracesDeps): Traces {
       await Promise.all([...queues.values()].map((queue) => queue.close(deadlineMs)));
     },
   };
+}
+
+/** For lines of the log, which so are found from the trace. */
+export function traceIdOf({ trace }: Pick<OpenGrant, 'trace'>): { trace_id?: string } {
+  return trace === null ? {} : { trace_id: trace.traceId };
 }
 
 function stampOf({ project, task, ralph, iteration, role, vm }: OpenGrant): Attributes {

@@ -60,12 +60,28 @@ describe('times', () => {
   });
 });
 
+it('two guests that print the same at the same moment are told apart', () => {
+  const boot = ['[    0.000000] Linux version 7.2', 'login: '];
+  const of = (key: string) =>
+    make(boot, 0, { ...daemon, key, kind: 'console' }).entries.map(({ ns, line }) => ns + line);
+  expect(new Set([...of('console/a'), ...of('console/b')]).size).toBe(4);
+  expect(of('console/a')).toEqual(of('console/a'));
+});
+
 it('metadata: level and ids of the record, those of the source, what kind of line an agent printed, what was cut', () => {
   const ids = { iteration: 'it-1', task: 'T1' };
   const source: LogSource = { ...daemon, kind: 'iteration', ids, labels: { role: 'reviewer' } };
   const [line] = make([record(now, ',"vm":"ab","task":"T2","secret":"x","n":4,"step":7')]).entries;
   expect(JSON.parse(line?.meta ?? '')).toEqual({ level: 'info', vm: 'ab', task: 'T2', step: '7' });
-  const [agent, long] = make(['{"type":"assistant","message":{}}', 'x'.repeat(20_000)], 0, source).entries;
+  const printed = [
+    '{"type":"assistant","message":{}}',
+    'x'.repeat(20_000),
+    '{"num_turns":1,"type":"result"}',
+    '{"type":7}',
+  ];
+  const [agent, long, result, odd] = make(printed, 0, source).entries;
+  expect(JSON.parse(result?.meta ?? '')).toEqual({ ...ids, kind: 'result' });
+  expect(JSON.parse(odd?.meta ?? '')).toEqual(ids);
   expect(JSON.parse(agent?.meta ?? '')).toEqual({ ...ids, kind: 'assistant' });
   expect(JSON.parse(long?.meta ?? '')).toEqual({ ...ids, cut: '3616' });
   expect(JSON.parse(agent?.stream ?? '')).toEqual({
