@@ -4,7 +4,7 @@
  */
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { LabelValues, Metric } from '../src/telemetry/metric.ts';
+import { isBorn, type LabelValues, type Metric } from '../src/telemetry/metric.ts';
 import { groups, prefix } from '../src/telemetry/metrics.ts';
 
 export const metricsPagePath = 'docs/metrics.md';
@@ -42,8 +42,9 @@ export function metricsPage(): string {
   return `${[...head, ...tables].join('\n')}\n`;
 }
 
-function row(name: string, { type, unit, labels, help, isBorn }: Metric): string {
-  const kind = isBorn ? `${type} *0*` : type;
+function row(name: string, metric: Metric): string {
+  const { type, unit, labels, help } = metric;
+  const kind = isBorn(metric) ? `${type} *0*` : type;
   const said = Object.entries(labels).map(([label, values]) => `\`${label}\`: ${sayValues(values)}`);
   return `| \`${name}\` | ${kind} | ${unit === '1' ? '' : unit} | ${said.join('; ')} | ${help} |`;
 }

@@ -152,9 +152,11 @@ export const control: Dashboard = {
         {
           kind: 'lines',
           title: 'Log lines a second?',
-          about: 'Written, by stream.',
+          about: 'Those that Loki has taken, by stream.',
           unit: 'cps',
-          queries: [metric('sum by (stream) (rate(ralph_fleet_log_lines_total[$__rate_interval]))', '{{stream}}')],
+          queries: [
+            metric('sum by (stream) (rate(ralph_fleet_logs_shipped_lines_total[$__rate_interval]))', '{{stream}}'),
+          ],
           width: 8,
         },
         {

@@ -1,8 +1,10 @@
 import { performance } from 'node:perf_hooks';
+import { stepKinds } from '../reconcile/execute/execute.ts';
 import type { RunnerWatch } from '../reconcile/runner.ts';
 import type { Store } from '../store/store.ts';
 import { createRowCounter } from '../telemetry/count-rows.ts';
 import type { Meters } from '../telemetry/meters.ts';
+import { metrics } from '../telemetry/metrics.ts';
 
 /** Counts what happens to the store's rows, from now on. */
 export function countWrites(store: Store, meters: Meters, now: () => number): void {
@@ -17,6 +19,10 @@ export function countWrites(store: Store, meters: Meters, now: () => number): vo
 
 /** Counts and times passes and steps. */
 export function watchRunner(meters: Meters): RunnerWatch {
+  for (const step of stepKinds) {
+    meters.bear('step_seconds', { step });
+    for (const result of metrics.steps_total.labels.result) meters.bear('steps_total', { step, result });
+  }
   return {
     now: () => performance.now(),
     pass: (result) => meters.count('passes_total', { result }),

@@ -76,6 +76,7 @@ export interface GatewayLook {
   tunnels: TunnelState[];
   levels: Level[];
   figures: Figure[];
+  spans: Health['traces'];
 }
 
 /** Who looks does not wait as long as who needs it. */
@@ -142,8 +143,8 @@ export function createGatewayProcess(deps: GatewayProcessDeps): GatewayProcess {
       const found = await Promise.race([asked.catch(() => null), late]);
       callOff();
       if (found === null) return null;
-      const [{ openStreams }, tunnels, levels, figures] = found;
-      return { openCalls: openStreams, tunnels, levels, figures };
+      const [{ openStreams, traces: spans }, tunnels, levels, figures] = found;
+      return { openCalls: openStreams, tunnels, levels, figures, spans };
     },
     async upgrade() {
       await starting?.catch(() => {});

@@ -15,10 +15,11 @@ import { alertItem, createAlerts, type Firing } from '../telemetry/alerts.ts';
 import { countGas } from '../telemetry/count-gas.ts';
 import { type FleetSeen, fillFleet, fillGateway, type GatewaySeen } from '../telemetry/fill-fleet.ts';
 import { fillHost } from '../telemetry/fill-host.ts';
+import { createTotals } from '../telemetry/fill-totals.ts';
 import { fillWork } from '../telemetry/fill-work.ts';
 import { createMetricsListener } from '../telemetry/listener.ts';
 import { createMeters, type Meters } from '../telemetry/meters.ts';
-import { type CounterName, isGatewaysOwn, metrics } from '../telemetry/metrics.ts';
+import { isGatewaysOwn } from '../telemetry/metrics.ts';
 import { countWrites, watchRunner } from './counting.ts';
 import type { GatewayProcess } from './gateway-process.ts';
 
@@ -82,11 +83,7 @@ export function createDaemonMetrics(deps: MetricsDeps): DaemonMetrics {
     meters.addSource((put) => fillFleet(put, fleetSeen(deps)));
     meters.addSource((put) => fillGateway(put, gateway));
     meters.addSource((put) => fillHost(put, deps.paths));
-    meters.addSource((put) => {
-      for (const { name, labels, value } of store.tallies.all()) {
-        if (name in metrics) put.total(name as CounterName, labels as never, value);
-      }
-    });
+    meters.addSource(createTotals(store.tallies.all));
   }
 
   /** Told once for as long as it fires, over restarts too. */

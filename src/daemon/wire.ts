@@ -39,6 +39,7 @@ import { budgetsFor } from '../reconcile/execute/budget.ts';
 import { openDatabase } from '../store/open.ts';
 import { createStore } from '../store/store.ts';
 import { fillLogs } from '../telemetry/fill-logs.ts';
+import { fillSpans } from '../telemetry/fill-spans.ts';
 import { keepConfig, readKeptConfig } from './config-store.ts';
 import { createCrashPoint } from './crash-point.ts';
 import { createCredentials, openChoices, secretsIn, wishes } from './credentials.ts';
@@ -142,6 +143,7 @@ export async function wire(deps: WireDeps): Promise<Wired> {
     look: gateway.look,
   });
   const traces = createTraces({ store, clock, log, config: () => config, keyed: keys.keyed, version: deps.version });
+  metrics.meters.addSource((put) => fillSpans(put, 'daemon', traces.counts()));
   const control: Control = createControl({
     store,
     clock,

@@ -2,8 +2,10 @@ import { type Amounts, budgetUnits, parseNode } from '../domain/budget.ts';
 import type { CredentialLook } from '../domain/credential.ts';
 import type { FleetConfig, FleetDesire } from '../domain/fleet.ts';
 import type { KnownLimit, UsageWindow } from '../domain/usage-limit.ts';
+import { fillSpans } from './fill-spans.ts';
 import type { Put } from './meters.ts';
 import { metrics } from './metrics.ts';
+import type { Counts } from './traces/queue.ts';
 
 export interface FleetSeen {
   now: number;
@@ -96,6 +98,7 @@ export interface GatewaySeen {
     settled: Amounts;
     reserved: Amounts;
   }[];
+  spans: Counts;
 }
 
 /** `seen`: null while the gateway does not answer. */
@@ -107,6 +110,7 @@ export function fillGateway(put: Put, seen: GatewaySeen | null): void {
     put.set('gateway_tunnels', { state }, seen.tunnels.filter((tunnel) => tunnel.state === state).length);
   }
   for (const level of seen.levels) fillLevel(put, level);
+  fillSpans(put, 'gateway', seen.spans);
 }
 
 function fillLevel(put: Put, { node, limit, settled, reserved }: GatewaySeen['levels'][number]): void {

@@ -13,7 +13,7 @@ export function fillLogs(put: Put, figures: LogFigures | null): void {
   for (const reason of metrics.logs_dropped_lines_total.labels.reason)
     put.total('logs_dropped_lines_total', { reason }, droppedLines[reason as keyof typeof droppedLines] ?? 0);
   for (const reason of metrics.logs_push_failures_total.labels.reason)
-    put.total('logs_push_failures_total', { reason }, pushFailures[reason as keyof typeof pushFailures]);
+    put.lived('logs_push_failures_total', { reason }, pushFailures[reason as keyof typeof pushFailures]);
   put.set('logs_backlog_bytes', {}, backlogBytes);
   for (const [name, ms] of Object.entries(lagMs)) put.set('logs_lag_seconds', { stream: streamOf(name) }, ms / 1000);
 }

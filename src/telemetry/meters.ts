@@ -1,6 +1,6 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, type MetricObject, Registry } from 'prom-client';
 import { createTurns } from '../lib/turns.ts';
-import type { LabelValues } from './metric.ts';
+import { isBorn, type LabelValues } from './metric.ts';
 import {
   type CounterName,
   type GaugeName,
@@ -16,6 +16,8 @@ export interface Meters {
   /** Of what this process alone has seen. */
   count<K extends CounterName>(name: K, labels: LabelsOf<K>, by?: number): void;
   observe<K extends HistogramName>(name: K, labels: LabelsOf<K>, value: number): void;
+  /** From now on the series is there, at 0 until something is counted: of labels whose values the catalogue does not list. */
+  bear<K extends CounterName | HistogramName>(name: K, labels: LabelsOf<K>): void;
   /** Asked at each scrape, one after the other; none may wait. One that throws does not keep the others. */
   addSource(source: Source): void;
   /** `accept`: of the HTTP request. `others`: of another process, as its `figures` gave them. */
@@ -31,6 +33,8 @@ export interface Put {
   set<K extends GaugeName>(name: K, labels: LabelsOf<K>, value: number): void;
   /** A counter whose total is kept elsewhere; it never goes back. */
   total<K extends CounterName>(name: K, labels: LabelsOf<K>, value: number): void;
+  /** A counter that another process, or a part of this one, keeps for as long as it lives: where it falls, that one began anew. */
+  lived<K extends CounterName>(name: K, labels: LabelsOf<K>, value: number): void;
 }
 
 export interface MetersOptions {
@@ -70,6 +74,12 @@ export function createMeters({ only, withProcess, onError }: MetersOptions): Met
       totals.set(key, value);
       count(name, labels, value - before);
     },
+    lived: (name, labels, value) => {
+      const key = `${name} ${JSON.stringify(labels)}`;
+      const before = totals.get(key) ?? 0;
+      totals.set(key, value);
+      count(name, labels, value < before ? value : value - before);
+    },
   };
 
   function fill(): void {
@@ -90,6 +100,11 @@ export function createMeters({ only, withProcess, onError }: MetersOptions): Met
 
   return {
     count,
+    bear(name, labels) {
+      const metric = made.get(name);
+      if (metric instanceof Histogram) metric.zero(closed(name, labels));
+      else (metric as Counter | undefined)?.inc(closed(name, labels), 0);
+    },
     observe: (name, labels, value) => (made.get(name) as Histogram | undefined)?.observe(closed(name, labels), value),
     addSource: (source) => void sources.push(source),
     // What is filled for one is not emptied for another before it was written; those who ask meanwhile share the next.
@@ -139,14 +154,18 @@ function withoutTotal(metric: MetricObject): MetricObject {
 function make(name: MetricName): Made {
   const { type, help, labels, ...more } = metrics[name] as (typeof metrics)[MetricName] & {
     buckets?: readonly number[];
-    isBorn?: true;
   };
   const labelNames = Object.keys(labels);
   const given = { name: `${prefix}${name}`, help, labelNames, registers: [] };
   if (type === 'gauge') return new Gauge(given);
-  if (type === 'histogram') return new Histogram({ ...given, buckets: [...(more.buckets ?? [])] });
+  const first = isBorn(metrics[name]) ? combinations(labels) : [];
+  if (type === 'histogram') {
+    const histogram = new Histogram({ ...given, buckets: [...(more.buckets ?? [])] });
+    for (const each of first) histogram.zero(each);
+    return histogram;
+  }
   const counter = new Counter(given);
-  if (more.isBorn) for (const each of combinations(labels)) counter.inc(each, 0);
+  for (const each of first) counter.inc(each, 0);
   return counter;
 }
 

@@ -8,8 +8,16 @@ export interface Metric {
   labels: Readonly<Record<string, LabelValues>>;
   /** For histograms: upper bounds in the unit. */
   buckets?: readonly number[];
-  /** Every combination of its closed labels is there from the start: an alert on its increase must see the 0 before the 1. */
-  isBorn?: true;
+  /** Not from the start though all its labels are closed: not every host tells it. */
+  isSometimes?: true;
+}
+
+/**
+ * Counters and histograms whose labels are all closed are there from the start, at 0 in each combination: `rate` and `increase` see nothing
+ * of the first value of a series that was not there before.
+ */
+export function isBorn({ type, labels, isSometimes }: Metric): boolean {
+  return type !== 'gauge' && isSometimes !== true && Object.values(labels).every((values) => Array.isArray(values));
 }
 
 export type Unit = '1' | 'seconds' | 'bytes' | 'tokens' | 'USD' | 'lines' | 'spans';
@@ -26,9 +34,8 @@ export function counter<L extends Labels>(help: string, labels: L, unit: Unit = 
   return { type: 'counter', help, unit, labels } as const satisfies Metric;
 }
 
-/** A counter that alerts look at. Its labels are closed. */
-export function born<L extends Record<string, readonly string[]>>(help: string, labels: L, unit: Unit = '1') {
-  return { type: 'counter', help, unit, labels, isBorn: true } as const satisfies Metric;
+export function sometimes<M extends Metric>(metric: M) {
+  return { ...metric, isSometimes: true } as const satisfies Metric;
 }
 
 export function gauge<L extends Labels>(help: string, labels: L, unit: Unit = '1') {

@@ -5,7 +5,7 @@ import { refusals } from '../domain/refused.ts';
 import { endedPhases, taskPhases } from '../domain/task.ts';
 import { limitCauses } from '../domain/usage-limit.ts';
 import { readinessStages, vmPhases, vmPurposes } from '../domain/vm.ts';
-import { born, counter, gauge, histogram, type Metric } from './metric.ts';
+import { counter, gauge, histogram, type Metric, sometimes } from './metric.ts';
 
 /**
  * The one catalogue of metrics: every name, type, unit, label and its values. `docs/metrics.md` is written from it, dashboards and
@@ -23,7 +23,7 @@ const scope = ['fleet', 'project'] as const;
 const ralph = { boundBy: 'the size of the fleet' } as const;
 const model = { boundBy: 'models of the price table, at most 50; else `other`' } as const;
 const step = { boundBy: 'kinds of steps in the code' } as const;
-const stream = ['daemon', 'gateway', 'events', 'iteration', 'check', 'console', 'agent', 'audit', 'other'] as const;
+const stream = ['daemon', 'gateway', 'iteration', 'console', 'other'] as const;
 const toTenSeconds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 const toTenMinutes = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600];
 const toTwoHours = [10, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200];
@@ -45,7 +45,7 @@ const daemon = {
   paused: gauge('1 while the whole fleet is paused', {}),
   start_timestamp_seconds: gauge('When the daemon began', {}, 'seconds'),
   last_pass_timestamp_seconds: gauge('When the last complete pass of the controller ended', {}, 'seconds'),
-  passes_total: born('Passes of the controller', { result: ['ok', 'failed'] }),
+  passes_total: counter('Passes of the controller', { result: ['ok', 'failed'] }),
   pass_seconds: histogram('Time of a pass', { stage: ['observe', 'plan'] }, toTenSeconds),
   steps_total: counter('Steps of the controller; waits: it found nothing to change yet', {
     step,
@@ -59,7 +59,7 @@ const daemon = {
   unknown: gauge('VMs and guests that cannot be asked', { kind: ['vm', 'guest'] }),
   events_total: counter('Events of the fleet', {}),
   store_bytes: gauge('Size of the databases', { part: ['fleet', 'fleet-wal', 'gas', 'gas-wal'] }, 'bytes'),
-  alerts_received_total: born('Alerts that Prometheus sent here and that began', {
+  alerts_received_total: counter('Alerts that Prometheus sent here and that began', {
     severity: ['critical', 'warning', 'info'],
   }),
 } as const satisfies Group;
@@ -70,24 +70,26 @@ const host = {
   host_memory_promised_bytes: gauge('Memory promised to VMs', {}, 'bytes'),
   host_disk_size_bytes: gauge('Size of the file system', { part: ['state', 'cache'] }, 'bytes'),
   host_disk_free_bytes: gauge('Free for the fleet on the file system', { part: ['state', 'cache'] }, 'bytes'),
-  host_pressure_seconds_total: counter(
-    'Time in which some (or all) tasks of the host waited for it; Linux only',
-    { resource: ['cpu', 'memory', 'io'], kind: ['some', 'full'] },
-    'seconds',
+  host_pressure_seconds_total: sometimes(
+    counter(
+      'Time in which some (or all) tasks of the host waited for it; Linux only',
+      { resource: ['cpu', 'memory', 'io'], kind: ['some', 'full'] },
+      'seconds',
+    ),
   ),
 } as const satisfies Group;
 
 const vm = {
   vms: gauge('VMs that are not gone', { purpose: vmPurposes, phase: vmPhases.filter((phase) => phase !== 'gone') }),
   vm_capacity: gauge('VMs that may hold room at once', {}),
-  vm_starts_total: born('VMs that came to be ready, or did not', { way: ways, result: ['ok', 'failed'] }),
+  vm_starts_total: counter('VMs that came to be ready, or did not', { way: ways, result: ['ok', 'failed'] }),
   vm_ready_seconds: histogram('From the first step of a start to ready', { way: ways }, toTenMinutes),
   vm_stage_seconds: histogram(
     'Time of each stage of getting ready',
     { way: ways, stage: readinessStages },
     toFiveMinutes,
   ),
-  vm_failures_total: born('VMs that failed at any time of their life', { purpose: vmPurposes }),
+  vm_failures_total: counter('VMs that failed at any time of their life', { purpose: vmPurposes }),
   vm_waiting_oldest_seconds: gauge('How long the oldest VM has not come to ready; 0: none', {}, 'seconds'),
   templates: gauge('Disks that VMs can be forked from', {}),
 } as const satisfies Group;
@@ -99,7 +101,7 @@ const work = {
     role: roles,
   }),
   iterations_running: gauge('Iterations that have not ended', { role: roles }),
-  iterations_total: born('Iterations that ended', { role: roles, outcome: iterationOutcomes }),
+  iterations_total: counter('Iterations that ended', { role: roles, outcome: iterationOutcomes }),
   iteration_seconds: histogram('Time of an iteration', { role: roles }, toTwoHours),
   iteration_last_output_timestamp_seconds: gauge(
     'Last output of a running iteration; not there without one',
@@ -116,18 +118,18 @@ const work = {
   tasks_finished_total: counter('Tasks that came to an end', { project, result: [...endedPhases, 'pr_open'] }),
   task_lead_time_seconds: histogram('From submission to merged', {}, toAWeek),
   task_phase_seconds: histogram('Time tasks spent in a phase, when they left it', { phase: openPhases }, toAWeek),
-  checks_total: born('Runs of a task’s checks', {
+  checks_total: counter('Runs of a task’s checks', {
     kind: ['baseline', 'loop', 'verify'],
     result: ['passed', 'failed', 'infra'],
   }),
   check_seconds: histogram('Time of a run of checks', { kind: ['baseline', 'loop', 'verify'] }, toTwoHours),
-  reviews_total: born('Reviews that came to an end', { verdict: ['approved', 'changes_requested', 'inconclusive'] }),
-  approvals_total: born('Decisions of people on verified changes', { decision: ['approve', 'reject'] }),
+  reviews_total: counter('Reviews that came to an end', { verdict: ['approved', 'changes_requested', 'inconclusive'] }),
+  approvals_total: counter('Decisions of people on verified changes', { decision: ['approve', 'reject'] }),
   flags_unseen: gauge('What agents raised as of high importance and nobody has looked at', {}),
 } as const satisfies Group;
 
 const gas = {
-  model_requests_total: born('Calls of models that went up', { role: roles, result: ['ok', 'failed'] }),
+  model_requests_total: counter('Calls of models that went up', { role: roles, result: ['ok', 'failed'] }),
   model_tokens_total: counter(
     'Tokens as the gateway counted them; the types are disjoint',
     { model, role: roles, type: ['input', 'output', 'cache_read', 'cache_write'] },
@@ -138,8 +140,8 @@ const gas = {
     { model, role: roles, billing: ['api', 'subscription'] },
     'USD',
   ),
-  gateway_refusals_total: born('Calls the gateway refused', { reason: [...refusals, 'other'] }),
-  idle_model_requests_total: born('Calls of models whose iteration was not running; must stay 0', {}),
+  gateway_refusals_total: counter('Calls the gateway refused', { reason: [...refusals, 'other'] }),
+  idle_model_requests_total: counter('Calls of models whose iteration was not running; must stay 0', {}),
   budget_used_ratio: gauge('Settled and reserved, as a share of the limit in the present period', {
     scope,
     name: project,
@@ -181,29 +183,28 @@ const gateway = {
 } as const satisfies Group;
 
 const telemetry = {
-  log_lines_total: counter(
-    'Log lines that were written',
-    { stream, level: ['debug', 'info', 'warn', 'error', 'fatal'] },
-    'lines',
-  ),
   logs_shipped_lines_total: counter('Log lines that Loki has taken', { stream }, 'lines'),
-  logs_dropped_lines_total: born(
+  logs_dropped_lines_total: counter(
     'Log lines that could not be kept',
     { reason: ['cap', 'too_old', 'rejected', 'unreadable'] },
     'lines',
   ),
-  logs_push_failures_total: born('Pushes to Loki that failed', {
+  logs_push_failures_total: counter('Pushes to Loki that failed', {
     reason: ['refused', 'overloaded', 'error', 'unreachable'],
   }),
   logs_backlog_bytes: gauge('Logs on the disk that Loki has not taken', {}, 'bytes'),
   logs_lag_seconds: gauge('Age of the oldest line that Loki has not taken; 0: none', { stream }, 'seconds'),
-  spans_exported_total: counter('Spans that the collector has taken', {}, 'spans'),
-  spans_dropped_total: born(
-    'Spans that could not be kept',
-    { reason: ['queue_full', 'rejected', 'unreachable', 'cap'] },
+  spans_exported_total: counter(
+    'Spans and events that the receiver has taken',
+    { from: ['daemon', 'gateway'] },
     'spans',
   ),
-  notifications_total: born('Pings on a channel', {
+  spans_dropped_total: counter(
+    'Spans and events that were lost: no room, the receiver refuses them, the process has ended',
+    { from: ['daemon', 'gateway'], reason: ['full', 'refused', 'ended'] },
+    'spans',
+  ),
+  notifications_total: counter('Pings on a channel', {
     channel: ['terminal', 'desktop', 'webhook'],
     result: ['sent', 'failed'],
   }),

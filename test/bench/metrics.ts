@@ -6,6 +6,7 @@ import { createStore, type Store } from '../../src/store/store.ts';
 import { countGas } from '../../src/telemetry/count-gas.ts';
 import { fillFleet, fillGateway } from '../../src/telemetry/fill-fleet.ts';
 import { fillHost } from '../../src/telemetry/fill-host.ts';
+import { createTotals } from '../../src/telemetry/fill-totals.ts';
 import { fillWork } from '../../src/telemetry/fill-work.ts';
 import { createMetricsListener } from '../../src/telemetry/listener.ts';
 import { createMeters, type Meters } from '../../src/telemetry/meters.ts';
@@ -17,6 +18,7 @@ import { anIteration, aProject, aTask, aVm, config, now } from '../support/rows.
 import { against, type Bench, type Result, single, spread } from './result.ts';
 
 const ralphs = 1000;
+const spans = { exported: 0, dropped: { full: 0, refused: 0, ended: 0 } };
 const rounds = 50;
 const schedules = 60;
 
@@ -113,13 +115,10 @@ function addSources(meters: Meters, store: Store): void {
   } as const;
   const rest = { pass: null, stepsRunning: 9, stepsFailing: [], problems: [], events: 9, limits: [], windows: [] };
   meters.addSource((put) => fillFleet(put, { ...head, ...rest }));
-  meters.addSource((put) => fillGateway(put, { openCalls: 9, tunnels: [], levels: [] }));
+  meters.addSource((put) => fillGateway(put, { openCalls: 9, tunnels: [], levels: [], spans }));
   const none = '/nowhere';
   meters.addSource((put) => fillHost(put, { state: '/', cache: '/', fleetDb: none, gasDb: none }));
-  meters.addSource((put) => {
-    for (const { name, labels, value } of store.tallies.all())
-      put.total(name as 'events_total', labels as never, value);
-  });
+  meters.addSource(createTotals(store.tallies.all));
 }
 
 async function counting(): Promise<Result[]> {

@@ -1,14 +1,23 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
+import { watchRunner } from '../../src/daemon/counting.ts';
+import type { RunnerWatch } from '../../src/reconcile/runner.ts';
+import { openDatabase } from '../../src/store/open.ts';
+import { createStore, type Store } from '../../src/store/store.ts';
 import { timeCall } from '../../src/telemetry/call-times.ts';
 import { countGas } from '../../src/telemetry/count-gas.ts';
 import { createRowCounter } from '../../src/telemetry/count-rows.ts';
 import { fillFleet, fillGateway } from '../../src/telemetry/fill-fleet.ts';
 import { fillHost } from '../../src/telemetry/fill-host.ts';
+import { fillLogs } from '../../src/telemetry/fill-logs.ts';
+import { fillSpans } from '../../src/telemetry/fill-spans.ts';
+import { createTotals } from '../../src/telemetry/fill-totals.ts';
 import { fillWork } from '../../src/telemetry/fill-work.ts';
-import { createMeters } from '../../src/telemetry/meters.ts';
+import type { LogFigures } from '../../src/telemetry/logs/figures.ts';
+import { createMeters, type Meters } from '../../src/telemetry/meters.ts';
 import { simulate } from '../simulation/simulate.ts';
+import { createVirtualClock } from '../simulation/virtual-clock.ts';
 import { anIteration, aProject, aTask, aVm, config } from './rows.ts';
 
 /** What a daemon serves to Prometheus, without one: the same counters, filled by the simulation and by rows as they are amid work. */
@@ -29,10 +38,15 @@ export async function createMeasuredFleet(): Promise<MeasuredFleet> {
     },
   });
   const began = Date.now();
+  const store = createStore({ db: openDatabase(':memory:'), clock: createVirtualClock(began) });
+  const watch = watchRunner(meters);
   let used = 0.2;
+  meters.addSource(createTotals(store.tallies.all));
   meters.addSource((put) => fillWork(put, amidWork(began)));
   meters.addSource((put) => fillFleet(put, seen(began)));
   meters.addSource((put) => fillGateway(put, gatewaySeen(used)));
+  meters.addSource((put) => fillLogs(put, logsSeen(used)));
+  meters.addSource((put) => fillSpans(put, 'daemon', spans));
   const [state, file] = [tmpdir(), `${tmpdir()}/none`];
   meters.addSource((put) => fillHost(put, { state, cache: state, fleetDb: import.meta.filename, gasDb: file }));
   let scrapes = 0;
@@ -48,25 +62,23 @@ export async function createMeasuredFleet(): Promise<MeasuredFleet> {
     target: `127.0.0.1:${(server.address() as AddressInfo).port}`,
     scrapes: () => scrapes,
     async work() {
-      await play(meters);
+      await play(meters, store.tallies.add, watch);
     },
     async [Symbol.asyncDispose]() {
       server.close();
       server.closeAllConnections();
+      store.close();
     },
   };
 }
 
-async function play(meters: ReturnType<typeof createMeters>): Promise<void> {
+async function play(meters: Meters, add: Store['tallies']['add'], watch: RunnerWatch): Promise<void> {
   let at = 0;
   const { violations } = await simulate(3, {
     measure: {
+      watch,
       begin(store) {
-        const rows = createRowCounter({
-          add: (name, labels, by) => meters.count(name, labels, by),
-          meters,
-          now: () => at,
-        });
+        const rows = createRowCounter({ add, meters, now: () => at });
         const on =
           <R extends { since?: number }>(count: (row: R, before: R | null) => void) =>
           (row: R, before: R | null) => {
@@ -103,17 +115,13 @@ async function play(meters: ReturnType<typeof createMeters>): Promise<void> {
     flags: [],
     metered,
   };
-  const gas = { add: meters.count, models: () => new Set<string>() };
+  const gas = { add, models: () => new Set<string>() };
   countGas(gas, call, { endedAt: null });
   const time = timeCall(meters, 'anthropic', () => Date.now());
   time.sent();
   time.answered();
   time.ended();
-  meters.count('passes_total', { result: 'ok' });
-  for (const stage of ['observe', 'plan'] as const) meters.observe('pass_seconds', { stage }, 0.01);
-  meters.count('steps_total', { step: 'startVm', result: 'failed' });
-  meters.observe('step_seconds', { step: 'startVm' }, 2);
-  meters.count('log_lines_total', { stream: 'daemon', level: 'info' }, 10);
+  watch.step('build_image', 'failed', 2_000);
 }
 
 const amidWork = (began: number) => ({
@@ -169,5 +177,15 @@ function gatewaySeen(used: number): Parameters<typeof fillGateway>[1] {
     settled: amounts(used * 10),
     reserved: amounts(0.1),
   }));
-  return { openCalls: 1, tunnels: [{ state: 'connected' }], levels };
+  return { openCalls: 1, tunnels: [{ state: 'connected' }], levels, spans };
 }
+
+const spans = { exported: 9, dropped: { full: 0, refused: 0, ended: 0 } };
+
+const logsSeen = (used: number): LogFigures => ({
+  ...{ state: 'sending', since: 0, why: null, lastTakenAt: null, shippedBytes: used * 1e6 },
+  shippedLines: { daemon: Math.floor(used * 1e4), console: 7 },
+  droppedLines: { cap: 0, too_old: 0, rejected: 0 },
+  pushFailures: { refused: 0, overloaded: 0, error: 0, unreachable: 0 },
+  ...{ backlogBytes: 77, lagMs: { daemon: 1500 } },
+});

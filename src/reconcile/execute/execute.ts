@@ -82,6 +82,8 @@ const table = {
   ping,
 } satisfies ExecutorTable;
 
+export const stepKinds = Object.keys(table) as StepKind[];
+
 export async function execute(deps: ExecuteDeps, step: Step): Promise<StepEnd> {
   const executor = table[step.kind] as Executor<typeof step.kind>;
   try {

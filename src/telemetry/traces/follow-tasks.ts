@@ -3,6 +3,7 @@ import { backoffMs } from '../../lib/backoff.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Log } from '../../lib/log.ts';
 import type { OtlpSender } from './otlp-sender.ts';
+import type { Counts } from './queue.ts';
 import { msOf, type Span } from './span.ts';
 
 /**
@@ -31,7 +32,7 @@ export interface Follower {
   /** Looks again: another receiver may be configured. */
   nudge(): void;
   stop(): Promise<void>;
-  counts(): { exported: number; refused: number };
+  counts(): Counts;
 }
 
 const pageSize = 500;
@@ -48,7 +49,7 @@ const stopMs = 2_000;
 
 export function createFollower(deps: FollowDeps): Follower {
   const { events, cursor, clock, log } = deps;
-  const counts = { exported: 0, refused: 0 };
+  const counts: Counts = { exported: 0, dropped: { full: 0, refused: 0, ended: 0 } };
   const over = new AbortController();
   /** Of each task that has had an event since this began, what of it was sent. */
   const sent = new Map<string, Set<string>>();
@@ -139,7 +140,8 @@ export function createFollower(deps: FollowDeps): Follower {
       }
       failures = 0;
       if (how === 'refused') log.warn({ task, spans: spans.length }, 'the receiver of traces refuses what is sent');
-      counts[how === 'taken' ? 'exported' : 'refused'] += spans.length;
+      if (how === 'taken') counts.exported += spans.length;
+      else counts.dropped.refused += spans.length;
       for (const span of spans) before.add(keyOf(span));
       sent.delete(task);
       sent.set(task, before);
@@ -164,7 +166,7 @@ export function createFollower(deps: FollowDeps): Follower {
       // What is on its way is sent again by the next one, if it does not arrive.
       await Promise.race([running, clock.sleep(stopMs)]);
     },
-    counts: () => ({ ...counts }),
+    counts: () => structuredClone(counts),
   };
 }
 
