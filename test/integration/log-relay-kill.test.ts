@@ -65,6 +65,42 @@ it('killed with SIGKILL at each push, before, in and after it, a relay loses and
   expect(new Set(of('iteration').map(({ ns }) => ns)).size).toBe(lines);
 });
 
+it('killed while one batch is under way and the next is ready to go, it loses and doubles no line', async () => {
+  /** Bytes from what is settled to the last one that may be sent. */
+  const planned = async () => {
+    const { plan, positions } = JSON.parse(await readFile(scene.cursorFile, 'utf8')) as {
+      plan: { to: number }[];
+      positions: Record<string, { offset: number }>;
+    };
+    const [settled] = Object.values(positions);
+    return Math.max(...plan.map(({ to }) => to)) - (settled?.offset ?? 0);
+  };
+  const start = () => {
+    const argv = [...nodeFlags, join(import.meta.dirname, '../support/log-relay-child.ts')];
+    const sources = JSON.stringify([fileSource('daemon', scene.daemonLog)]);
+    child = spawn(process.execPath, [...argv, loki.url, scene.cursorFile, sources], { stdio: 'inherit' });
+    child.once('exit', start);
+  };
+  const lines = 60_000;
+  await scene.append(scene.daemonLog, pinoLines(0, lines));
+  const kept = [() => false, () => true, (_: string, at: number) => at % 3 === 0];
+  let kills = 0;
+  loki.onPush = (): Fault | null => {
+    const stored = kept[kills];
+    if (stored === undefined) return null;
+    kills++;
+    void until('two batches are planned', async () => (await planned()) > 1.5 * 1024 ** 2).then(() =>
+      child?.kill('SIGKILL'),
+    );
+    return { instead: 'hang', stored };
+  };
+  start();
+  await until('all is there', () => loki.lines.length >= lines);
+  expect(kills).toBe(3);
+  const numbers = loki.lines.map(({ line }) => JSON.parse(line).n);
+  expect(numbers.toSorted((a, b) => a - b)).toEqual(Array.from({ length: lines }, (_, n) => n));
+});
+
 it('a real daemon ships its own log: killed in the middle of a push it goes on, and no secret leaves', async () => {
   await using home = await createCliHome({ ANTHROPIC_API_KEY: 'plain-words-as-a-key', RALPH_FLEET_LOG: 'debug' });
   await mkdir(home.paths.config, { recursive: true });

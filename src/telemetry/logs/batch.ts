@@ -117,7 +117,6 @@ export function advance(cursor: Cursor, batch: Batch): void {
     if (position === undefined) continue;
     cursor.positions[file] = behind(position, after);
   }
-  cursor.plan = null;
 }
 
 function behind(position: Position, after: Pick<Position, 'offset' | 'lastMs' | 'head'> | undefined): Position {

@@ -11,6 +11,8 @@ export interface Entry {
   meta: string;
   /** Which of Loki's streams it belongs to: its labels, as JSON. */
   stream: string;
+  /** All but the stream, as Loki wants it in a push. */
+  value: string;
 }
 
 /** A line of a file: its first bytes, and how many it has. */
@@ -64,16 +66,20 @@ export function makeEntries(
       const record = readRecord(said.text);
       lastMs = Math.max(lastMs, Math.min(record.atMs ?? lastMs, latest));
       const ns = `${lastMs}${String(offset % 1_000_000).padStart(6, '0')}`;
-      entries.push({ ns, line: said.text, meta: metaOf({ ...source.ids, ...record.ids }, said), stream });
+      entries.push(entryOf(ns, said.text, metaOf({ ...source.ids, ...record.ids }, said), stream));
     } else {
       lastMs = Math.max(lastMs, seen);
       const ns = `${lastMs}${String(place + offset - stamp.from).padStart(6, '0')}`;
       const kind = kindOf(source, said.text);
       const meta = kind === undefined && said.cut === 0 ? plain : metaOf(withKind(source.ids, kind), said);
-      entries.push({ ns, line: said.text, meta, stream });
+      entries.push(entryOf(ns, said.text, meta, stream));
     }
   }
   return { entries, lastMs };
+}
+
+function entryOf(ns: string, line: string, meta: string, stream: string): Entry {
+  return { ns, line, meta, stream, value: `["${ns}",${JSON.stringify(line)},${meta}]` };
 }
 
 /**

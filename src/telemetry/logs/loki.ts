@@ -89,8 +89,7 @@ export function createLoki({ url, deadlineMs }: LokiOptions): Loki {
 export function encode(entries: readonly Entry[]): string {
   const streams: string[] = [];
   for (const [labels, group] of grouped(entries)) {
-    const values = group.map(({ ns, line, meta }) => `["${ns}",${JSON.stringify(line)},${meta}]`);
-    streams.push(`{"stream":${labels},"values":[${values.join(',')}]}`);
+    streams.push(`{"stream":${labels},"values":[${group.map(({ value }) => value).join(',')}]}`);
   }
   return `{"streams":[${streams.join(',')}]}`;
 }

@@ -16,11 +16,11 @@ import type { LogSource } from './source.ts';
  * Ships the logs to Loki: each line once, over an outage, a restart and kill -9 of either side.
  *
  *     look at the files -> batch -> cursor on the disk -> push -> (ask Loki, push the rest) -> cursor goes on
- *          ^                                                                                       |
- *          +---------------------------------------------------------------------------------------+
+ *          ^                                           |                                           |
+ *          +------ meanwhile the next one, up to here -+-------------------------------------------+
  *
  * Invariants: nothing is sent before the cursor on the disk says what. One batch is under way at a time, the oldest lines first. A batch is read
- * from the files when it is sent or just before, so an outage takes room on the disk only where it was taken already. It never throws at the fleet: whatever fails is tried again.
+ * from the files while the one before it is under way, so an outage takes room on the disk only where it was taken already. It never throws at the fleet: whatever fails is tried again.
  */
 export interface RelayDeps {
   loki: Loki;
@@ -92,6 +92,29 @@ async function ship(deps: RelayDeps, signal: AbortSignal, tell: (ask: () => LogF
   const batches = createBatches({ cursor, fleet: deps.fleet, hide: deps.hide, onLost });
   tell(() => tally.figures(clock.now(), backlog));
 
+  /** What is under way, and what is ready to go next, in this order. */
+  const planned = new Set<Batch>();
+  function notePlan(): void {
+    const parts = [...planned].flatMap(({ plan }) => plan);
+    cursor.plan = parts.length === 0 ? null : parts;
+  }
+
+  /** The lines behind those of `before`, and on the disk that they may be sent. */
+  async function prepare(before?: Batch): Promise<Batch | null> {
+    const batch = await batches.next(before);
+    if (batch === null) return null;
+    planned.add(batch);
+    notePlan();
+    try {
+      await save();
+      return batch;
+    } catch (error) {
+      planned.delete(batch);
+      notePlan();
+      throw error;
+    }
+  }
+
   async function send(batch: Batch, isUnsure: boolean): Promise<void> {
     const dropped = new Set<Entry>();
     const entries = batch.entries.filter(({ ns }) => Number(ns.slice(0, -6)) > clock.now() - maxAgeMs);
@@ -115,6 +138,8 @@ async function ship(deps: RelayDeps, signal: AbortSignal, tell: (ask: () => LogF
       tally.shipped(stream, lines);
     cursor.totals.shippedBytes += batch.bytes;
     advance(cursor, batch);
+    planned.delete(batch);
+    notePlan();
   }
 
   const inTurn = createTurns();
@@ -154,20 +179,23 @@ async function ship(deps: RelayDeps, signal: AbortSignal, tell: (ask: () => LogF
   await look();
   const stop = new AbortController();
   const looking = keepLooking(AbortSignal.any([signal, stop.signal])).catch(() => {});
+  let preparing: Promise<Batch | null> = Promise.resolve(null);
   try {
-    if (cursor.plan !== null) await send(await batches.again(cursor.plan), true);
+    if (cursor.plan !== null) {
+      const again = await batches.again(cursor.plan);
+      planned.add(again);
+      await send(again, true);
+    }
     let ready: Batch | null = null;
     for (let sentAt: number | null = clock.now(); ; ) {
       signal.throwIfAborted();
-      const batch: Batch | null = ready ?? (await batches.next());
+      const batch: Batch | null = ready ?? (await prepare());
       ready = null;
       if (batch !== null) {
-        cursor.plan = batch.plan;
-        await save();
-        // While Loki takes this one the next is read; where that fails it is read again, and told then.
-        const reading: Promise<Batch | null> = batches.next(batch).catch(() => null);
+        // Where that fails it is done again, and told then.
+        preparing = prepare(batch).catch(() => null);
         await send(batch, isBroken);
-        ready = await reading;
+        ready = await preparing;
         sentAt = clock.now();
         continue;
       }
@@ -182,7 +210,7 @@ async function ship(deps: RelayDeps, signal: AbortSignal, tell: (ask: () => LogF
     }
   } finally {
     stop.abort();
-    await looking;
+    await Promise.all([looking, preparing]);
     // Nothing is under way: the next run, and another Loki, begin right here.
     if (cursor.plan === null) await save().catch(() => {});
   }

@@ -6,7 +6,7 @@ import type { Answer, Loki } from './loki.ts';
 import { settle } from './settle.ts';
 
 const entriesOf = (count: number): Entry[] =>
-  Array.from({ length: count }, (_, n) => ({ ns: String(n), line: `line ${n}`, meta: '{}', stream: '{}' }));
+  Array.from({ length: count }, (_, n) => ({ ns: String(n), line: `line ${n}`, meta: '{}', stream: '{}', value: '' }));
 const failed = { kind: 'failed', why: 'error', text: '', retryAfterMs: null } as const;
 
 /** What Loki does with one push: how many of the first lines it keeps, and whether the answer arrives. */
