@@ -57,6 +57,7 @@ export function createDaemonMetrics(deps: MetricsDeps): DaemonMetrics {
   let gateway: GatewaySeen | null = null;
   addSources();
   countWrites(store, meters, clock.now);
+  const models = new Set(store.tallies.all().flatMap(({ labels }) => labels['model'] ?? []));
   const alerts = createAlerts({ clock, onBegin: (alert) => void tell(alert) });
   const listener = createMetricsListener({ scrape, takeAlerts: alerts.take, clock, log });
 
@@ -64,7 +65,7 @@ export function createDaemonMetrics(deps: MetricsDeps): DaemonMetrics {
     const nodes = [fleetNode, ...store.alive.projects.rows().map(({ name }) => budgetNode('project', name))];
     const looked = await deps.look(nodes);
     gateway = looked;
-    return meters.scrape(accept, (looked?.figures ?? []) as never);
+    return meters.scrape(accept, looked?.figures ?? []);
   }
 
   function addSources(): void {
@@ -103,8 +104,7 @@ export function createDaemonMetrics(deps: MetricsDeps): DaemonMetrics {
     meters,
     scrape,
     watch: watchRunner(meters),
-    onSettled: (call) =>
-      countGas({ add: store.tallies.add, models: () => modelsOf(store) }, call, store.iterations.get(call.iteration)),
+    onSettled: (call) => countGas({ add: store.tallies.add, models }, call, store.iterations.get(call.iteration)),
     take: ({ metrics: wanted }) => listener.take(wanted === null ? null : parseListen(wanted.listen)),
     problems() {
       const problem = listener.problem();
@@ -112,10 +112,6 @@ export function createDaemonMetrics(deps: MetricsDeps): DaemonMetrics {
     },
     close: () => listener.close(),
   };
-}
-
-function modelsOf({ tallies }: Store): Set<string> {
-  return new Set(tallies.all().flatMap(({ labels }) => labels['model'] ?? []));
 }
 
 function listenerProblem({ what, since }: { what: string; since: number }): LiveProblem {

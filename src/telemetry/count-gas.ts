@@ -23,8 +23,8 @@ export interface GasCall {
 }
 
 export interface GasCounterDeps extends Pick<RowCounterDeps, 'add'> {
-  /** Models that have a series of their own already. */
-  models: () => ReadonlySet<string>;
+  /** Models that have a series of their own already; a new one is put in. */
+  models: Set<string>;
 }
 
 /** Guests choose what they call a model. */
@@ -42,7 +42,7 @@ export function countGas(
 ): void {
   const { metered, usd, imputedUsd } = call;
   const { role } = metered;
-  const model = modelLabel(call.model, metered.isKnown, models());
+  const model = modelLabel(call.model, metered.isKnown, models);
   if (call.refused !== null && call.refused !== 'upstream') add('gateway_refusals_total', { reason: call.refused }, 1);
   if (call.calls > 0) {
     const isOk = call.refused === null && call.fault === null;
@@ -65,8 +65,10 @@ function isIdle({ metered, flags }: GasCall, iteration: { endedAt: number | null
   return iteration === null || (iteration.endedAt !== null && metered.at > iteration.endedAt + idleAfterMs);
 }
 
-function modelLabel(model: string, isKnown: boolean, there: ReadonlySet<string>): string {
-  if (!isKnown || model === '') return 'other';
+function modelLabel(model: string, isKnown: boolean, there: Set<string>): string {
   const plain = model.replace(/\[\w+\]$/, '').replace(/([-@]\d{8}|-\d{4}-\d{2}-\d{2}|-latest)$/, '');
-  return there.has(plain) || there.size < maxModels ? plain.slice(0, 100) : 'other';
+  const label = isKnown && model !== '' ? plain.slice(0, 100) : 'other';
+  if (!there.has(label) && there.size >= maxModels) return 'other';
+  there.add(label);
+  return label;
 }

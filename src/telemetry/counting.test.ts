@@ -115,7 +115,7 @@ describe('settled calls', () => {
 
   function count(...calls: [GasCall, { endedAt: number | null } | null][]) {
     const { store, counted } = setup();
-    const models = () => new Set(store.tallies.all().flatMap(({ labels }) => labels['model'] ?? []));
+    const models = new Set<string>();
     for (const [each, iteration] of calls) countGas({ add: store.tallies.add, models }, each, iteration);
     return counted();
   }

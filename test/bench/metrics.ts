@@ -122,11 +122,13 @@ function addSources(meters: Meters, store: Store): void {
 }
 
 async function counting(): Promise<Result[]> {
+  // One, as a daemon has: each watches the event loop and the collector of garbage of its process.
+  const meters = metersOf();
   const spent = { off: 0, on: 0 };
   let iterations = 0;
   for (let seed = 1; seed <= schedules; seed++) {
     for (const which of seed % 2 === 0 ? (['off', 'on'] as const) : (['on', 'off'] as const)) {
-      const counter = which === 'on' ? createCounter() : null;
+      const counter = which === 'on' ? createCounter(meters) : null;
       let began = process.cpuUsage();
       let used = began;
       const played = await simulate(seed, {
@@ -152,15 +154,13 @@ async function counting(): Promise<Result[]> {
 }
 
 /** What the daemon hangs on its store and its controller. */
-function createCounter() {
-  const meters = metersOf();
+function createCounter(meters: Meters) {
   let store: Store | null = null;
   const hooks: Pick<ControlDeps, 'watch' | 'onSettled'> = {
     watch: watchRunner(meters),
     onSettled: (call) => {
       if (store === null) return;
-      const models = () => new Set(['m']);
-      countGas({ add: store.tallies.add, models }, call, store.iterations.get(call.iteration));
+      countGas({ add: store.tallies.add, models: new Set(['m']) }, call, store.iterations.get(call.iteration));
     },
   };
   return {

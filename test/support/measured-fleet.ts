@@ -115,7 +115,7 @@ async function play(meters: Meters, add: Store['tallies']['add'], watch: RunnerW
     flags: [],
     metered,
   };
-  const gas = { add, models: () => new Set<string>() };
+  const gas = { add, models: new Set<string>() };
   countGas(gas, call, { endedAt: null });
   const time = timeCall(meters, 'anthropic', () => Date.now());
   time.sent();
