@@ -6,6 +6,8 @@ import { type Endpoints, readEndpoints } from '../stack/endpoints.ts';
 export interface FollowedEndpoints {
   /** What fleet.yaml leaves open, filled in while a stack runs. */
   fill(config: FleetConfig): FleetConfig;
+  /** Null while no stack runs. */
+  found(): Endpoints | null;
   close(): void;
 }
 
@@ -22,6 +24,7 @@ export async function followEndpoints(file: string, onChange: () => void): Promi
   watchFile(file, { interval: pollMs, persistent: false }, listener);
   return {
     fill: (config) => fillOpen(config, found),
+    found: () => found,
     close: () => unwatchFile(file, listener),
   };
 }

@@ -116,7 +116,7 @@ export function createDaemonMetrics(deps: MetricsDeps): DaemonMetrics {
 
 function listenerProblem({ what, since }: { what: string; since: number }): LiveProblem {
   const remedy =
-    'Set another port in fleet.yaml (metrics.listen), then `ralph-fleet up`; or end that program: it is tried again.';
+    'Set another port in fleet.yaml (metrics.listen), then `ralph-fleet up`; where `telemetry up` chose it, run that again; or end that program: it is tried again.';
   return { id: 'metrics', what, since, remedy, vm: null, severity: 'warning' };
 }
 

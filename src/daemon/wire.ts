@@ -61,6 +61,7 @@ import { purgedPaths, refusePurge } from './purge.ts';
 import { createReadSettings } from './read-settings.ts';
 import { createFindRegistry } from './registries.ts';
 import { createShells } from './shells.ts';
+import { createStackWatch } from './stack-watch.ts';
 import { createTraces } from './traces.ts';
 
 export interface WireDeps {
@@ -201,6 +202,7 @@ export async function wire(deps: WireDeps): Promise<Wired> {
     secrets: () => secretsIn(env, wishes({ config: () => config, choices })),
   });
   metrics.meters.addSource((put) => fillLogs(put, logs.figures()));
+  const stack = createStackWatch({ endpoints: endpoints.found, clock });
   const live: Live = createLive({
     parts,
     clock,
@@ -209,7 +211,7 @@ export async function wire(deps: WireDeps): Promise<Wired> {
     version: deps.version,
     host: () => hostFacts(paths.state),
     doing,
-    more: () => [...metrics.problems(), ...logs.problems()],
+    more: () => [...metrics.problems(), ...logs.problems(), ...stack.problems()],
     traceOf: traces.idOf,
   });
   await use();
@@ -300,6 +302,7 @@ export async function wire(deps: WireDeps): Promise<Wired> {
     api,
     control,
     async close() {
+      stack.close();
       endpoints.close();
       await metrics.close();
       await control.runner.stop(10_000);

@@ -102,3 +102,10 @@ export async function askScrape(ports: Ports): Promise<Scrape | null> {
     return null;
   }
 }
+
+/** Whether it is the daemon of that pid that serves its metrics there; `null`: it does not run. */
+export async function servesMetrics(port: number, daemon: number | null): Promise<boolean> {
+  if (daemon === null) return false;
+  const answer = await get(`${urlOf(port)}/healthz`);
+  return answer?.status === 200 && answer.text === `ralph-fleet ${daemon}\n`;
+}

@@ -39,6 +39,8 @@ export interface Runner {
   remove(name: ServiceName): Promise<boolean>;
   /** Ends what the services shared. */
   removeShared(): Promise<void>;
+  /** What the data of each takes on the disk; without those nobody can say it of. */
+  dataBytes(): Promise<Partial<Record<ServiceName, number>>>;
   /** Removes all data. Only when nothing runs. */
   purge(): Promise<void>;
 }

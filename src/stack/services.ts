@@ -14,6 +14,8 @@ export const usualPorts = {
   tempoGrpc: 9096,
   otlp: 4318,
   grafana: 3000,
+  /** Of the daemon, which Prometheus asks. */
+  metrics: 9464,
 } as const;
 export type PortName = keyof typeof usualPorts;
 export type Ports = Record<PortName, number>;

@@ -1,5 +1,6 @@
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { cleanLine } from '../lib/clean-text.ts';
 import type { Clock } from '../lib/clock.ts';
 import { FleetError } from '../lib/errors.ts';
 import { acquireLock } from '../lib/lock.ts';
@@ -10,7 +11,16 @@ import { choosePorts, type IsFree } from './ports.ts';
 import { ask, askScrape, type Found, type Scrape } from './questions.ts';
 import { renderService, writeRendered } from './render.ts';
 import type { Look, Runner } from './runner.ts';
-import { type PortName, type Ports, type ServiceName, serviceNames, services, urlOf } from './services.ts';
+import {
+  loopback,
+  type PortName,
+  type Ports,
+  type ServiceName,
+  serviceNames,
+  services,
+  urlOf,
+  usualPorts,
+} from './services.ts';
 import { ensurePassword, makeRoot, readState, type StackFolders, type StackState, writeState } from './state.ts';
 
 /**
@@ -23,8 +33,10 @@ export interface StackDeps {
   signal: AbortSignal;
   runner: Runner;
   isFree: IsFree;
-  /** host:port of the daemon's metrics. */
-  metricsListen: string;
+  /** host:port where fleet.yaml wants the daemon's metrics; null: a free port is chosen. */
+  metricsListen: string | null;
+  /** Whether this fleet's daemon is who listens on that port. */
+  isMetrics: (port: number) => Promise<boolean>;
 }
 
 export interface Say {
@@ -53,7 +65,8 @@ export async function stackUp(deps: StackDeps, say: Say): Promise<UpResult> {
     await ensurePassword(folders);
     const ports = await settlePorts(deps, state, wanted, say);
     await fetchAll(deps, wanted, say);
-    const how = await startAll(deps, wanted, ports);
+    const metricsListen = deps.metricsListen ?? `${loopback}:${ports.metrics}`;
+    const how = await startAll(deps, wanted, { ports, metricsListen }, say);
     await Promise.all(wanted.map((name) => becomeReady(name, ports, deps, how, say)));
     const password = await readFile(folders.password, 'utf8');
     const ran = await Promise.all(
@@ -67,7 +80,7 @@ export async function stackUp(deps: StackDeps, say: Say): Promise<UpResult> {
     const has = (name: ServiceName) => (wanted.includes(name) ? { url: urlOf(ports[name]) } : null);
     await writeEndpoints(folders.endpoints, {
       version: 1,
-      metrics: { listen: deps.metricsListen },
+      metrics: { listen: metricsListen },
       prometheus: has('prometheus'),
       loki: has('loki'),
       otlp: wanted.includes('tempo') ? { url: urlOf(ports.otlp) } : null,
@@ -112,13 +125,20 @@ async function settlePorts(
   const held = new Set<PortName>();
   for (const name of wanted)
     if ((await deps.runner.look(name)).state === 'running') for (const port of services[name].ports) held.add(port);
+  const ofDaemon = state.ports.metrics ?? usualPorts.metrics;
+  if (await deps.isMetrics(ofDaemon)) held.add('metrics');
   const needed = new Set<PortName>(wanted.flatMap((name) => deps.runner.published(name)));
+  if (deps.metricsListen === null) needed.add('metrics');
   const isFree: IsFree = (port) => deps.isFree(port);
-  const { ports, moved } = await choosePorts(state.ports, held, isFree);
+  const { ports, moved } = await choosePorts({ ...state.ports, metrics: ofDaemon }, held, isFree);
   for (const { name, from, to } of moved)
-    if (needed.has(name)) say.warn(`Port ${from} is taken; ${name} has ${to}, also from now on.`);
+    if (needed.has(name)) say.warn(`Port ${from} is taken; ${titleOf(name)} has ${to}, also from now on.`);
   await writeState(deps.folders, { ...state, mode: deps.runner.mode, ports });
   return ports;
+}
+
+function titleOf(name: PortName): string {
+  return name === 'metrics' ? 'what the daemon tells Prometheus' : name;
 }
 
 async function fetchAll({ runner, clock }: StackDeps, wanted: readonly ServiceName[], say: Say): Promise<void> {
@@ -134,9 +154,10 @@ async function fetchAll({ runner, clock }: StackDeps, wanted: readonly ServiceNa
 }
 
 async function startAll(
-  { folders, runner, metricsListen, signal }: StackDeps,
+  { folders, runner, signal }: StackDeps,
   wanted: readonly ServiceName[],
-  ports: Ports,
+  { ports, metricsListen }: { ports: Ports; metricsListen: string },
+  say: Say,
 ): Promise<Map<ServiceName, 'left' | 'started' | 'replaced'>> {
   const addresses = runner.addresses(ports, metricsListen);
   const how = new Map<ServiceName, 'left' | 'started' | 'replaced'>();
@@ -146,9 +167,18 @@ async function startAll(
     const rendered = await renderService(name, addresses, places);
     await writeRendered(join(folders.config, name), rendered);
     const plan = planService(name, { addresses, places, rendered, passwordFile: runner.passwordFile });
+    const before = await runner.look(name);
+    if (before.state === 'ended') say.warn(await sayEnded(name, runner));
     how.set(name, await runner.ensure(plan, ports));
   }
   return how;
+}
+
+/** Nobody ended it with `telemetry down`: a crash, a lack of memory, a restart of the machine. */
+async function sayEnded(name: ServiceName, runner: Runner): Promise<string> {
+  const last = (await runner.lastLines(name).catch(() => [])).at(-1) ?? '';
+  const said = last === '' ? '' : ` Its last words: ${cleanLine(last, 200)}`;
+  return `${services[name].title} had ended and is started again.${said}`;
 }
 
 async function becomeReady(
@@ -170,6 +200,8 @@ export interface ServiceStatus extends Look {
   url: string | null;
   ready: boolean;
   found: Found | null;
+  /** What its data takes on the disk; null where that is not known. */
+  dataBytes: number | null;
 }
 
 export interface StackStatus {
@@ -189,7 +221,11 @@ export async function stackStatus(folders: StackFolders, runner: Runner | null):
   const password = await readFile(folders.password, 'utf8').catch(() => '');
   const wanted = serviceNames.filter((name) => !runner.missing.some((one) => one.name === name));
   const ports = state.ports as Ports;
-  const all = await Promise.all(wanted.map((name) => statusOf(name, runner, ports, password)));
+  const [sizes, ...found] = await Promise.all([
+    runner.dataBytes(),
+    ...wanted.map((name) => statusOf(name, runner, ports, password)),
+  ]);
+  const all = found.map((one) => ({ ...one, dataBytes: sizes[one.name] ?? null }));
   const scrape = all.some(({ name, ready }) => name === 'prometheus' && ready) ? await askScrape(ports) : null;
   return {
     mode: state.mode,
@@ -206,7 +242,7 @@ async function statusOf(
   runner: Runner,
   ports: Partial<Ports>,
   password: string,
-): Promise<ServiceStatus> {
+): Promise<Omit<ServiceStatus, 'dataBytes'>> {
   const look = await runner.look(name);
   const port = ports[services[name].ports[0]];
   if (look.state !== 'running' || port === undefined) return { name, ...look, url: null, ready: false, found: null };

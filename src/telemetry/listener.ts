@@ -100,6 +100,8 @@ async function answer(deps: ListenerDeps, req: IncomingMessage, res: ServerRespo
       const { type, text } = await deps.scrape(req.headers.accept ?? '');
       return void end(200, text, type);
     }
+    // By this `telemetry up` knows its own daemon.
+    if (path === '/healthz' && req.method === 'GET') return void end(200, `ralph-fleet ${process.pid}\n`);
     if (path !== '/api/v2/alerts' || req.method !== 'POST')
       return void end(404, 'Here are: GET /metrics, POST /api/v2/alerts\n');
     // A page of the web cannot send this type without asking first, and nobody answers that.

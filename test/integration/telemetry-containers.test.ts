@@ -212,7 +212,8 @@ describe.skipIf(!isRoot)('a network of its own', () => {
       images: await readImages(images),
     });
     const say = { done: () => {}, warn: () => {}, moving: () => {} };
-    const deps = { folders, clock, signal, runner, isFree: isFreePort, metricsListen: '127.0.0.1:9464' };
+    const isMetrics = async () => false;
+    const deps = { folders, clock, signal, runner, isFree: isFreePort, metricsListen: '127.0.0.1:9464', isMetrics };
     const done = await stackUp(deps, say);
     expect(done.ran.map(({ found: has }) => has.problem)).toEqual([null, null, null, null]);
     for (const { id } of Object.values(await containers())) {

@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import { readFile, symlink, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { createExec } from '../../src/lib/exec.ts';
@@ -38,23 +40,38 @@ it('starts what is there, says what is not, and the daemon serves what Prometheu
   const { stdout } = await exec(['sh', '-c', 'command -v prometheus']);
   await symlink(stdout.trim(), join(home.root, 'bin/prometheus'));
   expect(await home.cli('daemon', 'start')).toMatchObject({ code: 0 });
+  // Somebody else has the usual port of the daemon's metrics: another one is taken, said and remembered.
+  const stranger = createServer().listen(9464, '127.0.0.1');
+  await once(stranger, 'listening');
   const run = await home.cli('telemetry', 'up', '--native');
   expect(run.code, run.err).toBe(0);
+  expect(run.out + run.err).toContain('Port 9464 is taken; what the daemon tells Prometheus has 9465');
   expect(run.out).toContain('No Grafana here');
   // The daemon was not told to serve metrics; it follows the stack.
   await until('Prometheus has read the metrics', async () => {
     const { scrape } = json((await home.cli('telemetry', 'status', '--json')).out);
     return scrape?.health === 'up';
   });
+  stranger.close();
+  const { services } = json((await home.cli('telemetry', 'status', '--json')).out);
+  expect(services).toMatchObject([{ name: 'prometheus', dataBytes: expect.any(Number) }]);
+  expect(services[0].dataBytes).toBeGreaterThan(0);
+  expect((await home.cli('telemetry', 'status')).out).toMatch(/series, \d+ [KM]iB of data/);
 });
 
 it('again it is left alone; killed it is started again; a pid that is somebody else’s by now is not touched', async () => {
   const first = await pid();
-  expect(json((await home.cli('telemetry', 'up', '--json')).out).ran).toMatchObject([{ how: 'left' }]);
+  // The daemon's own port is not taken for a stranger's, and not given up though the usual one is free again.
+  const again = await home.cli('telemetry', 'up', '--json');
+  expect(again.err).not.toContain('is taken');
+  expect(json(again.out).ran).toMatchObject([{ how: 'left' }]);
   expect(await pid()).toBe(first);
   process.kill(first, 'SIGKILL');
   await until('it has ended', () => !isAlive(first));
   expect((await home.cli('telemetry', 'status')).code).toBe(5);
+  const mended = await home.cli('telemetry', 'up');
+  expect(mended.out + mended.err).toContain('Prometheus had ended and is started again.');
+  process.kill(await pid(), 'SIGKILL');
   const text = await readFile(pidFile(), 'utf8');
   await writeFile(pidFile(), text.replace(/^\d+/, String(process.pid)));
   expect(json((await home.cli('telemetry', 'up', '--json')).out).ran).toMatchObject([{ how: 'started' }]);
@@ -66,7 +83,7 @@ it('down ends it, and the daemon no longer listens', async () => {
   await home.cli('telemetry', 'down');
   await until('it has ended', () => !isAlive(native));
   const listens = () =>
-    fetch('http://127.0.0.1:9464/metrics').then(
+    fetch('http://127.0.0.1:9465/metrics').then(
       () => true,
       () => false,
     );

@@ -1,7 +1,7 @@
 import { type ServiceName, services } from '../../stack/services.ts';
 import type { StackStatus, UpResult } from '../../stack/stack.ts';
 import { cell, clean } from './cell.ts';
-import { since } from './figures.ts';
+import { bytes, since } from './figures.ts';
 import { type Look, mark } from './look.ts';
 
 export function renderUp(done: UpResult, look: Look): string[] {
@@ -26,13 +26,14 @@ function renderMissing(missing: UpResult['missing'], look: Look): string[] {
 
 export function renderStack(found: StackStatus, look: Look): string[] {
   if (found.title === null) return ['The telemetry stack does not run.   ralph-fleet telemetry up'];
-  const lines = found.services.map(({ name, state, ready, since: began, url, what, found: has }) => {
+  const lines = found.services.map(({ name, state, ready, since: began, url, what, found: has, dataBytes }) => {
     const title = cell(services[name].title, 12);
+    const size = dataBytes === null ? '' : `, ${bytes(dataBytes)} of data`;
     if (state !== 'running')
-      return `  ${mark(look, 'fail')} ${title}${state === 'ended' ? 'has ended' : 'is not there'}`;
+      return `  ${mark(look, 'fail')} ${title}${state === 'ended' ? 'has ended' : 'is not there'}${size}`;
     const says = ready ? (has?.problem ?? has?.text ?? '') : 'runs, and is not ready';
     const age = began === null ? '' : `for ${since(began, look.now)}`;
-    return `  ${mark(look, ready ? 'ok' : 'wait')} ${title}${cell(age, 14)}${cell(url ?? '', 24)}${clean(says)}   ${clean(what ?? '')}`;
+    return `  ${mark(look, ready ? 'ok' : 'wait')} ${title}${cell(age, 14)}${cell(url ?? '', 24)}${clean(says)}${size}   ${clean(what ?? '')}`;
   });
   return [
     found.title,

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { Clock } from '../../lib/clock.ts';
 import { FleetError } from '../../lib/errors.ts';
 import { baseEnvironment, type Exec, spawnDetached } from '../../lib/exec.ts';
+import { folderBytes } from '../folder-size.ts';
 import { absent, type Runner } from '../runner.ts';
 import { loopbackAddresses, type ServiceName, serviceNames, services } from '../services.ts';
 import type { StackFolders } from '../state.ts';
@@ -88,6 +89,10 @@ export async function createNative(deps: NativeDeps): Promise<Runner> {
     remove: (name) => endProcess(pidFile(name), deps),
     async removeShared() {
       await rm(folders.pids, { recursive: true, force: true });
+    },
+    async dataBytes() {
+      const all = [...programs.keys()].map(async (name) => [name, await folderBytes(dataOf(name))] as const);
+      return Object.fromEntries(await Promise.all(all));
     },
     async purge() {
       await rm(folders.data, { recursive: true, force: true });

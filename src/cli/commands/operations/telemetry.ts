@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { defaultMetricsListen } from '../../../domain/listen.ts';
+import { askReady } from '../../../client/ensure-daemon.ts';
 import { FleetError } from '../../../lib/errors.ts';
 import type { ServiceName } from '../../../stack/services.ts';
 import type { Mode } from '../../../stack/state.ts';
@@ -22,11 +22,13 @@ const up: CommandSpec = {
     const { readState, stackFolders } = await import('../../../stack/state.ts');
     const { isFreePort } = await import('../../../stack/ports.ts');
     const { stackUp } = await import('../../../stack/stack.ts');
+    const { servesMetrics } = await import('../../../stack/questions.ts');
     const { config, warnings } = await wantedConfig(context, { demo: false, driver: null });
     for (const warning of warnings) context.note(warning);
     const folders = stackFolders(context.paths.telemetry);
     const mode = flag(input, 'native') ? 'native' : ((await readState(folders)).mode ?? 'containers');
     const runner = await open(context, mode, text(input, 'images'));
+    const daemon = await askReady(context);
     const progress = createProgress({ ...context, json: context.globals.json });
     try {
       progress.say(runner.title, 'ok');
@@ -35,7 +37,8 @@ const up: CommandSpec = {
           folders,
           runner,
           isFree: isFreePort,
-          metricsListen: config.metrics?.listen ?? defaultMetricsListen,
+          metricsListen: config.metrics?.listen ?? null,
+          isMetrics: (port) => servesMetrics(port, daemon?.pid ?? null),
           ...pick(context),
         },
         {
