@@ -188,6 +188,16 @@ export const gas: Dashboard = {
           steps: ['red', [1, 'green']],
           width: 8,
         },
+        {
+          kind: 'stat',
+          title: 'Agents that tell other tokens than were metered?',
+          about:
+            'Iterations in the time shown, where traces are on. The meter counts; what an agent says is only compared. The trace has both: `{ span.ralph_fleet.said.differs = true }`.',
+          unit: 'short',
+          queries: [metric('sum(increase(ralph_fleet_agent_usage_compared_total{result="differs"}[$__range]))')],
+          steps: goodToBad(1, 5),
+          width: 8,
+        },
       ],
     },
   ],

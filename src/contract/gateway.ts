@@ -49,8 +49,10 @@ export const healthSchema = z.object({
     .object({
       exported: z.number().int(),
       dropped: z.object({ full: z.number().int(), refused: z.number().int(), ended: z.number().int() }),
+      /** Iterations whose agent's own figures of its calls were held against the meter's. */
+      compared: z.object({ same: z.number().int(), differs: z.number().int() }).default({ same: 0, differs: 0 }),
     })
-    .default({ exported: 0, dropped: { full: 0, refused: 0, ended: 0 } }),
+    .default({ exported: 0, dropped: { full: 0, refused: 0, ended: 0 }, compared: { same: 0, differs: 0 } }),
 });
 
 export const tunnelSchema = z.object({

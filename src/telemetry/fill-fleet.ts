@@ -98,7 +98,7 @@ export interface GatewaySeen {
     settled: Amounts;
     reserved: Amounts;
   }[];
-  spans: Counts;
+  spans: Counts & { compared: Readonly<Record<'same' | 'differs', number>> };
 }
 
 /** `seen`: null while the gateway does not answer. */
@@ -111,6 +111,8 @@ export function fillGateway(put: Put, seen: GatewaySeen | null): void {
   }
   for (const level of seen.levels) fillLevel(put, level);
   fillSpans(put, 'gateway', seen.spans);
+  for (const result of ['same', 'differs'] as const)
+    put.lived('agent_usage_compared_total', { result }, seen.spans.compared[result]);
 }
 
 function fillLevel(put: Put, { node, limit, settled, reserved }: GatewaySeen['levels'][number]): void {

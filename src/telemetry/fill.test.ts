@@ -65,13 +65,14 @@ it('what is not known is not there', async () => {
 it('budgets stand as shares of their limits, reserved amounts with them', async () => {
   const amounts = (usd: number) => ({ usd, tokens: 0, calls: 0 });
   const level = { node: 'project:p', until: null, limit: { usd: 10, tokens: null, calls: null } };
-  const spans = { exported: 3, dropped: { full: 1, refused: 0, ended: 0 } };
+  const spans = { exported: 3, dropped: { full: 1, refused: 0, ended: 0 }, compared: { same: 4, differs: 1 } };
   const levels = [{ ...level, settled: amounts(4), reserved: amounts(1) }];
   const text = await scraped((put) => fillGateway(put, { openCalls: 2, tunnels: [], levels, spans }));
   expect(text).toContain('ralph_fleet_budget_used_ratio{scope="project",name="p",unit="usd"} 0.5');
   expect(text).not.toContain('unit="tokens"');
   expect(text).toContain('ralph_fleet_gateway_open_calls 2');
   expect(text).toContain('ralph_fleet_spans_exported_total{from="gateway"} 3');
+  expect(text).toContain('ralph_fleet_agent_usage_compared_total{result="differs"} 1');
   expect(text).toContain('ralph_fleet_spans_dropped_total{from="gateway",reason="full"} 1');
 });
 

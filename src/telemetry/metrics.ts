@@ -142,6 +142,10 @@ const gas = {
   ),
   gateway_refusals_total: counter('Calls the gateway refused', { reason: [...refusals, 'other'] }),
   idle_model_requests_total: counter('Calls of models whose iteration was not running; must stay 0', {}),
+  agent_usage_compared_total: counter(
+    'Iterations whose agent told of its calls (OpenTelemetry), held against what was metered; differs: more than 1 % apart',
+    { result: ['same', 'differs'] },
+  ),
   budget_used_ratio: gauge('Settled and reserved, as a share of the limit in the present period', {
     scope,
     name: project,

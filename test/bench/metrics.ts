@@ -18,7 +18,7 @@ import { anIteration, aProject, aTask, aVm, config, now } from '../support/rows.
 import { against, type Bench, type Result, single, spread } from './result.ts';
 
 const ralphs = 1000;
-const spans = { exported: 0, dropped: { full: 0, refused: 0, ended: 0 } };
+const spans = { exported: 0, dropped: { full: 0, refused: 0, ended: 0 }, compared: { same: 0, differs: 0 } };
 const rounds = 50;
 const schedules = 60;
 

@@ -256,6 +256,7 @@ describe('what an agent says of itself', () => {
       ...{ [ours.modelCalls]: 1, [genAi.inputTokens]: 150, [ours.costUsd]: usd, [ours.saysOtherwise]: false },
     });
     expect(ofLiar.attributes).toMatchObject({ [ours.saidInputTokens]: 51, [ours.saysOtherwise]: true });
+    expect((await scene.gateway.client.health()).traces.compared).toEqual({ same: 1, differs: 1 });
     expect(scene.gateway.output()).toMatch(/"task":"U2".*"differs":true.*what the agent said of its calls/);
     await until('its events', () => receiver.events.length === 2);
     expect(receiver.events[0]).toMatchObject({

@@ -180,7 +180,7 @@ function gatewaySeen(used: number): Parameters<typeof fillGateway>[1] {
   return { openCalls: 1, tunnels: [{ state: 'connected' }], levels, spans };
 }
 
-const spans = { exported: 9, dropped: { full: 0, refused: 0, ended: 0 } };
+const spans = { exported: 9, dropped: { full: 0, refused: 0, ended: 0 }, compared: { same: 2, differs: 0 } };
 
 const logsSeen = (used: number): LogFigures => ({
   ...{ state: 'sending', since: 0, why: null, lastTakenAt: null, shippedBytes: used * 1e6 },

@@ -19,9 +19,12 @@ export interface Traces {
   of(grant: OpenGrant): OpenTrace | null;
   /** The grant is over: once its last call is, what its agent said of them is compared. */
   end(grant: string): void;
-  counts(): Counts;
+  counts(): Counts & { compared: Compared };
   close(deadlineMs: number): Promise<void>;
 }
+
+/** Iterations whose agent's own figures of its calls were held against the meter's. */
+export type Compared = Record<'same' | 'differs', number>;
 
 export interface OpenTrace {
   ref: SpanRef;
@@ -70,6 +73,7 @@ export function createTraces(deps: TracesDeps): Traces {
   const createSender = deps.createSender ?? ((url) => createOtlpSender({ url, version, hide }));
   const queues = new Map<string, Queue>();
   const states = new Map<string, State>();
+  const compared: Compared = { same: 0, differs: 0 };
 
   function queueTo(url: string): Queue {
     const before = queues.get(url);
@@ -128,6 +132,7 @@ export function createTraces(deps: TracesDeps): Traces {
     if (calls > 0 || said.calls === 0) return;
     const { task, iteration } = grant;
     const found = { task, iteration, ...traceIdOf(grant), said, metered, differs: differs(said, metered) };
+    compared[found.differs ? 'differs' : 'same'] += 1;
     log[found.differs ? 'warn' : 'info'](found, 'what the agent said of its calls, and what was metered');
     const now = clock.now();
     const attributes = {
@@ -159,7 +164,7 @@ export function createTraces(deps: TracesDeps): Traces {
       compare(state);
     },
     counts: () => {
-      const sum: Counts = { exported: 0, dropped: { full: 0, refused: 0, ended: 0 } };
+      const sum = { exported: 0, dropped: { full: 0, refused: 0, ended: 0 }, compared: { ...compared } };
       for (const { exported, dropped } of [...queues.values()].map((queue) => queue.counts())) {
         sum.exported += exported;
         for (const why of ['full', 'refused', 'ended'] as const) sum.dropped[why] += dropped[why];
