@@ -164,15 +164,12 @@ esac`;
     await expect(make(driver, call)).rejects.toMatchObject({ code: 'command_failed' });
   });
 
-  test.each(changes)(
-    '%s that failed and is told as done changes nothing of what is seen: it is made again',
-    async (call, from) => {
-      const before = { 1: 'running', 3: 'paused', 5: 'off' }[from];
-      const driver = await lying(from, () => 'exit 0');
-      await make(driver, call).catch(() => {});
-      expect(await driver.list()).toMatchObject([{ id, state: before }]);
-    },
-  );
+  test.each(changes)('%s that failed and is told as done is an error', async (call, from) => {
+    const before = { 1: 'running', 3: 'paused', 5: 'off' }[from];
+    const driver = await lying(from, () => 'exit 0');
+    await expect(make(driver, call)).rejects.toMatchObject({ code: 'command_failed' });
+    expect(await driver.list()).toMatchObject([{ id, state: before }]);
+  });
 });
 
 describe('what virsh and the guest say', () => {
