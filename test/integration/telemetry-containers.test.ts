@@ -9,7 +9,7 @@ import { connectEngine } from '../../src/stack/containers/engine.ts';
 import { readImages } from '../../src/stack/containers/images.ts';
 import { createContainers } from '../../src/stack/containers/runner.ts';
 import { isFreePort } from '../../src/stack/ports.ts';
-import { stackDown, stackUp } from '../../src/stack/stack.ts';
+import { type ServiceStatus, stackDown, stackUp } from '../../src/stack/stack.ts';
 import { stackFolders } from '../../src/stack/state.ts';
 import { type CliHome, createCliHome } from '../support/cli-home.ts';
 import { startEngine, type TestEngine } from '../support/engine.ts';
@@ -85,11 +85,12 @@ describe.skipIf(!isRoot)('telemetry up, with containers', () => {
     expect(status.code, status.out).toBe(0);
     const said = JSON.parse(status.out);
     expect(said).toMatchObject({ mode: 'containers', ok: true });
-    expect(said.services.map((one: { name: string; ready: boolean }) => [one.name, one.ready])).toEqual([
-      ['prometheus', true],
-      ['loki', true],
-      ['tempo', true],
-      ['grafana', true],
+    const shown = said.services.map(({ name, ready, dataBytes }: ServiceStatus) => [name, ready, typeof dataBytes]);
+    expect(shown).toEqual([
+      ['prometheus', true, 'number'],
+      ['loki', true, 'number'],
+      ['tempo', true, 'number'],
+      ['grafana', true, 'number'],
     ]);
     const { grafana } = JSON.parse(await readFile(home.paths.telemetryEndpoints, 'utf8'));
     expect((await fetch(`${grafana.url}/api/search`)).status).toBe(401);
