@@ -45,7 +45,7 @@ export const firstCall: Bench = async (say) => {
         work.push(now - began);
         say(`first-call: ${n} of ${tasks}: ${((now - submitted) / 1000).toFixed(1)} s`);
       }
-      await home.json(['task', 'cancel', id]);
+      await home.json(['task', 'cancel', id, '--yes']);
       await home.see('its VM is gone', ({ vms }) => vms.every((vm) => vm.task !== id || vm.phase === 'gone'));
     }
     return [

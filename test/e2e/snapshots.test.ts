@@ -73,7 +73,10 @@ it('makes a copy of what runs: the same disk, another identity, no token', patie
   const [own, other] = [await inVm(name, identity, '--root'), await inVm(id, identity, '--root')];
   for (const [at, line] of own.out.split('\n').entries()) expect(line).not.toBe(other.out.split('\n')[at]);
   expect(own.out).toContain(name);
-  expect((await inVm(id, 'grep -rl rft_ /var/lib/ralph | head -1', '--root')).out).not.toBe('');
+  // What its iterations were given, tokens too, stands with their jobs.
+  const jobs = 'find /var/lib/ralph/jobs -type f | head -1';
+  expect((await inVm(id, jobs, '--root')).out).not.toBe('');
+  expect((await inVm(name, jobs, '--root')).out).toBe('');
   expect((await inVm(name, 'grep -rl rft_ /var/lib/ralph /home /root /tmp | head -1', '--root')).out).toBe('');
   const { vm, snapshots } = await vmOf(name);
   expect([vm?.role, vm?.task, vm?.origin]).toEqual(['clone', null, expect.stringContaining(`iteration 3 of ${id}`)]);
@@ -100,7 +103,7 @@ it('goes back to an earlier iteration, disk and change together, and keeps what 
 });
 
 it('with the VMs the snapshots go', patience, async () => {
-  await home.json(['task', 'cancel', id]);
+  await home.json(['task', 'cancel', id, '--yes']);
   const left = async () => (await vmOf(id)).snapshots.length === 0;
   await home.see('no snapshot is left', left, 3 * minutes);
 });
