@@ -65,7 +65,7 @@ export function createDaemonMetrics(deps: MetricsDeps): DaemonMetrics {
     const nodes = [fleetNode, ...store.alive.projects.rows().map(({ name }) => budgetNode('project', name))];
     const looked = await deps.look(nodes);
     gateway = looked;
-    return meters.scrape(accept, looked?.figures ?? []);
+    return meters.scrape(accept, (looked?.figures ?? []) as never);
   }
 
   function addSources(): void {

@@ -106,7 +106,7 @@ function addRoutes(app: FastifyInstance, deps: ControlDeps): void {
       traces: deps.traces.counts(),
     };
   });
-  app.get('/v1/figures', async () => ({ figures: deps.meters.figures() }));
+  app.get('/v1/figures', async () => ({ figures: await deps.meters.figures() }));
   app.put('/v1/credentials', async (request) => {
     const { credentials: wanted } = z.object({ credentials: z.array(credentialWish).max(10) }).parse(request.body);
     for (const { provider, source, again } of wanted) credentials[provider].use(source, again);

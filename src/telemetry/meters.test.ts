@@ -126,7 +126,7 @@ describe('meters', () => {
     const isGateways = (name: MetricName) => name.startsWith('gateway_') && metrics[name].type === 'histogram';
     const gateway = createMeters({ ...all, only: isGateways });
     gateway.observe('gateway_request_seconds', { provider: 'anthropic' }, 0.3);
-    const figures = JSON.parse(JSON.stringify(gateway.figures()));
+    const figures = JSON.parse(JSON.stringify(await gateway.figures()));
     const daemon = createMeters({ ...all, only: (name) => !isGateways(name) });
     for (const accept of [plain, open]) {
       const { text } = await daemon.scrape(accept, figures);

@@ -1,6 +1,6 @@
-import { collectDefaultMetrics, Registry } from 'prom-client';
+import { Counter, collectDefaultMetrics, Gauge, Histogram, type MetricObject, Registry } from 'prom-client';
 import { createTurns } from '../lib/turns.ts';
-import { isBorn, type LabelValues, type Metric } from './metric.ts';
+import { isBorn, type LabelValues } from './metric.ts';
 import {
   type CounterName,
   type GaugeName,
@@ -8,18 +8,8 @@ import {
   type LabelsOf,
   type MetricName,
   metrics,
+  prefix,
 } from './metrics.ts';
-import {
-  addTo,
-  createSeries,
-  type Distribution,
-  emptyDistribution,
-  type Figure,
-  figureOf,
-  type Labels,
-  type Series,
-  valuesOf,
-} from './series.ts';
 
 /** The values of the catalogue's metrics in this process, and their text for Prometheus. */
 export interface Meters {
@@ -31,9 +21,9 @@ export interface Meters {
   /** Asked at each scrape, one after the other; none may wait. One that throws does not keep the others. */
   addSource(source: Source): void;
   /** `accept`: of the HTTP request. `others`: of another process, as its `figures` gave them. */
-  scrape(accept: string, others?: readonly Figure[]): Promise<{ type: string; text: string }>;
+  scrape(accept: string, others?: readonly MetricObject[]): Promise<{ type: string; text: string }>;
   /** Its histograms, for the process that is scraped. */
-  figures(): Figure[];
+  figures(): Promise<MetricObject[]>;
 }
 
 export type Source = (put: Put) => void;
@@ -55,51 +45,27 @@ export interface MetersOptions {
   onError: (error: unknown) => void;
 }
 
+type Made = Counter | Gauge | Histogram;
+
 export function createMeters({ only, withProcess, onError }: MetersOptions): Meters {
-  const numbers = new Map<MetricName, Series<number>>();
-  const histograms = new Map<MetricName, { bounds: readonly number[]; series: Series<Distribution> }>();
-  for (const name of (Object.keys(metrics) as MetricName[]).filter(only)) make(name);
-  const process = new Registry();
-  if (withProcess) addProcessMetrics(process);
+  const plain = new Registry();
+  const made = new Map<MetricName, Made>();
+  const names = (Object.keys(metrics) as MetricName[]).filter(only);
+  for (const name of names) made.set(name, make(name));
+  if (withProcess) addProcessMetrics(plain);
+  for (const metric of made.values()) plain.registerMetric(metric);
   const sources: Source[] = [];
   const totals = new Map<string, number>();
   const inTurn = createTurns();
   const under = new Map<boolean, Promise<{ type: string; text: string }>>();
 
-  function make(name: MetricName): void {
-    const { buckets: bounds }: Metric = metrics[name];
-    if (bounds === undefined)
-      numbers.set(
-        name,
-        createSeries(name, () => 0),
-      );
-    else histograms.set(name, { bounds, series: createSeries(name, () => emptyDistribution(bounds)) });
-    if (isBorn(metrics[name])) for (const labels of combinations(metrics[name].labels)) bear(name, labels);
-  }
-
-  function bear(name: MetricName, labels: Labels): void {
-    numbers.get(name)?.of(labels);
-    histograms.get(name)?.series.of(labels);
-  }
-
   function count<K extends CounterName>(name: K, labels: LabelsOf<K>, by = 1): void {
-    const one = numbers.get(name)?.of(labels);
-    if (one !== undefined && by > 0) one.value += by;
-  }
-
-  function figures(): Figure[] {
-    return [...histograms].map(([name, { bounds, series }]) =>
-      figureOf(
-        name,
-        [...series.all()].flatMap((one) => valuesOf(name, bounds, one)),
-      ),
-    );
+    (made.get(name) as Counter | undefined)?.inc(closed(name, labels), by);
   }
 
   const put: Put = {
     set: (name, labels, value) => {
-      const one = Number.isFinite(value) ? numbers.get(name)?.of(labels) : undefined;
-      if (one !== undefined) one.value = value;
+      if (Number.isFinite(value)) (made.get(name) as Gauge | undefined)?.set(closed(name, labels), value);
     },
     total: (name, labels, value) => {
       const key = `${name} ${JSON.stringify(labels)}`;
@@ -117,7 +83,12 @@ export function createMeters({ only, withProcess, onError }: MetersOptions): Met
   };
 
   function fill(): void {
-    for (const [name, series] of numbers) if (metrics[name].type === 'gauge') series.clear();
+    for (const [name, metric] of made) {
+      if (metrics[name].type !== 'gauge') continue;
+      metric.reset();
+      // One without labels is 0 again, which is not the same as absent.
+      if (Object.keys(metrics[name].labels).length === 0) metric.remove();
+    }
     for (const source of sources) {
       try {
         source(put);
@@ -129,11 +100,12 @@ export function createMeters({ only, withProcess, onError }: MetersOptions): Met
 
   return {
     count,
-    bear,
-    observe(name, labels, value) {
-      const histogram = histograms.get(name);
-      if (histogram !== undefined) addTo(histogram.series.of(labels).value, histogram.bounds, value);
+    bear(name, labels) {
+      const metric = made.get(name);
+      if (metric instanceof Histogram) metric.zero(closed(name, labels));
+      else (metric as Counter | undefined)?.inc(closed(name, labels), 0);
     },
+    observe: (name, labels, value) => (made.get(name) as Histogram | undefined)?.observe(closed(name, labels), value),
     addSource: (source) => void sources.push(source),
     // What is filled for one is not emptied for another before it was written; those who ask meanwhile share the next.
     scrape(accept, others = []) {
@@ -143,21 +115,22 @@ export function createMeters({ only, withProcess, onError }: MetersOptions): Met
       const next = inTurn(async () => {
         under.delete(isOpen);
         fill();
-        const own = [...numbers].map(([name, series]) => figureOf(name, [...series.all()] as Figure['values']));
-        const ofProcess = process.getMetricsAsArray().map((metric) => metric as unknown as Readable);
-        return write(isOpen, [...[...own, ...figures(), ...others].map(read), ...ofProcess]);
+        return write(isOpen, [
+          ...plain.getMetricsAsArray().map((metric) => metric as unknown as Readable),
+          ...others.map(read),
+        ]);
       });
       under.set(isOpen, next);
       return next;
     },
-    figures,
+    figures: async () => (await plain.getMetricsAsJSON()).filter(({ type }) => String(type) === 'histogram'),
   };
 }
 
 /** As prom-client's registry asks a metric for its values. */
-type Readable = Pick<Figure, 'name' | 'type'> & { get(): Promise<Figure> };
+type Readable = Pick<MetricObject, 'name' | 'type'> & { get(): Promise<MetricObject> };
 
-function read(metric: Figure): Readable {
+function read(metric: MetricObject): Readable {
   return { name: metric.name, type: metric.type, get: async () => metric };
 }
 
@@ -174,8 +147,26 @@ async function write(isOpen: boolean, given: readonly Readable[]): Promise<{ typ
   return { type, text: await registry.metrics() };
 }
 
-function withoutTotal(metric: Figure): Figure {
+function withoutTotal(metric: MetricObject): MetricObject {
   return { ...metric, name: metric.name.replace(/_total$/, '') };
+}
+
+function make(name: MetricName): Made {
+  const { type, help, labels, ...more } = metrics[name] as (typeof metrics)[MetricName] & {
+    buckets?: readonly number[];
+  };
+  const labelNames = Object.keys(labels);
+  const given = { name: `${prefix}${name}`, help, labelNames, registers: [] };
+  if (type === 'gauge') return new Gauge(given);
+  const first = isBorn(metrics[name]) ? combinations(labels) : [];
+  if (type === 'histogram') {
+    const histogram = new Histogram({ ...given, buckets: [...(more.buckets ?? [])] });
+    for (const each of first) histogram.zero(each);
+    return histogram;
+  }
+  const counter = new Counter(given);
+  for (const each of first) counter.inc(each, 0);
+  return counter;
 }
 
 /** Every combination of the values of closed labels. */
@@ -185,6 +176,19 @@ export function combinations(labels: Readonly<Record<string, LabelValues>>): Rec
       Array.isArray(values) ? all.flatMap((one) => values.map((value: string) => ({ ...one, [label]: value }))) : all,
     [{}],
   );
+}
+
+/** Values outside of a closed list are `other`: what comes from outside makes no new series. */
+function closed<K extends MetricName>(name: K, labels: LabelsOf<K>): Record<string, string> {
+  const lists = metrics[name].labels as Readonly<Record<string, LabelValues>>;
+  let changed: Record<string, string> | null = null;
+  for (const [label, values] of Object.entries(lists)) {
+    const given = (labels as Record<string, string>)[label] ?? '';
+    if (!Array.isArray(values) || values.includes(given)) continue;
+    changed ??= { ...labels };
+    changed[label] = 'other';
+  }
+  return changed ?? (labels as Record<string, string>);
 }
 
 /** Gauges that are named like counters; the same by kind is told beside them. */
