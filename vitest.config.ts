@@ -1,7 +1,8 @@
 import { defineConfig } from 'vitest/config';
 
-// `unit` is quick and pure; `real` uses real parts (git, jj, tmux, ssh, the agent CLI), `vms` real virsh and QEMU, each one file at a time;
-// `simulation` runs the control plane on its seeds; `walk` walks the whole way in real VMs, many minutes a file.
+// `unit` is quick and pure; `real` uses real parts (git, jj, tmux, ssh, the agent CLI), `vms` real virsh and QEMU, `chaos` VMs without a
+// guest and all that may happen to them, each one file at a time; `simulation` runs the control plane on its seeds; `walk` walks the whole
+// way in real VMs, many minutes a file.
 export default defineConfig({
   test: {
     projects: [
@@ -13,7 +14,7 @@ export default defineConfig({
         test: {
           name: 'real',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/e2e/**', 'test/simulation/**', 'test/vms/**'],
+          exclude: ['test/e2e/**', 'test/simulation/**', 'test/vms/**', 'test/chaos/**'],
           fileParallelism: false,
           testTimeout: 600_000,
           hookTimeout: 600_000,
@@ -24,6 +25,15 @@ export default defineConfig({
         test: {
           name: 'vms',
           include: ['test/vms/**/*.test.ts'],
+          fileParallelism: false,
+          testTimeout: 600_000,
+          hookTimeout: 600_000,
+        },
+      },
+      {
+        test: {
+          name: 'chaos',
+          include: ['test/chaos/**/*.test.ts'],
           fileParallelism: false,
           testTimeout: 600_000,
           hookTimeout: 600_000,

@@ -58,7 +58,7 @@ const stages: Part[][][] = [
       vitest('VM tests', ['--project', 'vms']),
       vitest('walk in real VMs', ['--project', 'walk', 'test/e2e/demo.test.ts']),
     ],
-    [vitest('real tests', ['--project', 'real'])],
+    [vitest('real tests', ['--project', 'real']), vitest('chaos', ['--project', 'chaos'])],
   ],
 ];
 
