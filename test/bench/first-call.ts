@@ -7,17 +7,16 @@ import { until } from '../support/gateway-process.ts';
 import { type Bench, spread } from './result.ts';
 
 const tasks = 8;
-/** Its model never answers. */
 const busy = 'Keep the fleet busy';
 const minutes = 60_000;
 
 /**
  * From `submit` to the first call of the model API: a warm VM is there, the real Claude Code CLI works in it. Between lie the claim, the
  * checkout, the baseline run of one quick check, and the start of the CLI, which is most of it where VMs are emulated. Another task is worked on
- * all the while: a fleet with nothing to do keeps no VM warm.
+ * all the while: a fleet with nothing to do keeps no VM warm. No call is ever answered.
  */
 export const firstCall: Bench = async (say) => {
-  const api = await startModelApi({ rules: [{ lastUser: busy, reply: { stall: 'headers' } }] });
+  const api = await startModelApi({ rules: [{ reply: { stall: 'headers' } }] });
   const home = await createFleetHome({ ANTHROPIC_API_KEY: 'a-key-that-opens-nothing' });
   try {
     await mkdir(home.paths.config, { recursive: true });
