@@ -1,5 +1,6 @@
 import { link, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { isAlive } from '../lib/alive.ts';
 import type { Clock } from '../lib/clock.ts';
 import { FleetError } from '../lib/errors.ts';
 
@@ -45,7 +46,7 @@ async function take(file: string, clock: Clock): Promise<void> {
       );
       if (taken) return;
       const holder = await readFile(file, 'utf8').catch(() => '');
-      if (holder !== '' && !(await isAlive(holder))) await breakStale(file, holder);
+      if (holder !== '' && !(await holds(holder))) await breakStale(file, holder);
       if (clock.now() > until) {
         throw new FleetError('storage', `\`${file}\` is held by process ${holder.trim()} for ${waitMs / 1000} s.`, {
           remedy: `If no ralph-fleet runs, remove \`${file}\`.`,
@@ -66,15 +67,10 @@ async function breakStale(file: string, holder: string): Promise<void> {
   await rm(aside, { force: true });
 }
 
-async function isAlive(holder: string): Promise<boolean> {
+async function holds(holder: string): Promise<boolean> {
   const [pidText, birth] = holder.trim().split(' ');
   const pid = Number(pidText);
-  if (!Number.isInteger(pid) || pid <= 0 || pid === process.pid) return false;
-  try {
-    process.kill(pid, 0);
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
+  if (!Number.isInteger(pid) || pid <= 0 || pid === process.pid || !isAlive(pid)) return false;
   const now = await birthOf(pid);
   return birth === '-' || now === '-' || birth === now;
 }

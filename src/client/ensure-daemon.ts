@@ -3,6 +3,7 @@ import { dirname, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { ReadyView } from '../contract/daemon-view.ts';
 import { routePaths } from '../contract/route-paths.ts';
+import { isAlive } from '../lib/alive.ts';
 import type { Clock } from '../lib/clock.ts';
 import { FleetError, isFleetError } from '../lib/errors.ts';
 import type { Paths } from '../lib/paths.ts';
@@ -112,15 +113,6 @@ function makeFolder(path: string, mode: number): void {
 function daemonEntry(): string {
   const ending = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
   return fileURLToPath(new URL(`../daemon/main.${ending}`, import.meta.url));
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
 }
 
 function notStarted(paths: Paths, found: string, logFrom: number | null): FleetError {

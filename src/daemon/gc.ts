@@ -1,7 +1,7 @@
 import type { ActionDeps } from '../actions/deps.ts';
 import { disksToRemove, removeDisks } from '../actions/image.ts';
 import type { Driver } from '../drivers/driver.ts';
-import { isProcessAlive } from '../images/cache.ts';
+import { isAlive } from '../lib/alive.ts';
 import type { Exec } from '../lib/exec.ts';
 import type { Log } from '../lib/log.ts';
 import type { Paths } from '../lib/paths.ts';
@@ -32,7 +32,7 @@ export function createGc(deps: GcDeps): (confirmed: boolean) => Promise<Reclaime
     createRunSweep(history, paths.runs),
     createRecordSweep(history, paths.evidence),
     createBackupSweep(history, paths.fleetDb),
-    createLeftoverSweep({ ...deps, isAlive: isProcessAlive }),
+    createLeftoverSweep({ ...deps, isAlive }),
   ];
   const inTurn = createTurns();
   return (confirmed) => inTurn(() => reclaim(sweeps, confirmed, log));

@@ -131,12 +131,3 @@ async function exists(path: string): Promise<boolean> {
     () => false,
   );
 }
-
-export function isProcessAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return error instanceof Error && 'code' in error && error.code === 'EPERM';
-  }
-}

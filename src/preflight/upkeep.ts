@@ -1,7 +1,7 @@
 import { chmod, lstat, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { imageFiles } from '../images/built.ts';
-import { isProcessAlive } from '../images/cache.ts';
+import { isAlive } from '../lib/alive.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Exec } from '../lib/exec.ts';
 import type { Paths } from '../lib/paths.ts';
@@ -28,7 +28,7 @@ export interface CacheLook {
 
 export function createUpkeep({ paths, exec, clock }: { paths: Paths; exec: Exec; clock: Clock }): Upkeep {
   return {
-    leftovers: createLeftoverSweep({ paths, exec, clock, isAlive: isProcessAlive }),
+    leftovers: createLeftoverSweep({ paths, exec, clock, isAlive }),
     cache: () => lookAtCache(paths),
     readableByOthers: () => findOpen(paths),
   };

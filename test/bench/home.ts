@@ -2,6 +2,7 @@ import { chmod, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { isAlive } from '../../src/lib/alive.ts';
 import { baseEnvironment, createExec, type ExecResult } from '../../src/lib/exec.ts';
 import { resolvePaths } from '../../src/lib/paths.ts';
 import { testImagePaths } from '../fixtures/image.ts';
@@ -61,13 +62,4 @@ export async function openHome(fleetYaml: string): Promise<Home> {
     if (left.length > 0) throw new Error(`left behind:\n${left.join('\n')}`);
   };
   return { run, argv, env, daemonPid, [Symbol.asyncDispose]: dispose };
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
 }

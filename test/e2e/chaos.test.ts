@@ -2,6 +2,7 @@ import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { TaskView } from '../../src/contract/task-view.ts';
+import { isAlive } from '../../src/lib/alive.ts';
 import { startCrashLoop } from '../support/crash-loop.ts';
 import { createFleetHome, exec, type FleetHome, fleetRows } from '../support/fleet-home.ts';
 import { chaosConfig, makeProject, say, signal, submitScenario, write } from '../support/fleet-project.ts';
@@ -216,13 +217,4 @@ describe('an agent that misbehaves', () => {
 function later(ms: number): () => boolean {
   const end = Date.now() + ms;
   return () => Date.now() > end;
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
 }

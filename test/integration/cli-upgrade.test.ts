@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { isAlive } from '../../src/lib/alive.ts';
 import { type CliHome, createCliHome } from '../support/cli-home.ts';
 import { until } from '../support/gateway-process.ts';
 
@@ -10,14 +11,6 @@ beforeAll(async () => {
 });
 
 afterAll(() => home[Symbol.asyncDispose]());
-
-function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch {
-    return false;
-  }
-}
 
 it('daemon upgrade replaces daemon and gateway, running or not', async () => {
   const upgrade = async (): Promise<{ daemon: { pid: number }; gateway: { pid: number; version: string } }> => {

@@ -8,6 +8,7 @@ import { request } from 'undici';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Health, Settlement } from '../../src/contract/gateway.ts';
 import { createGatewayClient, type GatewayClient } from '../../src/gateway/client.ts';
+import { isAlive } from '../../src/lib/alive.ts';
 import { type Provider, startProvider } from '../fixtures/provider.ts';
 import { type FakeGuest, startFakeGuest } from '../support/fake-guest.ts';
 import {
@@ -54,14 +55,6 @@ function kill(pid: number): void {
     process.kill(pid, 'SIGKILL');
   } catch {
     // it is gone already
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch {
-    return false;
   }
 }
 

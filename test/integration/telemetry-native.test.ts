@@ -3,6 +3,7 @@ import { readFile, symlink, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { isAlive } from '../../src/lib/alive.ts';
 import { createExec } from '../../src/lib/exec.ts';
 import type { ServiceStatus } from '../../src/stack/stack.ts';
 import { type CliHome, createCliHome } from '../support/cli-home.ts';
@@ -26,13 +27,6 @@ const services = async (): Promise<ServiceStatus[]> =>
   json((await home.cli('telemetry', 'status', '--json')).out).services;
 const pidFile = () => join(home.paths.telemetry, 'pids/prometheus');
 const pid = async () => Number((await readFile(pidFile(), 'utf8')).split('\n')[0]);
-const isAlive = (one: number) => {
-  try {
-    return process.kill(one, 0);
-  } catch {
-    return false;
-  }
-};
 
 it('without any of the programs: says what brings them, and starts nothing', async () => {
   const run = await home.cli('telemetry', 'up', '--native');

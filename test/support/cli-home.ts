@@ -2,6 +2,7 @@ import { chmod, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Client, createClient } from '../../src/client/client.ts';
+import { isAlive } from '../../src/lib/alive.ts';
 import { createSystemClock } from '../../src/lib/clock.ts';
 import { createExec, type ExecResult } from '../../src/lib/exec.ts';
 import { type Paths, resolvePaths } from '../../src/lib/paths.ts';
@@ -100,14 +101,6 @@ async function pidIn(lock: string): Promise<number> {
 
 async function end(pid: number): Promise<void> {
   if (pid === 0) return;
-  const isAlive = () => {
-    try {
-      process.kill(pid, 0);
-      return true;
-    } catch {
-      return false;
-    }
-  };
-  if (isAlive()) process.kill(pid, 'SIGTERM');
-  await until('the process has ended', async () => !isAlive(), 30_000);
+  if (isAlive(pid)) process.kill(pid, 'SIGTERM');
+  await until('the process has ended', async () => !isAlive(pid), 30_000);
 }

@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Docker from 'dockerode';
+import { isAlive } from '../../src/lib/alive.ts';
 import { baseEnvironment, createExec, spawnDetached } from '../../src/lib/exec.ts';
 import { until } from './gateway-process.ts';
 
@@ -52,12 +53,4 @@ export async function startEngine(): Promise<TestEngine> {
       await rm(folder, { recursive: true, force: true });
     },
   };
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch {
-    return false;
-  }
 }

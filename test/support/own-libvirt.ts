@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isAlive } from '../../src/lib/alive.ts';
 import { createExec, type Exec } from '../../src/lib/exec.ts';
 import { until } from './gateway-process.ts';
 
@@ -67,13 +68,4 @@ export async function startOwnLibvirt(folder: string): Promise<OwnLibvirt> {
       for (const daemon of daemons.toReversed()) await end(daemon, 'SIGTERM');
     },
   };
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
 }

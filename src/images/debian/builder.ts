@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { arch } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { isAlive } from '../../lib/alive.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { asFleetError } from '../../lib/errors.ts';
 import type { Exec } from '../../lib/exec.ts';
@@ -9,7 +10,7 @@ import type { Log } from '../../lib/log.ts';
 import type { Paths } from '../../lib/paths.ts';
 import type { BuiltImage, ImageBuilder } from '../builder.ts';
 import { dropBroken, readImage, refuseWithoutRoom } from '../built.ts';
-import { type CacheDeps, cachedFolder, hashFolders, hashOf, isProcessAlive } from '../cache.ts';
+import { type CacheDeps, cachedFolder, hashFolders, hashOf } from '../cache.ts';
 import { toolsFor } from '../tools.ts';
 import { makeImage, requiredCommands } from './bootstrap.ts';
 import { builderVersion, cmdline, packages, suite } from './contents.ts';
@@ -35,7 +36,6 @@ const roomBytes = 3 * 1024 ** 3;
 export function createDebianBuilder(deps: DebianBuilderDeps): ImageBuilder {
   const assets = deps.assets ?? fileURLToPath(new URL('.', import.meta.url));
   const guest = deps.guest ?? fileURLToPath(new URL('../../guest/', import.meta.url));
-  const isAlive = isProcessAlive;
   toolsFor(deps.agents); // an agent CLI no image can hold is refused here, not at the first build
   const cacheIn = (root: string): CacheDeps => ({
     root,

@@ -1,6 +1,7 @@
 import { copyFile, readFile, rm } from 'node:fs/promises';
 import { arch } from 'node:os';
 import { join } from 'node:path';
+import { isAlive } from '../../lib/alive.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { FleetError, isFleetError } from '../../lib/errors.ts';
 import type { Exec } from '../../lib/exec.ts';
@@ -9,7 +10,7 @@ import type { Paths } from '../../lib/paths.ts';
 import { resourcePath, sourcePath } from '../../lib/resources.ts';
 import type { BuiltImage, ImageBuilder } from '../builder.ts';
 import { dropBroken, imageFiles, readImage, refuseWithoutRoom } from '../built.ts';
-import { cachedFolder, hashOf, isProcessAlive } from '../cache.ts';
+import { cachedFolder, hashOf } from '../cache.ts';
 import { findNpmRegistry } from '../npm-registry.ts';
 import { agentNames } from '../tools.ts';
 import { buildCommand, type NixSystem, nixCommand, nixEnvironment, nixSystem, nixVersion } from './command.ts';
@@ -51,7 +52,7 @@ export function createNixBuilder(deps: NixBuilderDeps): ImageBuilder {
     exec: deps.exec,
     clock: deps.clock,
     pid: process.pid,
-    isAlive: isProcessAlive,
+    isAlive,
   };
 
   async function key(): Promise<string> {
