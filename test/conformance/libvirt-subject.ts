@@ -9,6 +9,7 @@ import { vmName } from '../../src/domain/vm.ts';
 import type { Driver } from '../../src/drivers/driver.ts';
 import { createLibvirtDriver } from '../../src/drivers/libvirt/driver.ts';
 import { vmPlaces } from '../../src/drivers/libvirt/places.ts';
+import { isVmId } from '../../src/drivers/vm-id.ts';
 import { createGuests } from '../../src/guest/guests.ts';
 import { createSystemClock } from '../../src/lib/clock.ts';
 import { createExec, type Exec } from '../../src/lib/exec.ts';
@@ -59,7 +60,7 @@ export async function libvirtSubject(): Promise<DriverSubject> {
     unreachable: make({ exec: withoutDaemon(join(root, 'no-socket')) }),
     cutOff: make({ exec: failing('define') }),
     spec(id) {
-      asked.add(id);
+      if (isVmId(id)) asked.add(id);
       const size = { cpus: 2, memoryMiB: 1024, diskGiB: 4 };
       return { id, disk: image.key, base: image.path, boot: image.boot, size, authorizedKey: key.public };
     },
