@@ -1,7 +1,7 @@
 /**
  * What scripts/test runs once the machine is ready: the checks of the code, unit tests, the simulation, then two lanes beside each
- * other, each file by file: the tests in real VMs, which wait for a guest most of the time, and those with other real parts. Ends with the
- * slowest tests and the totals.
+ * other, each file by file: the tests in real VMs, which wait for a guest or for libvirt most of the time, and those with other real parts. Ends
+ * with the slowest tests and the totals.
  */
 import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -54,11 +54,11 @@ const stages: Part[][][] = [
     ],
   ],
   [
+    [vitest('VM tests', ['--project', 'vms']), vitest('chaos', ['--project', 'chaos'])],
     [
-      vitest('VM tests', ['--project', 'vms']),
+      vitest('real tests', ['--project', 'real']),
       vitest('walk in real VMs', ['--project', 'walk', 'test/e2e/demo.test.ts']),
     ],
-    [vitest('real tests', ['--project', 'real']), vitest('chaos', ['--project', 'chaos'])],
   ],
 ];
 
