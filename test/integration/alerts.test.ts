@@ -4,6 +4,7 @@ import { expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { createExec } from '../../src/lib/exec.ts';
 import { combinations } from '../../src/telemetry/meters.ts';
+import { isBorn, type Metric } from '../../src/telemetry/metric.ts';
 import { type MetricName, metrics, prefix } from '../../src/telemetry/metrics.ts';
 
 /** The rules for Prometheus, by promtool itself. */
@@ -51,14 +52,13 @@ it('alerts ask only for metrics and values of labels that there are, and counter
   const wrong: string[] = [];
   for (const { alert = '', expr } of await rulesOf()) {
     for (const [, name = '', given = ''] of expr.matchAll(/\bralph_fleet_([a-z_]+)(?:\{([^}]*)\})?/g)) {
-      const metric = metrics[name as MetricName] as { labels: Record<string, readonly string[]>; isBorn?: true };
+      const metric = metrics[name as MetricName] as Metric & { labels: Record<string, readonly string[]> };
       if (metric === undefined) {
         wrong.push(`${alert}: no ${prefix}${name}`);
         continue;
       }
       const isGrowth = expr.includes(`increase(${prefix}${name}`);
-      const isCounted = isGrowth && !('isBorn' in metric);
-      if (isCounted) wrong.push(`${alert}: the first of ${name} would not be seen`);
+      if (isGrowth && !isBorn(metric)) wrong.push(`${alert}: the first of ${name} would not be seen`);
       for (const [, label = '', sign, value = ''] of given.matchAll(/(\w+)(=~?)"([^"]*)"/g)) {
         const known = combinations(metric.labels).map((each) => each[label]);
         const asked = sign === '=~' ? value.split('|') : [value];
