@@ -6,7 +6,7 @@ import { makeProject } from '../support/fleet-project.ts';
 import { until } from '../support/gateway-process.ts';
 import { type Bench, spread } from './result.ts';
 
-const tasks = 8;
+const tasks = 5;
 const busy = 'Keep the fleet busy';
 const minutes = 60_000;
 
@@ -22,6 +22,8 @@ export const firstCall: Bench = async (say) => {
     await mkdir(home.paths.config, { recursive: true });
     const fleet = {
       ...{ version: 1, vms: { count: 4, cpus: 1, memoryMiB: 2048, diskGiB: 8, warm: 1 } },
+      // What is broken off counts at its worst case.
+      budget: { per: 'day', usd: 10_000, tokens: 1_000_000_000 },
       ...{ roles: { implementer: 2, reviewer: 1 }, agent: { cli: 'claude' }, upstream: { anthropic: api.url } },
     };
     await writeFile(home.paths.fleetYaml, JSON.stringify(fleet));
